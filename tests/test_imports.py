@@ -1,0 +1,53 @@
+"""What `import redouble` loads: every program that retries something pays for that."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+HEAVY = {"asyncio", "dataclasses", "datetime", "inspect", "logging", "random", "re", "threading", "typing"}
+
+
+def loaded_by(statement: str, *options: str) -> set[str]:
+    """The modules that a fresh interpreter has loaded after `statement`; a warning there is an error."""
+    spec = find_spec("redouble")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    place = str(Path(spec.submodule_search_locations[0]).parent)
+    code = f"import sys; sys.path.append({place!r}); {statement}; print(*sys.modules)"
+    command = [sys.executable, "-I", "-W", "error", *options, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+def test_a_bare_interpreter_has_loaded_nothing_heavy() -> None:
+    """Without `site` the interpreter itself loads none of the heavy modules, so that what is seen below is ours."""
+    assert loaded_by("pass", "-S") & HEAVY == set()
+
+
+def test_importing_redouble_loads_nothing_heavy() -> None:
+    """`import redouble` loads none of the costly parts of the standard library."""
+    assert loaded_by("import redouble", "-S") & HEAVY == set()
+
+
+def test_importing_redouble_loads_no_third_party() -> None:
+    """`import redouble` loads only itself and the standard library."""
+    tops = {name.partition(".")[0] for name in loaded_by("import redouble", "-S")}
+    assert tops - sys.stdlib_module_names - {"__main__"} == {"redouble"}
+
+
+@pytest.mark.parametrize("module", ["redouble.cli", "redouble.testing", "redouble.wrappers.aio"])
+def test_what_is_loaded_on_demand_imports_cleanly(module: str) -> None:
+    """Each part that is loaded on demand can be the first import, and warns of nothing."""
+    assert module in loaded_by(f"import {module}", "-S")
+
+
+def test_the_pytest_plugin_does_not_load_redouble() -> None:
+    """The plugin, which pytest loads wherever redouble is installed, leaves redouble alone until a fixture is used."""
+    loaded = loaded_by("import _redouble_pytest")
+    assert {name for name in loaded if name.partition(".")[0] == "redouble"} == set()
