@@ -1,0 +1,195 @@
+"""Floor 1. Hints: the wait that a server asked for, read out of its headers.
+
+Pure: no clock is read here. What is malformed counts as absent, as RFC 9110 would have it, and a hint is always a
+finite number of seconds >= 0, whatever the server sent.
+"""
+
+from __future__ import annotations
+
+from math import isfinite
+
+from redouble.core.checks import LONGEST
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+LONGEST_TEXT = 100
+"""A header value longer than this is junk: the longest form of a date has 34 characters."""
+
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_EPOCH = 719163  # date(1970, 1, 1).toordinal()
+
+
+def retry_after(value: str | bytes | None, now: float | None, date: str | None = None) -> float | None:
+    """The seconds that a `Retry-After` header asks for; `None` when it asks for nothing that can be understood.
+
+    Args:
+        value: The header: seconds (fractions are accepted) or one of the three HTTP-date forms. Negative, malformed and
+            absurdly long values count as absent; an enormous one is capped at `threading.TIMEOUT_MAX`.
+        now: The wall clock, in seconds since the epoch; `None`: not known.
+        date: The `Date` header of the same response. When it can be read, a date in `value` is counted from it and not
+            from `now`, so that a clock that is wrong here does no harm.
+
+    Returns:
+        Seconds >= 0 (a date in the past is 0.0), or `None`; also for a date when there is nothing to count it from.
+
+    Source: RFC 9110, 10.2.3 (Retry-After) and 5.6.7 (HTTP-date).
+
+    >>> retry_after("120.5", None)
+    120.5
+    >>> retry_after("Sun, 06 Nov 1994 08:49:37 GMT", None, date="Sun, 06 Nov 1994 08:49:07 GMT")
+    30.0
+    >>> retry_after("soon", None) is None
+    True
+    """
+    found = _number(value)
+    if found is not None:
+        return found
+    present = _finite(now)
+    sent = _http_date(date, present)
+    start = present if sent is None else sent
+    until = _http_date(value, start)
+    if until is None or start is None:
+        return None
+    return min(max(until - start, 0.0), LONGEST)
+
+
+_MILLISECONDS = ("retry-after-ms", "x-ms-retry-after-ms", "x-amz-retry-after")
+
+
+def from_headers(headers: Any, now: float | None, seconds_first: bool = False) -> float | None:
+    """The wait that the headers of a response ask for, in seconds; `None` when they ask for none.
+
+    `retry-after-ms` outranks `x-ms-retry-after-ms`, then come `x-amz-retry-after` (milliseconds too) and `retry-after`;
+    one that is malformed is passed over.
+
+    Args:
+        headers: Anything with a `get` like that of a mapping, or `None`. A plain dict may be spelled in any case. One
+            that raises, or that answers with something else than text, has no hint.
+        now: The wall clock, in seconds since the epoch; only used for a date when the response carries no `Date`.
+        seconds_first: Whether `retry-after` outranks the others, as Azure's SDK has it.
+
+    Source: RFC 9110, 10.2.3; `retry-after-ms` by the OpenAI and Anthropic SDKs; `x-ms-retry-after-ms` by azure-core
+    (`get_retry_after`), `x-amz-retry-after` by botocore (`retries/standard.py`).
+
+    >>> from_headers({"Retry-After": "60", "retry-after-ms": "250"}, None)
+    0.25
+    >>> from_headers({"Retry-After": "60", "retry-after-ms": "250"}, None, seconds_first=True)
+    60.0
+    """
+    if headers is None:
+        return None
+    if seconds_first:
+        found = _standard(headers, now)
+        return _in_milliseconds(headers) if found is None else found
+    found = _in_milliseconds(headers)
+    return _standard(headers, now) if found is None else found
+
+
+def _standard(headers: Any, now: float | None) -> float | None:
+    value = header(headers, "retry-after")
+    return None if value is None else retry_after(value, now, header(headers, "date"))
+
+
+def _in_milliseconds(headers: Any) -> float | None:
+    for name in _MILLISECONDS:
+        found = _number(header(headers, name))
+        if found is not None:
+            return found / 1000
+    return None
+
+
+def header(headers: Any, name: str) -> Any:
+    """One header by its lower-case name, out of whatever mapping a client has; `None` when it is not there."""
+    for spelling in (name, name.title()):
+        try:
+            value = headers.get(spelling)
+        except Exception:  # not a mapping, or one that refuses: a hint is never worth an error
+            continue
+        if value is not None:
+            return value
+    if type(headers) is dict:
+        for key, value in headers.items():
+            if type(key) is str and key.lower() == name:
+                return value
+    return None
+
+
+def text_of(value: Any) -> str | None:
+    """The text of a header's value, without blanks around it; `None` for junk."""
+    kind = type(value)  # not isinstance, which believes what a mock says of itself
+    if issubclass(kind, bytes):
+        text = bytes.decode(value, "latin-1")
+    elif issubclass(kind, str):
+        text = str.__str__(value)  # the text itself, also of a subclass that has its own ideas
+    else:
+        return None
+    return text.strip() if len(text) <= LONGEST_TEXT else None
+
+
+def _finite(value: Any) -> float | None:
+    """A number as a finite float; `None` for anything else, bools and NaN included."""
+    if type(value) is int and abs(value) < 10**300:
+        return float(value)
+    return value if type(value) is float and isfinite(value) else None
+
+
+def _number(value: Any) -> float | None:
+    """Digits with at most one dot among them, as a capped number: `float` itself would take `inf`, `1e9` and `1_0`."""
+    number = _finite(value)
+    if number is None:
+        text = text_of(value)
+        if text is None or not text.isascii() or not text.replace(".", "", 1).isdigit():
+            return None
+        number = float(text)
+    return min(number, LONGEST) if number >= 0 else None
+
+
+def _http_date(value: Any, now: float | None) -> float | None:
+    """Seconds since the epoch of any of the three forms; `now` tells the century of a two-digit year."""
+    text = text_of(value)
+    words = [] if text is None else text.replace(",", " ").split()
+    if len(words) == 4:  # RFC 850: Sunday, 06-Nov-94 08:49:37 GMT
+        words[1:2] = words[1].split("-")
+        return _stamp(words, now) if now is not None else None
+    if len(words) == 5:  # asctime: Sun Nov  6 08:49:37 1994
+        name, month, day, clock, year = words
+        words = [name, day, month, year, clock, "GMT"]
+    return _stamp(words, None)
+
+
+def _stamp(words: list[str], century_of: float | None) -> float | None:
+    """The words in the order of an IMF-fixdate, as seconds since the epoch: `Sun 06 Nov 1994 08:49:37 GMT`."""
+    if len(words) != 6 or words[5].upper() not in ("GMT", "UTC") or words[2].lower() not in _MONTHS:
+        return None
+    digits = [words[3], words[1], *words[4].split(":")]
+    if len(digits) != 5 or not all(word.isascii() and word.isdigit() and len(word) <= 4 for word in digits):
+        return None
+    year, day, hour, minute, second = map(int, digits)
+    month = _MONTHS.index(words[2].lower()) + 1
+    if century_of is not None:
+        year = _full_year(year % 100, (month, day, hour, minute, second), century_of)
+    return _epoch(year, month, day, hour, minute, second)
+
+
+def _full_year(year: int, rest: tuple[int, ...], now: float) -> int:
+    """The latest year with these two digits that is not more than 50 years ahead (RFC 9110, 5.6.7)."""
+    from time import gmtime
+
+    present = gmtime(min(max(now, 0.0), 2e11))  # within what every platform can tell
+    latest = present.tm_year + 50
+    full = latest - (latest - year) % 100
+    return full - 100 if full == latest and rest > present[1:6] else full
+
+
+def _epoch(year: int, month: int, day: int, hour: int, minute: int, second: int) -> float | None:
+    from datetime import date
+
+    if hour > 23 or minute > 59 or second > 60:  # 60: a leap second
+        return None
+    try:
+        days = date(year, month, day).toordinal() - _EPOCH
+    except ValueError:
+        return None
+    return float(days * 86400 + hour * 3600 + minute * 60 + second)
