@@ -1,0 +1,76 @@
+"""Floor 2. The waits that curves give: asked safely, and the curves of rules counted apart from the policy's."""
+
+from __future__ import annotations
+
+from redouble.control import faults
+from redouble.core.backoff import CEILING
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from redouble.core.backoff import Backoff
+
+
+def safe_delay(curve: Backoff, failures: int, previous: float | None, draw: float) -> float | None:
+    """A curve's wait; a curve of the user's that raises or answers nonsense is logged once and has ended."""
+    try:
+        return sane(curve, curve.delay(failures, previous, draw))
+    except Exception as error:
+        return ended(curve, error)
+
+
+def sane(curve: Backoff, wait: Any) -> float | None:
+    """What a curve answered, as a float in the range of waits; `None` when it has ended."""
+    if wait is None:
+        return None
+    try:
+        seconds = float(wait)
+        if 0.0 <= seconds <= CEILING:
+            return seconds
+        raise ValueError(f"a delay must be in [0, {CEILING:.0f}] s, got {wait!r}")
+    except Exception as error:
+        return ended(curve, error)
+
+
+def ended(curve: Backoff, error: Exception) -> float | None:
+    """A curve that went wrong has ended."""
+    faults.report("curve", type(curve), error, "it counts as ended")
+    return None
+
+
+class OwnCurves:
+    """How far the curves of rules have got: each counts the failures that it answered since the last success."""
+
+    __slots__ = ("_restored", "_states", "total")
+
+    def __init__(self) -> None:
+        self.total = 0
+        self._states: dict[Backoff, tuple[int, float | None]] = {}
+        self._restored: dict[str, tuple[int, float | None]] = {}
+
+    def next(self, curve: Backoff, draw: float) -> float | None:
+        """The next wait of a curve."""
+        if curve in self._states:
+            count, previous = self._states[curve]
+        else:
+            count, previous = self._restored.pop(repr(curve), (0, None))
+        wait = safe_delay(curve, count + 1, previous, draw)
+        self._states[curve] = count + 1, wait
+        self.total += 1
+        return wait
+
+    def plain(self) -> dict[str, list[Any]]:
+        """The counts by the repr of their curve, for a snapshot."""
+        states = {repr(curve): state for curve, state in self._states.items()} | self._restored
+        return {text: list(state) for text, state in states.items()}
+
+    @classmethod
+    def of(cls, plain: dict[str, Any]) -> OwnCurves | None:
+        """Those of a snapshot."""
+        if not plain:
+            return None
+        curves = cls()
+        curves._restored = {text: (count, previous) for text, (count, previous) in plain.items()}
+        curves.total = sum(count for count, _ in curves._restored.values())
+        return curves

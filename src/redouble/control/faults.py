@@ -1,0 +1,53 @@
+"""Floor 2. What goes wrong in a user's rule, observer, clock or curve: logged once, and never in the way of the error."""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import logging
+    from types import ModuleType
+
+LOGGER = "redouble"
+
+_said: set[tuple[object, ...]] = set()
+
+
+def once(*key: object) -> bool:
+    """Whether this is the first time that `key` is said; forgets everything rather than grow without end."""
+    if key in _said:
+        return False
+    if len(_said) >= 1000:
+        _said.clear()
+    _said.add(key)
+    return True
+
+
+def logger() -> logging.Logger:
+    """The logger `redouble`; loads `logging`, so only for something that must be said."""
+    import logging
+
+    return logging.getLogger(LOGGER)
+
+
+def loaded_logging() -> ModuleType | None:
+    """`logging`, when somebody loaded it; while nobody did, nobody can have asked for lines below WARNING."""
+    return sys.modules.get("logging")
+
+
+def name_of(thing: object) -> str:
+    """What to call a user's callable or object in a log line."""
+    return getattr(thing, "__qualname__", None) or repr(thing)[:120]
+
+
+def report(kind: str, thing: object, error: BaseException, consequence: str) -> None:
+    """Log once per kind, thing and type of error that code handed to us raised, and what follows from it."""
+    name = name_of(thing)
+    if once(kind, name, type(error).__qualname__):
+        logger().warning("%s %s raised %s: %s; %s", kind, name, type(error).__qualname__, error, consequence)
+
+
+def rule_raised(rule: object, error: Exception) -> None:
+    """A rule raised: it counts as having no opinion."""
+    report("rule", repr(rule), error, "it counts as having no opinion")

@@ -1,0 +1,54 @@
+"""Floor 2. What waits a policy makes, without making them."""
+
+from __future__ import annotations
+
+from redouble.core.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from redouble.control.policy import Policy
+
+NEARLY_ONE = 1 - 2**-53
+
+
+class PreviewRow(Record):
+    """The wait after one failure, in seconds.
+
+    Fields:
+        attempt: The number of the attempt that failed, from 1.
+        earliest: The shortest wait that jitter may give.
+        typical: The wait at a draw of 0.5.
+        latest: The longest wait that jitter may give.
+        cumulated: The typical waits up to this one, together.
+        cut: Whether the deadline ends the call instead of this wait, if attempts took no time.
+    """
+
+    __module__ = "redouble"
+
+    attempt: int
+    earliest: float
+    typical: float
+    latest: float
+    cumulated: float
+    cut: bool = False
+
+
+def preview(policy: Policy, failures: int) -> list[PreviewRow]:
+    """One row per failure that is followed by a wait, at most `failures` of them."""
+    rows: list[PreviewRow] = []
+    limit = failures if policy.attempts is None else min(failures, policy.attempts - 1)
+    previous: list[float | None] = [None, None, None]
+    cumulated = 0.0
+    for attempt in range(1, limit + 1):
+        draws = (0.0, 0.5, NEARLY_ONE)
+        waits = [policy.backoff.delay(attempt, last, draw) for last, draw in zip(previous, draws, strict=True)]
+        if waits[1] is None:
+            break
+        earliest, typical, latest = (0.0 if wait is None else wait for wait in waits)
+        cumulated += typical
+        cut = policy.deadline is not None and cumulated > policy.deadline
+        rows.append(PreviewRow(attempt, earliest, typical, latest, cumulated, cut))
+        if cut:
+            break
+        previous = list(waits)
+    return rows
