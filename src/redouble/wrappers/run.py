@@ -1,0 +1,420 @@
+"""Floor 3. One retried call: the controller that decides, and all that the loops of both colours do alike around it.
+
+The loops in `sync` and `aio` only call, wait and call again. Here the observers are told, the error is marked, timeouts
+are handed out, and what must not outlive the call is let go.
+"""
+
+from __future__ import annotations
+
+import sys
+from time import monotonic
+
+from redouble.control import faults, scope
+from redouble.control.controller import BackoffController, Status
+from redouble.control.cut import Cut
+from redouble.control.events import DEFAULT_LOG, Event, EventKind, log_retries, notify
+from redouble.control.outcome import DeadlineExceeded, GaveUp, Reason, StillPending, Stopped, mark
+from redouble.control.stack import least_left
+from redouble.core.classify import UNKNOWN, judge_exception
+from redouble.core.verdict import Classification, Verdict, ask_guarded
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType, TracebackType
+    from typing import Any
+
+    from redouble.control.clock import Clock
+    from redouble.control.policy import Policy
+
+CUT_OFF = Classification(Verdict.TRANSIENT, reason="the attempt took longer than its timeout")
+
+
+ATTEMPTING = Status.ATTEMPTING
+
+
+class Run(BackoffController):
+    """One retried call.
+
+    The last error is held here from its failure until the next outcome: it may have to be raised after the wait, a
+    deadline's error is raised from it, and the same object may come back. Whoever ends the call lets it go, on every
+    way out: an error holds its frames, and they hold this.
+    """
+
+    __slots__ = (
+        "_asynchronous",
+        "_bounding",
+        "_cut",
+        "_heard",
+        "_raised",
+        "alert",
+        "clock",
+        "cut",
+        "delay",
+        "error",
+        "kwargs",
+        "value",
+    )
+
+    kwargs: dict[str, Any] | None
+    clock: Clock
+    delay: float
+    error: BaseException | None
+    value: object
+    cut: TimeoutError | None  # what is raised for an attempt that its time limit cuts off
+    alert: bool  # whether something besides the deadline is to be looked at between attempts
+    _cut: Cut | None
+    _raised: tuple[TracebackType | None, BaseException | None] | None
+    _bounding: list[scope.deadline] | None
+    _asynchronous: bool
+    _heard: bool
+
+    def __init__(
+        self,
+        policy: Policy,
+        name: str | None,
+        kwargs: dict[str, Any] | None,
+        frame: FrameType | None,
+        asynchronous: bool,
+        began: float | None = None,
+    ) -> None:
+        BackoffController.__init__(self, policy)
+        if policy.name is None:
+            self.name = name
+        self.clock = self._clock
+        self.kwargs = kwargs
+        self.delay = 0.0
+        self.error = self.cut = self.value = self._cut = self._raised = self._bounding = None
+        self._asynchronous = asynchronous
+        self._heard = bool(policy.observers) or DEFAULT_LOG.hears_retries()
+        self.alert = (
+            policy.stop is not None
+            or policy.clock is not None
+            or policy.timeout_as is not None
+            or (asynchronous and is_cut(policy))
+        )
+        self.start(began)
+        least = None if frame is None else least_left(frame)
+        if least is not None or scope.in_deadline():
+            self._bind(least)
+        if self.alert:
+            self._prepare()
+
+    # What the loops tell.
+
+    def failed(self, error: Exception) -> bool:
+        """The attempt raised; `True`: it is over, raise it again."""
+        if error is self.error and self.kwargs is not None:  # a block has no frame that errors pass through
+            forget_earlier_passes(error)
+        if self.cut is not None:
+            return self._failed_with_limit(error)
+        found = judge_exception(error, self.policy.on, faults.rule_raised)
+        decision = self.decide(found, error, self._now(), self._draw())
+        if self._heard or decision.__class__ is GaveUp:
+            return self._goes_on_or_ends(found, error, decision)
+        self.delay = decision  # type: ignore[assignment]  # what is no GaveUp is seconds
+        self.error = error
+        return False
+
+    def returned(self, value: object) -> bool:
+        """The attempt returned; `True`: it is over, return the value.
+
+        Raises:
+            StillPending, Stopped: When the value says that the answer is not ready, and there is no time to ask again.
+        """
+        rule = self.policy.result
+        found = None if rule is None else ask_guarded(rule, value, faults.rule_raised)
+        if found is None:
+            self.succeeded()
+            return True
+        if self.cut is not None:
+            self._cut_settled(None)
+        self.error, self.value = None, value
+        decision = self.decide(found, None, self._now(), self._draw())
+        over = self._goes_on_or_ends(found, None, decision)
+        if over:
+            self.value = None
+            if found.verdict is Verdict.PENDING and isinstance(decision, GaveUp):
+                raise self._never_ready(decision, value)
+        return over
+
+    def succeeded(self) -> None:
+        """The attempt is what was wanted."""
+        failures = self.failures
+        self.error = None
+        if self.cut is not None:
+            self._cut_settled(None)
+        self.record_success()
+        if failures and self.policy.observers:
+            self._tell(EventKind.SUCCESS, failures=failures)
+
+    def cut_off(self, cancelled: BaseException) -> bool:
+        """The attempt was cancelled; `True`: by its time limit, so that `cut` is to be raised in its place."""
+        if self._cut_settled(cancelled):
+            return True
+        self.let_go()
+        return False
+
+    def after_wait(self) -> bool:
+        """The wait is over; `True`: the next attempt has begun, `False`: it ended meanwhile.
+
+        Raises:
+            StillPending, Stopped: When what it waited for was not ready.
+        """
+        now = self._now()
+        if self._ends is not None and now > self._ends:
+            return self._ended_in_wait(self.expire(now))
+        if self.alert and self.policy.stop is not None and self.policy.stop.is_set():
+            return self._ended_in_wait(self.stop(now))
+        self.status = ATTEMPTING  # as start(), without its questions
+        self.attempt += 1
+        self.began = now
+        if self.alert:
+            self._prepare()
+        return True
+
+    def as_raised(self, error: BaseException) -> None:
+        """Take back what raising the held error a second time did to it, and let it go."""
+        if self._raised is not None:
+            error.__traceback__, error.__context__ = self._raised
+        self.let_go()
+
+    def let_go(self) -> None:
+        """The call ends: hold nothing any more."""
+        self.error = self.cut = self._raised = self.value = None
+
+    def become_asynchronous(self) -> None:
+        """What the attempt returned is awaited: from here on its time limits can cut it off."""
+        self._asynchronous = True
+        if is_cut(self.policy):
+            self.alert = True
+            self._prepare()
+
+    def clock_failed(self, error: Exception) -> None:
+        """The clock could not wait: logged once; the last error matters more, so the call ends."""
+        faults.report("clock", type(self.clock), error, "the retried call ends")
+        self.bound(float("-inf"))
+
+    # What an attempt tells.
+
+    def left(self) -> float | None:
+        """Seconds until the deadline of this call, < 0 when it has passed; `None` when nothing bounds it."""
+        return None if self._ends is None else self._ends - self.now()
+
+    def timeout(self) -> float | None:
+        """Seconds that the current attempt may take: `attempt_timeout`, never more than what is left."""
+        left, timeout = self.left(), self.policy.attempt_timeout
+        if left is not None:
+            left = max(0.0, left)
+        if timeout is None:
+            return left
+        return timeout if left is None else min(timeout, left)
+
+    # The time limits of attempts.
+
+    def _bind(self, least: float | None) -> None:
+        """Bound the call by the retried calls (`least`) and the scopes around it, and remember what scopes do it."""
+        scopes = scope.innermost_deadlines()
+        for each in scopes:
+            left = each.left()
+            if left is not None and (least is None or left < least):
+                least = left
+                self._bounding = scopes
+        if least is not None:
+            self.bound(self.now() + least)
+
+    def _prepare(self) -> None:
+        """Give the attempt that begins its time limits."""
+        self.began = monotonic()  # marks of inner retries are compared with it, whatever clock the policy has
+        keyword = self.policy.timeout_as
+        if keyword is not None and self.kwargs is not None:
+            timeout = self.timeout()
+            if timeout is not None:
+                self.kwargs[keyword] = timeout
+        if self._asynchronous and is_cut(self.policy):
+            self._arm()
+
+    def _arm(self) -> None:
+        """Set the timer that cuts the attempt off, and make the error that will stand for it."""
+        policy, own = self.policy, self.own_end
+        limit = None if policy.attempt_timeout is None else self.timeout()
+        self.cut = None if limit is None else TimeoutError(CUT_OFF.reason)
+        if own is not None and "deadline" in policy.written:
+            left = own - self.now()
+            if limit is None or left <= limit:
+                limit = left
+                self.cut = DeadlineExceeded(f"the deadline of {policy.deadline:g} s has passed")
+        if limit is not None:
+            self._cut = Cut(self.clock, limit)
+
+    def _cut_settled(self, error: BaseException | None) -> bool:
+        """Disarm the time limit; was it that, and nobody else, who cancelled?"""
+        cut, self._cut = self._cut, None
+        if cut is not None and cut.settle(error):
+            return True
+        self.cut = None
+        return False
+
+    def _failed_with_limit(self, error: Exception) -> bool:
+        """The attempt had a time limit: is the error that limit's, and whose limit was it?"""
+        if self._cut is not None:
+            self._cut_settled(error)
+        ours = error is self.cut
+        self.cut = None
+        if ours and isinstance(error, DeadlineExceeded):
+            return self._goes_on_or_ends(CUT_OFF, error, self.expire())
+        found = CUT_OFF if ours else judge_exception(error, self.policy.on, faults.rule_raised)
+        return self._goes_on_or_ends(found, error, self.decide(found, error, self._now(), self._draw()))
+
+    # What is told, and where.
+
+    def _goes_on_or_ends(self, found: Classification, error: Exception | None, decision: float | GaveUp) -> bool:
+        if isinstance(decision, GaveUp):
+            self.error = None
+            self._tell_end(decision, error)
+            return True
+        self.delay = decision
+        self.error = error
+        if self._heard:
+            self._tell(EventKind.RETRY, decision, error, found)
+        return False
+
+    def _ended_in_wait(self, end: GaveUp) -> bool:
+        self._tell_end(end, self.error)
+        if self.error is not None:
+            self._raised = self.error.__traceback__, self.error.__context__
+        elif self.failures == 0:
+            raise self._never_ready(end, self.value)
+        return False
+
+    def _tell_end(self, end: GaveUp, error: BaseException | None) -> None:
+        if end.reason is Reason.DEADLINE and self._bounding is not None:
+            self._blame(self._bounding)
+        if error is not None:
+            self._mark(end, error)
+        self._tell(EventKind.GIVE_UP, None, error, end.classification, end.reason)
+
+    def _blame(self, scopes: list[scope.deadline]) -> None:
+        """Tell the scope that bounded the call first that it was its end."""
+        if self.own_end is not None and self.own_end == self.ends:
+            return
+        lefts = [each.left() for each in scopes]
+        least = min(left for left in lefts if left is not None)
+        for each, left in zip(scopes, lefts, strict=True):
+            if left == least:
+                each.blame()
+
+    def _mark(self, end: GaveUp, error: BaseException) -> None:
+        if end.reason is not Reason.PERMANENT or end.attempts > 1:
+            mark(error, end, end.attempts > 1)
+        elif end.classification is not None and end.classification.reason.startswith(UNKNOWN):
+            _say_unknown(self.name, type(error))
+
+    def _tell(
+        self,
+        kind: EventKind,
+        delay: float | None = None,
+        error: BaseException | None = None,
+        found: Classification | None = None,
+        reason: Reason | None = None,
+        failures: int | None = None,
+    ) -> None:
+        observers = self.policy.observers
+        if not any(isinstance(observer, log_retries) for observer in observers):
+            observers = (DEFAULT_LOG, *observers)
+        count = self.failures if failures is None else failures
+        event = Event(kind, self.name, self.attempt, count, self.elapsed, delay, error, found, reason)
+        notify(observers, event)
+
+    def _never_ready(self, end: GaveUp, value: object) -> Exception:
+        error: Exception
+        if end.reason is Reason.STOPPED:
+            error = Stopped("stopped while the answer was still pending")
+        else:
+            error = StillPending(f"still pending: {end}", value)
+        mark(error, end, False)
+        return error
+
+
+def _say_unknown(name: str | None, kind: type) -> None:
+    if faults.once("unknown", name, kind.__module__, kind.__qualname__):
+        faults.logger().warning(
+            "%s: %s is not known to be transient, so it is not retried; if trying again can help, write"
+            " on=transient(%s) | known_errors, else permanent(%s) | known_errors to be told no more",
+            name or "a retried call",
+            kind.__qualname__,
+            kind.__name__,
+            kind.__name__,
+        )
+
+
+def forget_earlier_passes(error: BaseException) -> None:
+    """When the same error object came back to a loop, its traceback is as at its first pass, and grows no more.
+
+    Known by the loop's own frame, which a loop passes an error through once.
+    """
+    head = error.__traceback__
+    if head is None:
+        return
+    frame, at = head.tb_frame, head.tb_next
+    while at is not None:
+        if at.tb_frame is frame:
+            error.__traceback__ = at
+            return
+        at = at.tb_next
+
+
+def trim(error: BaseException, package: str = "redouble.") -> None:
+    """Leave one frame of ours in the traceback, the outermost, where one way in stands upon another."""
+    at: TracebackType | None = error.__traceback__
+    while at is not None:
+        inner = at.tb_next
+        while inner is not None and inner.tb_frame.f_globals.get("__name__", "").startswith(package):
+            inner = inner.tb_next
+        at.tb_next = inner
+        at = inner
+
+
+def begin(
+    policy: Policy, name: str | None, kwargs: dict[str, Any] | None, call: list[Any], *, asynchronous: bool = False
+) -> Run:
+    """The run of a wrapper's call: the one that was made from deeper down, or a new one for its first attempt.
+
+    Args:
+        policy: The wrapper's.
+        name: The function's.
+        kwargs: What the function is called with; a timeout is put into it.
+        call: When the call began by `time.monotonic`, then the run, once there is one.
+        asynchronous: Whether the attempts can be cut off.
+    """
+    if len(call) == 1:
+        outside = sys._getframe(2)
+        began = call[0]
+        if scope.overriding:
+            policy = scope.effective(policy)
+        if policy.clock is not None:
+            began = None
+        call.append(Run(policy, name, kwargs, outside, asynchronous, began))
+    run: Run = call[1]
+    return run
+
+
+def is_plain(policy: Policy) -> bool:
+    """Whether a first attempt that succeeds needs nothing but the time at which it began."""
+    return (
+        policy.result is None and policy.attempt_timeout is None and policy.timeout_as is None and policy.clock is None
+    )
+
+
+def is_cut(policy: Policy) -> bool:
+    """Whether asyncio attempts are cut off when their time is up."""
+    return policy.attempt_timeout is not None or ("deadline" in policy.written and policy.deadline is not None)
+
+
+def run_of(frame: FrameType) -> Run | None:
+    """The run in a wrapper's frame; a call that has not failed yet has none, and gets it now."""
+    variables = frame.f_locals
+    call: list[Any] = variables.get("call", ())
+    if len(call) == 1 and "policy" in variables:
+        asynchronous = "plain" not in variables  # only the synchronous wrapper looks at types
+        call.append(Run(variables["policy"], variables["name"], {}, frame.f_back, asynchronous, call[0]))
+    return call[1] if len(call) == 2 else None
