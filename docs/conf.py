@@ -1,0 +1,36 @@
+"""Sphinx: MyST for the pages, autodoc for the reference; nothing is fetched from the network."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version as installed_version
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+
+project = "redouble"
+copyright = "the redouble contributors"
+version = release = installed_version("redouble")
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "redouble_docs"]
+exclude_patterns = ["_build", "_ext", "examples"]
+
+# A broken reference is an error. Exempt is what annotations name: a name for type checkers only, a type variable, a class
+# inside the package, or one of the standard library's, whose documentation would have to be fetched to be linked.
+nitpicky = True
+nitpick_ignore_regex = [("py:(class|obj|data|exc)", r"(?!redouble\.(testing\.)?[^.]+$).+")]
+
+default_role = "code"  # docstrings write `None` as Markdown does
+toc_object_entries_show_parents = "hide"
+
+autodoc_member_order = "groupwise"
+autodoc_use_type_comments = False  # there are none, and looking for them trips over classes whose module is the facade
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+napoleon_custom_sections = [("Fields", "params_style")]
+
+myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
+myst_heading_anchors = 3
+
+html_theme = "furo"
+html_title = f"redouble {release}"

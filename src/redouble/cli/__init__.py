@@ -1,0 +1,63 @@
+"""On top of the floors: the command line, `redouble` or `python -m redouble`.
+
+What a command needs is imported when that command is run, so that `redouble --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser
+from typing import TYPE_CHECKING
+
+from redouble.cli import options
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Sequence
+
+__all__ = ["main"]
+
+INTERRUPTED = 130
+"""The exit code after Ctrl-C: 128 and the number of SIGINT, as shells have it."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        argv: The arguments. `None`: those of the process.
+
+    Returns:
+        The exit code: 0 when all went well, 1 when the demo's answer was not got, 2 for a mistake in the arguments, 130
+        after Ctrl-C.
+    """
+    try:
+        return _run(_parser().parse_args(argv))
+    except SystemExit as end:  # so argparse ends after --help, --version or a mistake
+        return end.code if isinstance(end.code, int) else 1
+    except KeyboardInterrupt:
+        print("\nInterrupted.", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _run(chosen: Namespace) -> int:
+    if chosen.command == "demo":
+        from redouble.cli.demo import demo
+
+        return demo(down=chosen.down)
+    from redouble.cli.preview import show
+
+    try:
+        show(options.policy_of(chosen), chosen.failures)
+    except (TypeError, ValueError) as error:  # the library's own messages name argument, rule and value
+        chosen.parser.error(str(error))
+    return 0
+
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(prog="redouble", description="Retries that know when to stop.")
+    parser.add_argument("--version", action=options.ShowVersion, nargs=0, help="show the version and exit")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    options.add_demo(commands)
+    options.add_preview(commands)
+    return parser

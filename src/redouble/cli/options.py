@@ -1,0 +1,98 @@
+"""On top of the floors: the options of the commands, and what their values mean."""
+
+from __future__ import annotations
+
+from argparse import Action, ArgumentTypeError
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from redouble import additive, exponential, proportional, retry
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace, _SubParsersAction
+
+    from redouble import Jitter, RetryPolicy
+
+JITTERS = ("none", "full", "equal", "decorrelated")
+MAKERS = {"proportional": proportional, "additive": additive}
+LIMITS = ("attempts", "deadline")
+CURVE = ("initial", "factor", "maximum", "jitter")
+
+NOT_GIVEN: Any = object()
+"""Stands for an option that was not given: `None` is a value of its own, no limit."""
+
+
+def add_demo(commands: _SubParsersAction[ArgumentParser]) -> None:
+    """`redouble demo`."""
+    about = "Start a flaky service on this machine and get its answer in all four ways, sync and asyncio."
+    parser = commands.add_parser("demo", help="see retries at work on real sockets", description=about)
+    parser.add_argument(
+        "--down", action="store_true", help="leave the service down, to see how a retried call gives up"
+    )
+
+
+def add_preview(commands: _SubParsersAction[ArgumentParser]) -> None:
+    """`redouble preview`."""
+    about = (
+        "Show the waits that a policy would make if every attempt failed at once. Options that are not given have the"
+        " library's defaults; giving one of --attempts and --deadline lifts the other, as in Python."
+    )
+    parser = commands.add_parser("preview", help="show the waits of a policy", description=about)
+    parser.add_argument("--attempts", type=number, metavar="N", help="give up when so many failed in a row, or none")
+    parser.add_argument("--deadline", type=number, metavar="S", help="seconds for everything, or none")
+    parser.add_argument("--initial", type=number, metavar="S", help="the first wait before jitter, in seconds")
+    parser.add_argument("--factor", type=number, metavar="F", help="what each wait is multiplied by")
+    parser.add_argument("--maximum", type=number, metavar="S", help="the longest wait in seconds, or none")
+    parser.add_argument(
+        "--jitter", type=jitter, metavar="J", help="none, full, equal, decorrelated, proportional:SHARE or additive:S"
+    )
+    parser.add_argument("--failures", type=number, default=10, metavar="N", help="show at most so many waits (10)")
+    parser.set_defaults(parser=parser, **dict.fromkeys((*LIMITS, *CURVE), NOT_GIVEN))
+
+
+def number(text: str) -> int | float | None:
+    """A number, or `none`."""
+    if text.lower() == "none":
+        return None
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    raise ArgumentTypeError(f"must be a number or none, got {text!r}")
+
+
+def jitter(text: str) -> Jitter | str:
+    """The name of a jitter, or `name:number` for those that take a number."""
+    name, colon, given = text.partition(":")
+    if not colon and name in JITTERS:
+        return name
+    value = number(given) if colon else None
+    if name in MAKERS and value is not None:
+        try:
+            return MAKERS[name](value)
+        except ValueError as error:
+            raise ArgumentTypeError(str(error)) from None
+    raise ArgumentTypeError(f"must be one of {', '.join(JITTERS)}, proportional:SHARE or additive:S, got {text!r}")
+
+
+def policy_of(chosen: Namespace) -> RetryPolicy:
+    """The policy that the options of `redouble preview` describe."""
+    given = {name: value for name, value in vars(chosen).items() if value is not NOT_GIVEN}
+    fields: dict[str, Any] = {name: given[name] for name in LIMITS if name in given}
+    curve: dict[str, Any] = {name: given[name] for name in CURVE if name in given}
+    if curve:
+        fields["backoff"] = exponential(**curve)
+    return retry(**fields)
+
+
+class ShowVersion(Action):
+    """`--version`, which looks the version up only when it is asked for."""
+
+    def __call__(self, parser: ArgumentParser, *args: object) -> None:
+        try:
+            found = version("redouble")
+        except PackageNotFoundError:
+            found = "(not installed)"
+        print(f"redouble {found}")
+        parser.exit()

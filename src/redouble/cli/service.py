@@ -1,0 +1,84 @@
+"""On top of the floors: the demo's flaky service, an HTTP server with real sockets on a free loopback port.
+
+At first nothing listens. Once booted, it resets the first connection, answers the second request with 503 and
+`Retry-After`, and from then on works.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from http.server import BaseHTTPRequestHandler
+from itertools import count
+from socketserver import TCPServer
+from threading import Thread
+from typing import Self
+
+ANSWER = "42"
+
+LINGER = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
+"""Linger for 0 seconds: closing a socket then resets the connection instead of ending it in good order."""
+
+
+class FlakyService:
+    """The service: a `with` opens it on a port where nothing listens yet, `boot()` brings it up.
+
+    Args:
+        milliseconds: What the 503 asks for in a header `retry-after-ms`, besides `Retry-After: 1`, which knows only
+            whole seconds. `None`: no such header.
+    """
+
+    def __init__(self, milliseconds: int | None = None) -> None:
+        self._milliseconds = milliseconds
+        self._server = TCPServer(("127.0.0.1", 0), self._handler(), bind_and_activate=False)
+        self._thread = Thread(target=self._server.serve_forever, args=(0.01,), name="flaky-service", daemon=True)
+
+    @property
+    def url(self) -> str:
+        """Where it is, or will be."""
+        host, port = self._server.socket.getsockname()
+        return f"http://{host}:{port}/"
+
+    def boot(self) -> None:
+        """Begin to listen."""
+        self._server.server_activate()
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        self._server.server_bind()  # the port is ours, but whoever connects is refused: nobody listens
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._thread.is_alive():
+            self._server.shutdown()
+            self._thread.join()
+        self._server.server_close()
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        requests = count(1)
+        milliseconds = self._milliseconds
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                number = next(requests)
+                if number == 1:
+                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER)
+                    self.connection.close()
+                elif number == 2:
+                    hints = {} if milliseconds is None else {"retry-after-ms": str(milliseconds)}
+                    self.answer(503, "try later", {"Retry-After": "1"} | hints)
+                else:
+                    self.answer(200, ANSWER, {})
+
+            def answer(self, status: int, text: str, headers: dict[str, str]) -> None:
+                self.send_response(status)
+                for name, value in {**headers, "Content-Length": str(len(text))}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(text.encode())
+
+            def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+                """Say nothing: the demo tells what the client sees."""
+
+        return Handler

@@ -1,0 +1,92 @@
+"""On top of the floors: the four ways in, sync and asyncio, as the demo takes them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from redouble.cli.client import fetch, fetch_async, open_answer, open_answer_async
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from typing import Any, TypeAlias
+
+    from redouble import RetryPolicy
+
+    Way: TypeAlias = Callable[[RetryPolicy, str], str]
+
+
+def decorator(policy: RetryPolicy, url: str) -> str:
+    """A decorated function."""
+
+    @policy
+    def get_answer() -> str:
+        return fetch(url)
+
+    return get_answer()
+
+
+async def decorator_async(policy: RetryPolicy, url: str) -> str:
+    """A decorated coroutine function."""
+
+    @policy
+    async def get_answer() -> str:
+        return await fetch_async(url)
+
+    return await get_answer()
+
+
+def direct_call(policy: RetryPolicy, url: str) -> str:
+    """A call of a function as it is."""
+    return policy.call(fetch, url)
+
+
+async def direct_call_async(policy: RetryPolicy, url: str) -> str:
+    """A call of a coroutine function as it is."""
+    return await policy.call(fetch_async, url)
+
+
+def block(policy: RetryPolicy, url: str) -> str:
+    """A block that is run again."""
+    text = ""
+    for attempt in policy:
+        with attempt:
+            text = fetch(url)
+    return text
+
+
+async def block_async(policy: RetryPolicy, url: str) -> str:
+    """A block that is run again, in a coroutine."""
+    text = ""
+    async for attempt in policy:
+        with attempt:
+            text = await fetch_async(url)
+    return text
+
+
+def connect(policy: RetryPolicy, url: str) -> str:
+    """Only the opening is retried; reading is not."""
+    with policy.connect(open_answer, url) as answer:
+        return answer.read().decode()
+
+
+async def connect_async(policy: RetryPolicy, url: str) -> str:
+    """Only the opening is retried, which is to enter an async context manager; reading is not."""
+    async with policy.connect(open_answer_async, url) as answer:
+        return (await answer.read()).decode()
+
+
+def _run(way: Callable[[RetryPolicy, str], Coroutine[Any, Any, str]]) -> Way:
+    return lambda policy, url: asyncio.run(way(policy, url))
+
+
+WAYS: dict[str, Way] = {
+    "decorator": decorator,
+    "decorator, asyncio": _run(decorator_async),
+    "direct call": direct_call,
+    "direct call, asyncio": _run(direct_call_async),
+    "block": block,
+    "block, asyncio": _run(block_async),
+    "connect": connect,
+    "connect, asyncio": _run(connect_async),
+}
