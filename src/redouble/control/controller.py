@@ -336,7 +336,7 @@ class BackoffController:
                 return self._ask_again_later(found, now, draw)
             return self._finish(Reason.PERMANENT, found, now)  # 3
         self.failures = failures = self.failures + 1
-        if error is not None and (error.__cause__ is not None or error.__dict__ or isinstance(error, ExceptionGroup)):
+        if error is not None and _may_carry_more(error):
             refused = self._may_not_repeat(error, found)  # 4, 5
             if refused is not None:
                 return self._finish(refused, found, now)
@@ -350,10 +350,10 @@ class BackoffController:
         if found.backoff is None and self._own_curves is None:
             try:
                 wait = policy.backoff.delay(failures, self._previous, draw)
+                if wait is None or not 0.0 <= wait <= CEILING:
+                    wait = sane(policy.backoff, wait)
             except Exception as fault:
                 wait = ended(policy.backoff, fault)
-            if wait is None or not 0.0 <= wait <= CEILING:
-                wait = sane(policy.backoff, wait)
             self._previous = wait
         else:
             wait = self._next_of_curves(found.backoff, draw)
@@ -504,6 +504,14 @@ def _guarded_draw(draw: Callable[[], float]) -> Callable[[], float]:
             return 0.5
 
     return drawn
+
+
+def _may_carry_more(error: BaseException) -> bool:
+    """Whether an error may bear the mark of an inner retry, or tell of its request: most bear nothing at all."""
+    try:
+        return bool(error.__cause__ is not None or error.__dict__ or isinstance(error, ExceptionGroup))
+    except Exception:  # a class that guards its attributes
+        return False
 
 
 def _wait_or_end(decision: float | GaveUp, found: Classification) -> Wait | GaveUp:

@@ -161,17 +161,18 @@ def mark(error: BaseException, end: GaveUp, retried: bool) -> None:
         if retried or end.reason not in (Reason.PERMANENT, Reason.ATTEMPTS):
             data["root"] = before.get("root") or before.get("note") if end.reason is Reason.NESTED else None
             data["note"] = f"{end} ({data['root']})" if data["root"] else str(end)
-            _replace_note(error, before.get("note"), data["note"])
+        _replace_note(error, before.get("note"), data.get("note"))
         setattr(error, MARK, data)
     except Exception:  # the class guards its attributes: the error matters, the mark does not
         return
 
 
-def _replace_note(error: BaseException, old: str | None, new: str) -> None:
+def _replace_note(error: BaseException, old: str | None, new: str | None) -> None:
     notes = getattr(error, "__notes__", None)
     if old is not None and isinstance(notes, list) and old in notes:
         notes.remove(old)
-    error.add_note(new)
+    if new is not None:
+        error.add_note(new)
 
 
 def given_up_since(error: BaseException, since: float) -> bool:

@@ -242,6 +242,15 @@ def _refuse_contradictions(values: dict[str, Any], written: frozenset[str]) -> N
         )
 
 
+def thread_event(stop: Any) -> threading.Event | None:
+    """`stop`, for a wait that blocks the thread: an `asyncio.Event` cannot be set meanwhile, its loop is blocked too."""
+    asyncio = sys.modules.get("asyncio")
+    if stop is None or (asyncio is not None and isinstance(stop, asyncio.Event)):
+        return None
+    event: threading.Event = stop
+    return event
+
+
 def refuse_async_stop(policy: Policy) -> None:
     """An `asyncio.Event` cannot end a synchronous wait: only its own event loop can wait for it."""
     asyncio = sys.modules.get("asyncio")

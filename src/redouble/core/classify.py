@@ -66,7 +66,10 @@ def judge_exception(error: Exception, rule: Rule | None, on_fault: Fault | None 
     except Exception as fault:
         if on_fault is not None:
             on_fault(rule, fault)
-    return _look_deeper(error, rule, on_fault, {})
+    try:
+        return _look_deeper(error, rule, on_fault, {})
+    except Exception:  # a class that guards even its __cause__
+        return Classification(Verdict.PERMANENT, reason=UNKNOWN + type_name(type(error)))
 
 
 def _look_deeper(error: Exception, rule: Rule, on_fault: Fault | None, votes: Votes) -> Classification:

@@ -30,7 +30,7 @@ def retrying(policy: Policy, fn: Callable[..., Any], name: str | None) -> Callab
 
     async def wrapper(*args: Any, **kwargs: Any) -> Any:  # noqa: C901  # see sync
         call: list[Any] = [monotonic()]
-        run = begin(policy, name, kwargs, call, asynchronous=True) if eager or scope.overriding else None
+        run = begin(policy, name, kwargs, call, asynchronous=True, first=True) if eager or scope.overriding else None
         while True:
             try:
                 try:
@@ -38,7 +38,7 @@ def retrying(policy: Policy, fn: Callable[..., Any], name: str | None) -> Callab
                 except CancelledError as cancelled:
                     if run is None or not run.cut_off(cancelled) or run.cut is None:
                         raise
-                    raise run.cut from (run.error or cancelled)
+                    raise run.cut from run.cause(cancelled)
             except Exception as error:
                 if run is None:
                     run = begin(policy, name, kwargs, call, asynchronous=True)
@@ -85,7 +85,7 @@ async def carry_on(  # noqa: C901  # see sync
             except CancelledError as cancelled:
                 if not run.cut_off(cancelled) or run.cut is None:
                     raise
-                raise run.cut from (run.error or cancelled)
+                raise run.cut from run.cause(cancelled)
         except Exception as error:
             if run.failed(error):
                 raise

@@ -184,7 +184,7 @@ class BlockAttempt(Attempt):
         if not run.cut_off(error) or run.cut is None:
             return False
         try:
-            raise run.cut from (run.error or error)
+            raise run.cut from run.cause(error)
         except TimeoutError as cut:
             if self._failed(cut):
                 return True

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from redouble.control.policy import refuse_async_stop
-from redouble.core import checks
 from redouble.wrappers import sync
 from redouble.wrappers.run import trim
-from redouble.wrappers.shape import is_awaitable, name_of, refuse_timeout_without_keyword
+from redouble.wrappers.shape import is_awaitable, is_coroutine_function, name_of, refuse_timeout_without_keyword
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,8 +37,6 @@ class Connecting(Generic[T]):
     def __init__(
         self, policy: Policy, factory: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], closing: bool
     ) -> None:
-        if not callable(factory):
-            raise TypeError(f"connect takes a callable that opens something, got {checks.shown(factory)}")
         self._policy = policy
         self._factory = factory
         self._args = args
@@ -63,7 +60,17 @@ class Connecting(Generic[T]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
         leave, self._leave = self._leave, None
-        suppress: bool | None = None if leave is None else leave(kind, error, traceback)
+        if leave is None:
+            return None
+        answer = leave(kind, error, traceback)
+        if is_awaitable(answer):
+            _close_coroutine(answer)
+            if error is None:
+                raise TypeError(
+                    f"closing what {self._name} gives is asynchronous: write `async with` instead of `with`"
+                )
+            return None
+        suppress: bool | None = answer
         return suppress
 
     async def __aenter__(self) -> T:
@@ -116,6 +123,8 @@ class Connecting(Generic[T]):
         if is_awaitable(thing) or _enters_async(thing):
             _discard(thing)
             return f"what {self._name} gives is asynchronous: write `async with` instead of `with`", None
+        if is_coroutine_function(getattr(thing, "close", None)):
+            return f"closing what {self._name} gives is asynchronous: write `async with` instead of `with`", None
         return self._closed_at_end(thing, "close")
 
     async def _open_async(self, **kwargs: Any) -> tuple[Any, Leave | None]:
@@ -190,10 +199,16 @@ def _discard(thing: Any) -> None:
     if callable(close):
         try:
             closed: Any = close()
-            if is_awaitable(closed) and hasattr(closed, "close"):
-                closed.close()  # a coroutine that nobody can await here
+            if is_awaitable(closed):
+                _close_coroutine(closed)
         except Exception:
             return
+
+
+def _close_coroutine(coroutine: Any) -> None:
+    """Nobody can await it here: let it not complain of that."""
+    if hasattr(coroutine, "close"):
+        coroutine.close()
 
 
 async def _discard_async(thing: Any) -> None:

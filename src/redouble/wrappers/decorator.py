@@ -13,7 +13,7 @@ from redouble.wrappers.run import trim
 from redouble.wrappers.shape import (
     is_coroutine_function,
     name_of,
-    refuse_generators,
+    refuse_what_cannot_be_called,
     refuse_missing_keyword,
     refuse_timeout_without_keyword,
     refuse_what_cannot_be_retried,
@@ -178,7 +178,7 @@ class RetryPolicy(Policy):
             >>> retry(attempts=5).call(int, "42")
             42
             """
-            refuse_generators(fn)
+            refuse_what_cannot_be_called(fn)
             wrapper = _bind(self, fn)
             try:
                 return wrapper(*args, **kwargs)
@@ -208,7 +208,7 @@ class RetryPolicy(Policy):
             ...     stream.read()
             'hello'
             """
-            refuse_generators(factory)
+            refuse_what_cannot_be_called(factory)
             return Connecting(self, factory, args, kwargs, checks.flag("closing", closing))
 
     def __iter__(self) -> Iterator[BlockAttempt]:
@@ -268,7 +268,9 @@ def _decorate(policy: RetryPolicy, fn: Any) -> Any:
     if isinstance(fn, (staticmethod, classmethod)):
         return type(fn)(_decorate(policy, fn.__func__))
     refuse_what_cannot_be_retried(fn)
-    wrapper = update_wrapper(_bind(policy, fn), fn)
+    wrapper: Any = _bind(policy, fn)
+    wrapper.__name__ = wrapper.__qualname__ = name_of(fn)  # of what has no name of its own, such as a partial
+    update_wrapper(wrapper, fn)
     setattr(wrapper, POLICY, policy)
     return wrapper
 

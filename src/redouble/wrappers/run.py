@@ -14,6 +14,7 @@ from redouble.control.controller import BackoffController, Status
 from redouble.control.cut import Cut
 from redouble.control.events import DEFAULT_LOG, Event, EventKind, log_retries, notify
 from redouble.control.outcome import DeadlineExceeded, GaveUp, Reason, StillPending, Stopped, mark
+from redouble.control.policy import refuse_async_stop
 from redouble.control.stack import least_left
 from redouble.core.classify import UNKNOWN, judge_exception
 from redouble.core.verdict import Classification, Verdict, ask_guarded
@@ -30,6 +31,7 @@ CUT_OFF = Classification(Verdict.TRANSIENT, reason="the attempt took longer than
 
 
 ATTEMPTING = Status.ATTEMPTING
+_TRACEBACK: Any = BaseException.__traceback__
 
 
 class Run(BackoffController):
@@ -42,6 +44,7 @@ class Run(BackoffController):
 
     __slots__ = (
         "_asynchronous",
+        "_attempt_ends",
         "_bounding",
         "_cut",
         "_heard",
@@ -65,6 +68,7 @@ class Run(BackoffController):
     _cut: Cut | None
     _raised: tuple[TracebackType | None, BaseException | None] | None
     _bounding: list[scope.deadline] | None
+    _attempt_ends: float | None  # by attempt_timeout
     _asynchronous: bool
     _heard: bool
 
@@ -83,14 +87,14 @@ class Run(BackoffController):
         self.clock = self._clock
         self.kwargs = kwargs
         self.delay = 0.0
-        self.error = self.cut = self.value = self._cut = self._raised = self._bounding = None
+        self.error = self.cut = self.value = self._cut = self._raised = self._bounding = self._attempt_ends = None
         self._asynchronous = asynchronous
         self._heard = bool(policy.observers) or DEFAULT_LOG.hears_retries()
         self.alert = (
             policy.stop is not None
             or policy.clock is not None
             or policy.timeout_as is not None
-            or (asynchronous and is_cut(policy))
+            or (is_cut(policy) if asynchronous else in_event_loop())
         )
         self.start(began)
         least = None if frame is None else least_left(frame)
@@ -103,7 +107,7 @@ class Run(BackoffController):
 
     def failed(self, error: Exception) -> bool:
         """The attempt raised; `True`: it is over, raise it again."""
-        if error is self.error and self.kwargs is not None:  # a block has no frame that errors pass through
+        if self.attempt > 1 and self.kwargs is not None:  # a block has no frame that errors pass through
             forget_earlier_passes(error)
         if self.cut is not None:
             return self._failed_with_limit(error)
@@ -196,6 +200,10 @@ class Run(BackoffController):
 
     # What an attempt tells.
 
+    def cause(self, cancelled: BaseException) -> BaseException:
+        """What `cut` is raised from: a deadline's from the last error, so that it is not lost."""
+        return self.error if self.error is not None and isinstance(self.cut, DeadlineExceeded) else cancelled
+
     def left(self) -> float | None:
         """Seconds until the deadline of this call, < 0 when it has passed; `None` when nothing bounds it."""
         return None if self._ends is None else self._ends - self.now()
@@ -231,12 +239,14 @@ class Run(BackoffController):
             if timeout is not None:
                 self.kwargs[keyword] = timeout
         if self._asynchronous and is_cut(self.policy):
+            limit = self.timeout()
+            self._attempt_ends = None if self.policy.attempt_timeout is None or limit is None else self.now() + limit
             self._arm()
 
     def _arm(self) -> None:
         """Set the timer that cuts the attempt off, and make the error that will stand for it."""
         policy, own = self.policy, self.own_end
-        limit = None if policy.attempt_timeout is None else self.timeout()
+        limit = None if self._attempt_ends is None else max(0.0, self._attempt_ends - self.now())
         self.cut = None if limit is None else TimeoutError(CUT_OFF.reason)
         if own is not None and "deadline" in policy.written:
             left = own - self.now()
@@ -244,7 +254,21 @@ class Run(BackoffController):
                 limit = left
                 self.cut = DeadlineExceeded(f"the deadline of {policy.deadline:g} s has passed")
         if limit is not None:
-            self._cut = Cut(self.clock, limit)
+            self._set_timer(limit)
+
+    def _set_timer(self, seconds: float) -> None:
+        try:
+            self._cut = Cut(self.clock, seconds)
+        except Exception as error:
+            self.cut = None
+            faults.report("clock", type(self.clock), error, "attempts have no time limit")
+
+    def record_progress(self, now: float | None = None) -> None:
+        """As a controller does, with a new timer for the deadline that begins again."""
+        super().record_progress(now)
+        if self._cut is not None:
+            self._cut.settle(None)
+            self._arm()
 
     def _cut_settled(self, error: BaseException | None) -> bool:
         """Disarm the time limit; was it that, and nobody else, who cancelled?"""
@@ -323,7 +347,11 @@ class Run(BackoffController):
             observers = (DEFAULT_LOG, *observers)
         count = self.failures if failures is None else failures
         event = Event(kind, self.name, self.attempt, count, self.elapsed, delay, error, found, reason)
-        notify(observers, event)
+        try:
+            notify(observers, event)
+        except BaseException:
+            self.let_go()
+            raise
 
     def _never_ready(self, end: GaveUp, value: object) -> Exception:
         error: Exception
@@ -352,7 +380,7 @@ def forget_earlier_passes(error: BaseException) -> None:
 
     Known by the loop's own frame, which a loop passes an error through once.
     """
-    head = error.__traceback__
+    head: TracebackType | None = _TRACEBACK.__get__(error)  # past a class that guards its attributes
     if head is None:
         return
     frame, at = head.tb_frame, head.tb_next
@@ -365,7 +393,7 @@ def forget_earlier_passes(error: BaseException) -> None:
 
 def trim(error: BaseException, package: str = "redouble.") -> None:
     """Leave one frame of ours in the traceback, the outermost, where one way in stands upon another."""
-    at: TracebackType | None = error.__traceback__
+    at: TracebackType | None = _TRACEBACK.__get__(error)
     while at is not None:
         inner = at.tb_next
         while inner is not None and inner.tb_frame.f_globals.get("__name__", "").startswith(package):
@@ -375,7 +403,13 @@ def trim(error: BaseException, package: str = "redouble.") -> None:
 
 
 def begin(
-    policy: Policy, name: str | None, kwargs: dict[str, Any] | None, call: list[Any], *, asynchronous: bool = False
+    policy: Policy,
+    name: str | None,
+    kwargs: dict[str, Any] | None,
+    call: list[Any],
+    *,
+    asynchronous: bool = False,
+    first: bool = False,
 ) -> Run:
     """The run of a wrapper's call: the one that was made from deeper down, or a new one for its first attempt.
 
@@ -385,6 +419,7 @@ def begin(
         kwargs: What the function is called with; a timeout is put into it.
         call: When the call began by `time.monotonic`, then the run, once there is one.
         asynchronous: Whether the attempts can be cut off.
+        first: Whether nothing has been attempted yet, so that a mistake in the program may be refused.
     """
     if len(call) == 1:
         outside = sys._getframe(2)
@@ -393,9 +428,17 @@ def begin(
             policy = scope.effective(policy)
         if policy.clock is not None:
             began = None
+        if first and not asynchronous:
+            refuse_async_stop(policy)
         call.append(Run(policy, name, kwargs, outside, asynchronous, began))
     run: Run = call[1]
     return run
+
+
+def in_event_loop() -> bool:
+    """Whether an event loop is running here, without loading asyncio to find out."""
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and asyncio._get_running_loop() is not None
 
 
 def is_plain(policy: Policy) -> bool:

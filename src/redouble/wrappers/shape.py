@@ -54,13 +54,13 @@ def refuse_what_cannot_be_retried(fn: Any) -> None:
             f"retry decorates functions, {fn.__qualname__} is a class: decorate its methods, or write"
             f" retry.call({fn.__qualname__}, ...) to retry making one"
         )
+    refuse_what_cannot_be_called(fn)
+
+
+def refuse_what_cannot_be_called(fn: Any) -> None:
+    """Refuse what is no callable, and generators: they cannot be retried from outside, what they have yielded is gone."""
     if not callable(fn):
-        raise TypeError(f"retry takes a function to decorate, or keywords such as attempts=5, got {checks.shown(fn)}")
-    refuse_generators(fn)
-
-
-def refuse_generators(fn: Any) -> None:
-    """A generator cannot be retried from outside: what it has yielded is gone."""
+        raise TypeError(f"retry takes a function, or keywords such as attempts=5, got {checks.shown(fn)}")
     flags = _flags(fn)
     if flags & _ASYNC_GENERATOR or (flags & _IS_GENERATOR and not flags & _ITERABLE_COROUTINE):
         raise TypeError(

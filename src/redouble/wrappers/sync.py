@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from time import monotonic
 
 from redouble.control import faults, scope
 from redouble.control.clock import SYSTEM
+from redouble.control.policy import thread_event
 from redouble.control.stack import known_by
 from redouble.wrappers.attempt import BlockAttempt
-from redouble.wrappers.run import Run, begin, is_plain, run_of
+from redouble.wrappers.run import Run, begin, in_event_loop, is_plain, run_of
 from redouble.wrappers.shape import GENERATOR, is_awaitable
 
 TYPE_CHECKING = False
@@ -34,7 +34,7 @@ def retrying(policy: Policy, fn: Callable[..., Any], name: str | None) -> Callab
     def wrapper(*args: Any, **kwargs: Any) -> Any:  # noqa: C901
         nonlocal plain
         call: list[Any] = [monotonic()]
-        run = begin(policy, name, kwargs, call) if eager or scope.overriding else None
+        run = begin(policy, name, kwargs, call, first=True) if eager or scope.overriding else None
         while True:
             try:
                 value = fn(*args, **kwargs)
@@ -79,10 +79,9 @@ def wait(run: Run) -> bool:
     try:
         delay = run.delay
         if delay > 0.0:
-            if run.attempt == 1:
-                _warn_in_event_loop(run)
             if run.alert:
-                run.clock.sleep(delay, run.policy.stop)  # type: ignore[arg-type]  # no asyncio.Event comes here
+                _warn_in_event_loop(run)
+                run.clock.sleep(delay, thread_event(run.policy.stop))
             else:
                 time.sleep(delay)
     except Exception as error:
@@ -97,8 +96,7 @@ def wait(run: Run) -> bool:
 
 
 def _warn_in_event_loop(run: Run) -> None:
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is not None and asyncio._get_running_loop() is not None and faults.once("in loop", run.name):
+    if in_event_loop() and faults.once("in loop", run.name):
         faults.logger().warning(
             "%s: a synchronous wait of %.3g s holds up the running event loop; make it `async def` (or `async for"
             " attempt in policy:`), or call it with `await asyncio.to_thread(...)`",
