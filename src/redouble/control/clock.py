@@ -6,6 +6,7 @@ import sys
 import time
 
 from redouble.control import faults
+from redouble.core import checks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ class SystemClock:
 async def _sleep_polling(seconds: float, stop: Any) -> None:
     asyncio = sys.modules["asyncio"]
     end = time.monotonic() + seconds
+    await asyncio.sleep(0)  # also a wait of 0 s lets others run, and a cancellation be seen
     while not stop.is_set() and (left := end - time.monotonic()) > 0:
         await asyncio.sleep(min(STOP_POLL, left))
 
@@ -114,7 +116,7 @@ def guarded_now(clock: Clock) -> Callable[[], float]:
     def now() -> float:
         nonlocal last
         try:
-            last = float(clock.now())
+            last = checks.number("now()", clock.now(), least=float("-inf"))
         except Exception as error:
             faults.report("clock", type(clock), error, "it seems to stand still")
         return last

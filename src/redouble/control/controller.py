@@ -9,6 +9,7 @@ from redouble.control import faults
 from redouble.control.clock import SYSTEM, guarded_now
 from redouble.control.curves import OwnCurves, ended, safe_delay, sane
 from redouble.control.outcome import GaveUp, Reason, Wait, given_up_since
+from redouble.core import checks
 from redouble.core.backoff import CEILING
 from redouble.core.classify import judge
 from redouble.core.known.request import shows_unsafe_method
@@ -162,12 +163,15 @@ class BackoffController:
             self._begin_again()
         if now is None:
             now = self._now()
+            self.began = now if self._clock is SYSTEM else monotonic()
+        else:
+            self.began = monotonic()
         if self._started is None:
             self._started = now
             self._fix_deadline(now)
         self.status = _ATTEMPTING
         self.attempt = attempt = self.attempt + 1
-        self.began = now if self._clock is SYSTEM else monotonic()
+        self._due = None
         return attempt
 
     def record_failure(
@@ -179,7 +183,7 @@ class BackoffController:
     ) -> Wait | GaveUp | None:
         """The attempt failed with `error`: wait and try again, or give up?
 
-        After a success it tells of a connection that was dropped, which counts as a failure too.
+        After a success it tells of a connection that was dropped: a failure, with which a new episode begins.
 
         Args:
             error: What was raised. One that is not an `Exception` is PERMANENT: it always passes.
@@ -199,8 +203,10 @@ class BackoffController:
                 return self._end
             if not self._is_current(attempt, "record_failure"):
                 return None
+            if self.status is _SUCCEEDED:
+                self._drop(self.now(now))
         found = judge(error, self.policy.on, faults.rule_raised)
-        return _wait_or_end(self.decide(found, error, self.now(now), self._draw() if draw is None else draw), found)
+        return _wait_or_end(self.decide(found, error, self.now(now), self._drawn(draw)), found)
 
     def record_result(
         self,
@@ -227,7 +233,7 @@ class BackoffController:
         if found is None:
             self.record_success(now)
             return None
-        return _wait_or_end(self.decide(found, None, self.now(now), self._draw() if draw is None else draw), found)
+        return _wait_or_end(self.decide(found, None, self.now(now), self._drawn(draw)), found)
 
     def record_success(self, now: float | None = None) -> None:
         """The attempt succeeded: the failures and the curve begin again.
@@ -237,10 +243,9 @@ class BackoffController:
         """
         if self.status is not _ATTEMPTING:
             self._is_current(None, "record_success")
-        self._stopped_at = now
+        self._stopped_at = self.now(now)
         self.status = _SUCCEEDED
-        if self.failures:
-            self._forget_failures()
+        self._forget_failures()
 
     def record_progress(self, now: float | None = None) -> None:
         """The attempt got somewhere: the failures, the curve and the deadline begin again.
@@ -300,7 +305,7 @@ class BackoffController:
             "attempt": self.attempt,
             "earlier": self._earlier,
             "failures": self.failures,
-            "elapsed": None if self._started is None else self._elapsed(at),
+            "elapsed": None if self._started is None else self._elapsed(self.now(self._stopped_at or at)),
             "deadline_in": None if self._own_end is None else self._own_end - at,
             "due_in": None if self._due is None else self._due - at,
             "previous": self._previous,
@@ -360,9 +365,10 @@ class BackoffController:
         if wait is None:
             return self._finish(Reason.CURVE, found, now)  # 8
         if found.retry_after is not None:
-            if found.retry_after > policy.max_hint:
+            hint = _sane_hint(found)
+            if hint > policy.max_hint:
                 return self._finish(Reason.HINT, found, now)  # 9
-            wait = max(wait, found.retry_after * (1 + HINT_SPREAD * draw))
+            wait = max(wait, hint * (1 + HINT_SPREAD * draw))
         self._due = due = now + wait
         if self._ends is not None and due > self._ends:
             return self._finish(Reason.DEADLINE, found, now)  # 10
@@ -380,10 +386,11 @@ class BackoffController:
     def _ask_again_later(self, found: Classification, now: float, draw: float) -> float | GaveUp:
         """PENDING is no failure: steps 6, 9 and 10 alone."""
         self._forget_failures()
-        stop, hint = self.policy.stop, found.retry_after
+        stop = self.policy.stop
         if stop is not None and stop.is_set():
             return self._finish(Reason.STOPPED, found, now)
-        if hint is not None:
+        if found.retry_after is not None:
+            hint = _sane_hint(found)
             if hint > self.policy.max_hint:
                 return self._finish(Reason.HINT, found, now)
             return self._wait(max(SHORTEST_PENDING, hint * (1 + HINT_SPREAD * draw)), found, now)
@@ -418,6 +425,20 @@ class BackoffController:
         return wait
 
     # Small parts.
+
+    def _drawn(self, draw: float | None) -> float:
+        if draw is None:
+            return self._draw()
+        if not 0.0 <= draw < 1.0:
+            raise ValueError(f"draw must be in [0, 1), got {draw!r}")
+        return draw
+
+    def _drop(self, now: float) -> None:
+        """What had succeeded, a connection, was dropped: a new episode begins with that."""
+        self._begin_again()
+        self._earlier = self.attempt - 1
+        self._started = now
+        self._fix_deadline(now)
 
     def _is_current(self, attempt: int | None, method: str) -> bool:
         if attempt is not None and attempt > self.attempt:
@@ -465,17 +486,37 @@ class BackoffController:
         if state["version"] != 1:
             raise ValueError("another version")
         self.status = Status[state["status"]]
-        self.attempt, self._earlier, self.failures = state["attempt"], state["earlier"], state["failures"]
-        self._started = None if state["elapsed"] is None else now - state["elapsed"]
-        self._own_end = None if state["deadline_in"] is None else now + state["deadline_in"]
+        self.attempt = checks.whole("attempt", state["attempt"], least=0)
+        self._earlier = checks.whole("earlier", state["earlier"], least=0)
+        self.failures = checks.whole("failures", state["failures"], least=0)
+        elapsed, due_in = _span("elapsed", state["elapsed"]), _span("due_in", state["due_in"])
+        deadline_in = _span("deadline_in", state["deadline_in"])
+        self._started = None if elapsed is None else now - elapsed
+        self._own_end = None if deadline_in is None else now + deadline_in
+        self._due = None if due_in is None else now + due_in
         self._set_ends()
-        self._due = None if state["due_in"] is None else now + state["due_in"]
-        self._previous = state["previous"]
+        self._previous = checks.seconds_or_none("previous", state["previous"])
         self._own_curves = OwnCurves.of(state["curves"])
         self._end = None if state["gave_up"] is None else _from_plain(state["gave_up"])
-        if self._end is not None:
+        if (self._end is None) is (self.status in (Status.GAVE_UP, Status.STOPPED)):
+            raise ValueError("an end without its reason, or a reason without its end")
+        if self._end is not None or self.status is _SUCCEEDED:
             self._stopped_at = now
         self.began = monotonic()
+
+
+def _span(name: str, value: Any) -> float | None:
+    """A duration of a snapshot, which may be below 0: a deadline that has passed."""
+    return None if value is None else checks.number(name, value, least=-checks.LONGEST)
+
+
+def _sane_hint(found: Classification) -> float:
+    """What the server asked for; nonsense that a user's rule answered is logged once and counts as nothing."""
+    try:
+        return checks.seconds("retry_after", found.retry_after)
+    except (TypeError, ValueError) as error:
+        faults.report("rule", found.reason, error, "its hint is left out")
+        return 0.0
 
 
 _system_draw: Callable[[], float] | None = None
@@ -509,7 +550,9 @@ def _guarded_draw(draw: Callable[[], float]) -> Callable[[], float]:
 def _may_carry_more(error: BaseException) -> bool:
     """Whether an error may bear the mark of an inner retry, or tell of its request: most bear nothing at all."""
     try:
-        return bool(error.__cause__ is not None or error.__dict__ or isinstance(error, ExceptionGroup))
+        kind = type(error)
+        bare = error.__cause__ is None and kind.__module__ == "builtins" and kind is not ExceptionGroup
+        return not bare or bool(error.__dict__)
     except Exception:  # a class that guards its attributes
         return False
 
@@ -529,4 +572,6 @@ def _plain(end: GaveUp) -> dict[str, Any]:
 
 
 def _from_plain(data: dict[str, Any]) -> GaveUp:
-    return GaveUp(Reason[data["reason"]], data["attempts"], data["elapsed"], data["name"], data["hint"])
+    attempts = checks.whole("attempts", data["attempts"], least=0)
+    elapsed, hint = checks.number("elapsed", data["elapsed"], least=0), checks.seconds_or_none("hint", data["hint"])
+    return GaveUp(Reason[data["reason"]], attempts, elapsed, data["name"], hint)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from redouble.control import faults
+from redouble.core import checks
 from redouble.core.backoff import CEILING
 
 TYPE_CHECKING = False
@@ -51,18 +52,23 @@ class OwnCurves:
 
     def next(self, curve: Backoff, draw: float) -> float | None:
         """The next wait of a curve."""
-        if curve in self._states:
-            count, previous = self._states[curve]
-        else:
-            count, previous = self._restored.pop(repr(curve), (0, None))
-        wait = safe_delay(curve, count + 1, previous, draw)
-        self._states[curve] = count + 1, wait
         self.total += 1
+        try:
+            if curve in self._states:
+                count, previous = self._states[curve]
+            else:
+                count, previous = (
+                    self._restored.pop(checks.shown(curve, 1000), (0, None)) if self._restored else (0, None)
+                )
+            wait = safe_delay(curve, count + 1, previous, draw)
+            self._states[curve] = count + 1, wait
+        except Exception as error:  # a curve of the user's that cannot be hashed or shown
+            return ended(curve, error)
         return wait
 
     def plain(self) -> dict[str, list[Any]]:
         """The counts by the repr of their curve, for a snapshot."""
-        states = {repr(curve): state for curve, state in self._states.items()} | self._restored
+        states = {checks.shown(curve, 1000): state for curve, state in self._states.items()} | self._restored
         return {text: list(state) for text, state in states.items()}
 
     @classmethod
@@ -71,6 +77,8 @@ class OwnCurves:
         if not plain:
             return None
         curves = cls()
-        curves._restored = {text: (count, previous) for text, (count, previous) in plain.items()}
+        for text, (count, previous) in plain.items():
+            least, before = checks.whole("count", count, least=0), checks.seconds_or_none("previous", previous)
+            curves._restored[text] = least, before
         curves.total = sum(count for count, _ in curves._restored.values())
         return curves

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from redouble.control import faults
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
@@ -34,9 +36,15 @@ class Cut:
         self._fired = True
         self._task.cancel()
 
+    def _cancel_timer(self) -> None:
+        try:
+            self._timer.cancel()
+        except Exception as error:  # whatever a user's clock gave
+            faults.report("clock", type(self._timer), error, "a timer is left running")
+
     def settle(self, error: BaseException | None) -> bool:
         """The task is done with it, with `error` or without: was it cut off by this timer, and by nobody else?"""
-        self._timer.cancel()
+        self._cancel_timer()
         if not self._fired:
             return False
         others = self._task.uncancel() > self._before

@@ -106,12 +106,15 @@ class log_retries:  # noqa: N801  # used as a verb: observers=(log_retries(...),
         once: bool = False,
         extra: Mapping[str, Any] | None = None,
     ) -> None:
-        if logger is not None and not isinstance(logger, str) and not callable(getattr(logger, "log", None)):
+        loggers = logger is None or isinstance(logger, str) or callable(getattr(logger, "log", None))
+        if not loggers or isinstance(logger, type):
             raise TypeError(f"logger must be a logging.Logger, its name or None, got {checks.shown(logger)}")
         self._logger = logger
         self._found: logging.Logger | None = None
         self._level = checks.whole("level", level, least=1)
         self._once = checks.flag("once", once)
+        if extra is not None and not callable(getattr(extra, "keys", None)):
+            raise TypeError(f"extra must be a mapping or None, got {checks.shown(extra)}")
         self._extra = None if extra is None else dict(extra)
 
     def wants(self, kind: EventKind) -> bool:
@@ -169,11 +172,16 @@ def describe(event: Event) -> str:
     name = event.name or "a retried call"
     what = _outcome_text(event)
     if event.kind is EventKind.RETRY:
-        return f"{name}: attempt {event.number} {what}; trying again in {event.delay:.3g} s"
+        return f"{name}: attempt {event.number} {what}; trying again in {_seconds(event.delay or 0.0)}"
     if event.kind is EventKind.SUCCESS:
-        return f"{name}: attempt {event.number} succeeded after {event.failures} failures in {event.elapsed:.2f} s"
+        failures = "1 failure" if event.failures == 1 else f"{event.failures} failures"
+        return f"{name}: attempt {event.number} succeeded after {failures} in {event.elapsed:.2f} s"
     why = event.reason.value if event.reason is not None else "no reason given"
     return f"{name}: gave up on attempt {event.number} after {event.elapsed:.2f} s: {why}; it {what}"
+
+
+def _seconds(delay: float) -> str:
+    return f"{delay:.3g} s" if delay < 1000 else f"{delay:.0f} s"
 
 
 def _outcome_text(event: Event) -> str:

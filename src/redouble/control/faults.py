@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from redouble.core import checks
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import logging
@@ -38,16 +40,19 @@ def loaded_logging() -> ModuleType | None:
 
 def name_of(thing: object) -> str:
     """What to call a user's callable or object in a log line."""
-    return getattr(thing, "__qualname__", None) or repr(thing)[:120]
+    if isinstance(thing, str):
+        return thing
+    name = getattr(thing, "__qualname__", None)
+    return name if isinstance(name, str) else checks.shown(thing)
 
 
 def report(kind: str, thing: object, error: BaseException, consequence: str) -> None:
     """Log once per kind, thing and type of error that code handed to us raised, and what follows from it."""
     name = name_of(thing)
     if once(kind, name, type(error).__qualname__):
-        logger().warning("%s %s raised %s: %s; %s", kind, name, type(error).__qualname__, error, consequence)
+        logger().warning("%s %s raised %s; %s", kind, name, checks.shown(error), consequence)
 
 
 def rule_raised(rule: object, error: Exception) -> None:
     """A rule raised: it counts as having no opinion."""
-    report("rule", repr(rule), error, "it counts as having no opinion")
+    report("rule", checks.shown(rule), error, "it counts as having no opinion")

@@ -57,7 +57,7 @@ class GaveUp(Record):
 
     Fields:
         reason: The `Reason`.
-        attempts: How many attempts were made, >= 1.
+        attempts: How many attempts were made; 0 when it was stopped before the first.
         elapsed: Seconds from the first attempt to the end.
         name: The policy's or the function's name; `None` when neither has one.
         hint: Seconds that the server asked to wait, as it said them; `None` when it asked for nothing.
@@ -161,8 +161,8 @@ def mark(error: BaseException, end: GaveUp, retried: bool) -> None:
         if retried or end.reason not in (Reason.PERMANENT, Reason.ATTEMPTS):
             data["root"] = before.get("root") or before.get("note") if end.reason is Reason.NESTED else None
             data["note"] = f"{end} ({data['root']})" if data["root"] else str(end)
+        setattr(error, MARK, data)  # first, so that a note is added to what can bear its mark alone
         _replace_note(error, before.get("note"), data.get("note"))
-        setattr(error, MARK, data)
     except Exception:  # the class guards its attributes: the error matters, the mark does not
         return
 
@@ -180,8 +180,7 @@ def given_up_since(error: BaseException, since: float) -> bool:
 
     `since` is a reading of `time.monotonic`, whatever clock the policy has: it is compared with the mark's own.
     """
-    related = (error,) if error.__cause__ is None and not isinstance(error, BaseExceptionGroup) else _related(error)
-    for each in related:
+    for each in _related(error):
         data = _mark(each)
         if data is not None:
             at = data.get("at")
@@ -194,4 +193,5 @@ def _related(error: BaseException) -> Iterator[BaseException]:
     for link in causes(error):
         yield link
         if isinstance(link, BaseExceptionGroup):
-            yield from leaves(link) or ()
+            for leaf in leaves(link) or ():
+                yield from causes(leaf)

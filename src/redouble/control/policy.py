@@ -156,7 +156,8 @@ def _nested(name: str, value: Any) -> str:
 
 
 def _stop(name: str, value: Any) -> Stop | None:
-    if value is None or (callable(getattr(value, "is_set", None)) and callable(getattr(value, "wait", None))):
+    shape = callable(getattr(value, "is_set", None)) and callable(getattr(value, "wait", None))
+    if value is None or (shape and not isinstance(value, type)):
         event: Stop | None = value
         return event
     raise TypeError(f"{name} must be a threading.Event, an asyncio.Event or None, got {checks.shown(value)}")
@@ -165,25 +166,27 @@ def _stop(name: str, value: Any) -> Stop | None:
 def _observers(name: str, value: Any) -> tuple[Observer, ...]:
     if not isinstance(value, (tuple, list)):
         raise TypeError(f"{name} must be a tuple or list of callables, got {checks.shown(value)}")
-    return tuple(checks.function(f"each of {name}", each) for each in value)
+    return tuple(checks.plain_function(f"each of {name}", each) for each in value)
 
 
 def _name(name: str, value: Any) -> str | None:
     if value is None or (isinstance(value, str) and value):
         return value
-    raise TypeError(f"{name} must be a string that is not empty, or None, got {checks.shown(value)}")
+    kind = ValueError if isinstance(value, str) else TypeError
+    raise kind(f"{name} must be a string that is not empty, or None, got {checks.shown(value)}")
 
 
 def _clock(name: str, value: Any) -> Clock | None:
     needed = ("now", "sleep", "sleep_async", "call_later")
-    if value is None or all(callable(getattr(value, method, None)) for method in needed):
+    shape = all(callable(getattr(value, method, None)) for method in needed)
+    if value is None or (shape and not isinstance(value, type)):
         clock: Clock | None = value
         return clock
     raise TypeError(f"{name} must have the methods {', '.join(needed)}, or be None, got {checks.shown(value)}")
 
 
 def _draw(name: str, value: Any) -> Any:
-    return None if value is None else checks.function(name, value)
+    return None if value is None else checks.plain_function(name, value)
 
 
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 overriding: int = 0
 """How many `override` scopes are open in this process: while there is none, no call need look for one."""
 
+MOST_POLICIES = 256
+"""How many changed policies a scope keeps: a loop may make a new policy in every round."""
+
 _lock = allocate_lock()
 _overrides: ContextVar[override | None] = ContextVar("redouble.override", default=None)
 _deadlines: ContextVar[deadline | None] = ContextVar("redouble.deadline", default=None)
@@ -99,6 +102,8 @@ class override:  # noqa: N801  # used as a verb: with override(attempts=1):
             changes = dict(self._fields)
             if "observers" in changes:
                 changes["observers"] = (*below.observers, *changes["observers"])
+            if len(self._made) >= MOST_POLICIES:
+                self._made.clear()
             made = self._made[id(policy)] = (policy, below.overridden(**changes))
         found: P = made[1]  # type: ignore[assignment]  # overridden() keeps the class
         return found
@@ -158,7 +163,7 @@ class deadline:  # noqa: N801  # used as a noun with its number: with deadline(5
 
     __module__ = "redouble"
 
-    __slots__ = ("_blamed", "_clock", "_cut", "_ends", "_outer", "_seconds")
+    __slots__ = ("_blamed", "_clock", "_cut", "_ends", "_open", "_outer", "_seconds")
 
     def __init__(self, seconds: Seconds | None) -> None:
         self._seconds = checks.seconds_or_none("seconds of deadline()", seconds)
@@ -167,6 +172,7 @@ class deadline:  # noqa: N801  # used as a noun with its number: with deadline(5
         self._outer: deadline | None = None
         self._cut: Cut | None = None
         self._blamed = False
+        self._open = False
 
     def left(self) -> float | None:
         """Seconds until this deadline, below 0 when it has passed; `None` for no limit."""
@@ -182,6 +188,10 @@ class deadline:  # noqa: N801  # used as a noun with its number: with deadline(5
         self._blamed = True
 
     def __enter__(self) -> deadline:
+        if self._open:
+            raise RuntimeError("this deadline scope is open already; make a new one with deadline(...)")
+        self._open = True
+        self._blamed = False
         if self._seconds is not None:
             self._clock = current_clock()
             self._ends = self._clock.now() + self._seconds
@@ -190,8 +200,8 @@ class deadline:  # noqa: N801  # used as a noun with its number: with deadline(5
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        _deadlines.set(self._outer)
-        self._outer = None
+        _deadlines.set(self._outer)  # which is kept: a task that outlives this scope still stands in the outer one
+        self._open = False
 
     async def __aenter__(self) -> deadline:
         self.__enter__()

@@ -17,13 +17,13 @@ LONGEST = TIMEOUT_MAX
 """The longest duration in seconds that Python's own locks and sleeps accept."""
 
 
-def shown(value: object) -> str:
+def shown(value: object, longest: int = 80) -> str:
     """The value as an error message shows it: its repr, cut to a sane length."""
     try:
         text = repr(value)
     except Exception:  # a whole number of more than 4300 digits, or a class with a repr of its own
         text = f"a value of type {type(value).__qualname__} that cannot be shown"
-    return text if len(text) <= 80 else text[:77] + "..."
+    return text if len(text) <= longest else text[: longest - 3] + "..."
 
 
 def _as_number(value: object) -> float | None:
@@ -118,3 +118,18 @@ def function(name: str, value: Any) -> Any:
     if not callable(value) or isinstance(value, type):
         raise TypeError(f"{name} must be a callable, got {shown(value)}")
     return value
+
+
+def plain_function(name: str, value: Any) -> Any:
+    """Something that can be called and answers at once: what it returned would never be awaited or iterated."""
+    inner = function(name, value)
+    while type(inner).__module__ == "functools" and hasattr(inner, "func"):
+        inner = inner.func  # a partial
+    called = inner if hasattr(inner, "__code__") else type(inner).__call__
+    if getattr(getattr(called, "__code__", None), "co_flags", 0) & _LATER:
+        raise TypeError(f"{name} must be a plain function, nobody awaits it, got {shown(value)}")
+    return value
+
+
+_LATER = 0x20 | 0x80 | 0x100 | 0x200
+"""The flags of the code of generator, coroutine and async generator functions, as in `inspect`."""

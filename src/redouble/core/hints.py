@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 LONGEST_TEXT = 100
 """A header value longer than this is junk: the longest form of a date has 34 characters."""
 
+MANY = 1000
+"""A plain dict of headers with more entries than this is only asked for the usual spellings: servers stop at hundreds."""
+
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _EPOCH = 719163  # date(1970, 1, 1).toordinal()
 
@@ -100,8 +103,49 @@ def _in_milliseconds(headers: Any) -> float | None:
     return None
 
 
+class Picked(dict[str, object]):
+    """The headers that matter here, by their lower-case names: looked up once, where each look-up is slow."""
+
+    __slots__ = ()
+
+
+_WANTED = frozenset((*_MILLISECONDS, "retry-after", "date", "x-should-retry"))
+
+
+_ANY_CASE = frozenset(("requests", "urllib3", "multidict", "http", "email", "elastic_transport", "azure"))
+"""The packages whose mappings of headers take a name in any case."""
+
+
+def picked(headers: Any) -> Any:
+    """Those of the headers that matter, where it is known how to find them all at once; else `headers` as they are.
+
+    Several are asked for, most are not there, and a look-up in vain is what costs: httpx goes through all its headers,
+    others raise and catch.
+    """
+    kind = type(headers)
+    try:
+        if kind is dict:
+            found = [(key.lower(), value) for key, value in _some(headers) if type(key) is str]
+        elif kind.__module__.startswith("httpx"):
+            found = [(key.lower().decode("latin-1"), value) for key, value in headers.raw[:MANY]]
+        elif kind.__module__.partition(".")[0] in _ANY_CASE:
+            found = [(name, headers.get(name)) for name in _WANTED]
+        else:
+            return headers
+        # Backwards, so that the first of a name stays.
+        return Picked(pair for pair in reversed(found) if pair[0] in _WANTED and pair[1] is not None)
+    except Exception:  # not what their names say
+        return headers
+
+
+def _some(headers: dict[Any, Any]) -> Any:
+    return headers.items() if len(headers) <= MANY else ()
+
+
 def header(headers: Any, name: str) -> Any:
     """One header by its lower-case name, out of whatever mapping a client has; `None` when it is not there."""
+    if type(headers) is Picked:
+        return headers.get(name)
     for spelling in (name, name.title()):
         try:
             value = headers.get(spelling)
@@ -110,7 +154,7 @@ def header(headers: Any, name: str) -> Any:
         if value is not None:
             return value
     if type(headers) is dict:
-        for key, value in headers.items():
+        for key, value in _some(headers):
             if type(key) is str and key.lower() == name:
                 return value
     return None

@@ -15,13 +15,21 @@ from redouble.core.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any, TypeAlias
+    from collections.abc import Callable, Iterator
+    from typing import Any, Protocol, TypeAlias, TypeVar
 
     from redouble.core.checks import Seconds
 
+    T_co = TypeVar("T_co", covariant=True)
+
+    class ListOf(Protocol[T_co]):
+        """A list that is only read, so that a `list[type[OSError]]` is one of exception types; a string is none."""
+
+        def __iter__(self) -> Iterator[T_co]: ...
+        def reverse(self) -> None: ...
+
     Answer: TypeAlias = "bool | Verdict | Classification | None"
-    Several: TypeAlias = "tuple[RuleLike, ...] | list[RuleLike] | list[type[Exception]] | list[Rule]"
+    Several: TypeAlias = "tuple[RuleLike, ...] | ListOf[RuleLike]"
     RuleLike: TypeAlias = "Rule | type[Exception] | types.UnionType | Callable[[Any], Answer] | Several"
     Fault: TypeAlias = Callable[["Rule", Exception], None]
 
@@ -231,22 +239,6 @@ def _exception_types(maker: str, types_: tuple[Any, ...]) -> tuple[type, ...]:
     return types_
 
 
-def _answers_at_once(label: str, fn: Any) -> Any:
-    """A callable whose call gives the answer, not something to be awaited or iterated."""
-    checks.function(label, fn)
-    inner = fn
-    while type(inner).__module__ == "functools" and hasattr(inner, "func"):
-        inner = inner.func  # a partial
-    code = getattr(inner, "__code__", None) or getattr(type(inner).__call__, "__code__", None)
-    if getattr(code, "co_flags", 0) & _LATER:
-        raise TypeError(f"{label} must be a plain function: a rule cannot await, got {checks.shown(fn)}")
-    return fn
-
-
-_LATER = 0x20 | 0x80 | 0x100 | 0x200
-"""The flags of the code of generator, coroutine and async generator functions, as in `inspect`."""
-
-
 def _predicate(maker: str, types_: tuple[Any, ...], when: Any) -> Any:
     if when is None:
         if not types_:
@@ -254,12 +246,12 @@ def _predicate(maker: str, types_: tuple[Any, ...], when: Any) -> Any:
                 f"{maker} must be given at least one exception type or when=; for every error: {maker[:-2]}(Exception)"
             )
         return None
-    return _answers_at_once(f"when of {maker}" if maker.endswith("()") else maker, when)
+    return checks.plain_function(f"when of {maker}" if maker.endswith("()") else maker, when)
 
 
 def _hint(maker: str, value: Any) -> Any:
     if callable(value) and not isinstance(value, type):
-        return _answers_at_once(f"retry_after of {maker}", value)
+        return checks.plain_function(f"retry_after of {maker}", value)
     return checks.seconds_or_none(f"retry_after of {maker}", value)
 
 

@@ -6,7 +6,7 @@ import sys
 
 from redouble.control.scope import effective
 from redouble.control.stack import close_block, enclosing, open_block
-from redouble.wrappers.run import Run
+from redouble.wrappers.run import Run, traceback_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Attempt:
 class BlockAttempt(Attempt):
     """The attempts of a block form, one after the other; what `with attempt:` enters."""
 
-    __slots__ = ("_back", "_due", "_frame", "_open", "_over", "_policy", "_traceback", "_value")
+    __slots__ = ("_back", "_due", "_frame", "_open", "_over", "_policy", "_value")
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
@@ -90,7 +90,6 @@ class BlockAttempt(Attempt):
         self._over = False
         self._frame = 0
         self._value = _NOTHING
-        self._traceback: TracebackType | None = None  # of the error that the run holds, as its attempt left it
         self._back: BaseException | None = None
 
     def left(self) -> float | None:
@@ -120,7 +119,6 @@ class BlockAttempt(Attempt):
         An error that would end the loop in silence (`StopIteration`) is raised by the `with` that follows.
         """
         self._over = True
-        self._traceback = None
         error = self._run.error
         if isinstance(error, (StopIteration, StopAsyncIteration)):
             self._over, self._due, self._back = False, True, error
@@ -145,14 +143,13 @@ class BlockAttempt(Attempt):
         close_block(self._frame, self)
         self._open = False
         self._over = True
-        before, self._traceback = self._traceback, None
         if error is None:
             self._judge_value()
             return False
         if not isinstance(error, Exception):
             return self._interrupted(error)
         if error is self._run.error:  # the same object came back: its traceback must not grow
-            error.__traceback__ = before
+            BaseException.with_traceback(error, self._run.passed)
         return self._failed(error)
 
     async def __aenter__(self) -> Self:
@@ -174,7 +171,7 @@ class BlockAttempt(Attempt):
         if self._run.failed(error):
             self._run.let_go()
             return False
-        self._traceback = error.__traceback__
+        self._run.passed = traceback_of(error)
         self._over = False
         return True
 

@@ -13,9 +13,9 @@ from redouble.wrappers.run import trim
 from redouble.wrappers.shape import (
     is_coroutine_function,
     name_of,
-    refuse_what_cannot_be_called,
     refuse_missing_keyword,
     refuse_timeout_without_keyword,
+    refuse_what_cannot_be_called,
     refuse_what_cannot_be_retried,
 )
 

@@ -31,7 +31,9 @@ CUT_OFF = Classification(Verdict.TRANSIENT, reason="the attempt took longer than
 
 
 ATTEMPTING = Status.ATTEMPTING
+# Past classes that guard their attributes: what Python itself reads and writes.
 _TRACEBACK: Any = BaseException.__traceback__
+_CONTEXT: Any = BaseException.__context__
 
 
 class Run(BackoffController):
@@ -55,6 +57,7 @@ class Run(BackoffController):
         "delay",
         "error",
         "kwargs",
+        "passed",
         "value",
     )
 
@@ -63,6 +66,7 @@ class Run(BackoffController):
     delay: float
     error: BaseException | None
     value: object
+    passed: TracebackType | None  # of the held error, as a block's attempt left it
     cut: TimeoutError | None  # what is raised for an attempt that its time limit cuts off
     alert: bool  # whether something besides the deadline is to be looked at between attempts
     _cut: Cut | None
@@ -87,7 +91,8 @@ class Run(BackoffController):
         self.clock = self._clock
         self.kwargs = kwargs
         self.delay = 0.0
-        self.error = self.cut = self.value = self._cut = self._raised = self._bounding = self._attempt_ends = None
+        self.error = self.cut = self.value = self.passed = None
+        self._cut = self._raised = self._bounding = self._attempt_ends = None
         self._asynchronous = asynchronous
         self._heard = bool(policy.observers) or DEFAULT_LOG.hears_retries()
         self.alert = (
@@ -97,6 +102,8 @@ class Run(BackoffController):
             or (is_cut(policy) if asynchronous else in_event_loop())
         )
         self.start(began)
+        if began is not None:
+            self.began = began
         least = None if frame is None else least_left(frame)
         if least is not None or scope.in_deadline():
             self._bind(least)
@@ -147,7 +154,7 @@ class Run(BackoffController):
         self.error = None
         if self.cut is not None:
             self._cut_settled(None)
-        self.record_success()
+        self.status = Status.SUCCEEDED  # as record_success(), for a call that ends with it
         if failures and self.policy.observers:
             self._tell(EventKind.SUCCESS, failures=failures)
 
@@ -169,6 +176,7 @@ class Run(BackoffController):
             return self._ended_in_wait(self.expire(now))
         if self.alert and self.policy.stop is not None and self.policy.stop.is_set():
             return self._ended_in_wait(self.stop(now))
+        self.value = None
         self.status = ATTEMPTING  # as start(), without its questions
         self.attempt += 1
         self.began = now
@@ -179,12 +187,14 @@ class Run(BackoffController):
     def as_raised(self, error: BaseException) -> None:
         """Take back what raising the held error a second time did to it, and let it go."""
         if self._raised is not None:
-            error.__traceback__, error.__context__ = self._raised
+            traceback, context = self._raised
+            _TRACEBACK.__set__(error, traceback)
+            _CONTEXT.__set__(error, context)
         self.let_go()
 
     def let_go(self) -> None:
         """The call ends: hold nothing any more."""
-        self.error = self.cut = self._raised = self.value = None
+        self.error = self.cut = self._raised = self.passed = self.value = None
 
     def become_asynchronous(self) -> None:
         """What the attempt returned is awaited: from here on its time limits can cut it off."""
@@ -305,7 +315,7 @@ class Run(BackoffController):
     def _ended_in_wait(self, end: GaveUp) -> bool:
         self._tell_end(end, self.error)
         if self.error is not None:
-            self._raised = self.error.__traceback__, self.error.__context__
+            self._raised = traceback_of(self.error), _CONTEXT.__get__(self.error)
         elif self.failures == 0:
             raise self._never_ready(end, self.value)
         return False
@@ -375,25 +385,31 @@ def _say_unknown(name: str | None, kind: type) -> None:
         )
 
 
+def traceback_of(error: BaseException) -> TracebackType | None:
+    """The traceback of an error."""
+    found: TracebackType | None = _TRACEBACK.__get__(error)
+    return found
+
+
 def forget_earlier_passes(error: BaseException) -> None:
     """When the same error object came back to a loop, its traceback is as at its first pass, and grows no more.
 
     Known by the loop's own frame, which a loop passes an error through once.
     """
-    head: TracebackType | None = _TRACEBACK.__get__(error)  # past a class that guards its attributes
+    head = traceback_of(error)
     if head is None:
         return
     frame, at = head.tb_frame, head.tb_next
     while at is not None:
         if at.tb_frame is frame:
-            error.__traceback__ = at
+            _TRACEBACK.__set__(error, at)
             return
         at = at.tb_next
 
 
 def trim(error: BaseException, package: str = "redouble.") -> None:
     """Leave one frame of ours in the traceback, the outermost, where one way in stands upon another."""
-    at: TracebackType | None = _TRACEBACK.__get__(error)
+    at = traceback_of(error)
     while at is not None:
         inner = at.tb_next
         while inner is not None and inner.tb_frame.f_globals.get("__name__", "").startswith(package):
