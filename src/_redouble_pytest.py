@@ -1,0 +1,21 @@
+"""The pytest plugin: the fixture `retry_clock`. It imports redouble only when the fixture is used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from redouble.testing import FakeClock
+
+
+@pytest.fixture
+def retry_clock() -> Iterator[FakeClock]:
+    """A `redouble.testing.FakeClock` under `fake_time` for the whole test, in every context and thread of it."""
+    from redouble.testing import fake_time
+
+    with fake_time(everywhere=True) as clock:
+        yield clock

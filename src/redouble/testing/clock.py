@@ -1,0 +1,285 @@
+"""On top of the floors: the fake clock, which waits without taking time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import functools
+import threading
+from math import isclose
+from time import monotonic
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from redouble.core import checks
+from redouble.testing import unattached
+from redouble.testing.loops import LoopDriver, attach, is_busy
+from redouble.testing.timeline import Timeline
+from redouble.testing.trap import Trap
+from redouble.testing.waits import Wait
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from redouble.control.clock import Timer
+    from redouble.core.checks import Seconds
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+ROUNDS = 1000
+"""How often `settle` lets the loop go round at most: a task that spins on `asyncio.sleep(0)` is ready for ever."""
+
+NEAR = 1e-9
+"""A step that ends so few seconds beside the next event is meant to reach it: sums of floats are not exact."""
+
+
+class FakeClock:
+    """A clock in virtual time: for sync code, threads and asyncio. Nothing sleeps; who waits, makes time pass.
+
+    Time moves to the end of the earliest wait when everybody waits: every thread that runs a function carried by
+    `bind`, and every attached event loop. Other threads take part while they are in a wait; a thread that merely joins
+    others holds nobody up.
+
+    The event loop on which a coroutine uses this clock is *attached* to it until it stops: its own timers
+    (`asyncio.sleep`, `asyncio.timeout`, `wait_for`, `call_later`) are in virtual time too, and time waits for what it
+    runs in threads by `run_in_executor` or `asyncio.to_thread` as for bound functions. While sockets are open on the
+    loop, it waits for them for `io_grace` real seconds before time moves. A loop without a selector (uvloop, the proactor
+    of Windows), or one that is on another fake clock already, cannot be attached: there only waits on this clock are
+    virtual. They let the other tasks run a few times, and then move time.
+
+    Two waits that end at the same moment end together, in no order.
+
+    Args:
+        autoadvance: Whether time moves by itself. `False`: only `advance()` and `advance_to_next()` move it.
+        start: The first reading, in seconds.
+
+    Attributes:
+        sleeps: The waits asked of it so far, in seconds, in order. Neither waits of zero nor timers count.
+
+    Raises:
+        TypeError, ValueError: When an argument is of no such kind.
+
+    >>> from redouble.testing import FakeClock
+    >>> clock = FakeClock()
+    >>> clock.sleep(2)
+    >>> clock.sleep(0.5)
+    >>> clock.now(), clock.sleeps
+    (2.5, [2.0, 0.5])
+    """
+
+    def __init__(self, autoadvance: bool = True, start: float = 0.0) -> None:
+        self._line = Timeline(checks.number("start", start, least=0), checks.flag("autoadvance", autoadvance))
+        self.sleeps: list[float] = self._line.sleeps
+
+    # The protocol of clocks.
+
+    def now(self) -> float:
+        """Seconds of virtual time."""
+        self._contact()
+        return self._line.now
+
+    def sleep(self, seconds: float, stop: threading.Event | None = None) -> None:
+        """Block this thread for so much virtual time, or until `stop` is set. A zero wait is not slept.
+
+        Raises:
+            RuntimeError: When no time has passed for `patience` real seconds.
+        """
+        if seconds > 0:
+            line = self._line
+            with line.changed:
+                line.record(seconds)
+                line.sleep(Wait(seconds, line.now, stop))
+
+    async def sleep_async(self, seconds: float, stop: threading.Event | asyncio.Event | None = None) -> None:
+        """Suspend this task for so much virtual time, or until `stop` is set. A zero wait only lets others run.
+
+        Raises:
+            RuntimeError: When no time has passed for `patience` real seconds.
+        """
+        driver = self._contact()
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        if driver is None:
+            await unattached.sleep(self._line, seconds, stop)
+        else:
+            await driver.sleep(seconds, stop)
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        """Call `callback` on the running event loop after so much virtual time, unless the timer is cancelled."""
+        if self._contact() is None:
+            return unattached.call_later(self._line, seconds, callback)
+        return asyncio.get_running_loop().call_later(seconds, callback)
+
+    def _contact(self) -> LoopDriver | None:
+        """Attach the loop that runs this, unless it is on another clock; its driver if it is on this one."""
+        loop = asyncio._get_running_loop()
+        return None if loop is None else attach(loop, self._line, passing=True)
+
+    # Who takes part.
+
+    def bind(self, fn: Callable[P, R]) -> Callable[P, R]:
+        """`fn` for another thread: time waits for it, and it sees the context variables of here and now.
+
+        Time does not move while `fn` runs outside of a wait, nor, for `grace` real seconds, until it has been called
+        for the first time. So threads that are all bound before the first is started take turns the same way in every
+        run. Bind once for each thread; where `fn` itself waits for other threads, let it say so by `joining()`.
+
+        >>> import threading
+        >>> from redouble.testing import FakeClock
+        >>> clock = FakeClock()
+        >>> thread = threading.Thread(target=clock.bind(clock.sleep), args=(3,))
+        >>> thread.start()
+        >>> thread.join()
+        >>> clock.now()
+        3.0
+        """
+        self._contact()
+        context = contextvars.copy_context()
+
+        @functools.wraps(fn)
+        def in_context(*args: P.args, **kwargs: P.kwargs) -> R:
+            return context.copy().run(fn, *args, **kwargs)  # a copy: one context cannot be entered by two threads
+
+        return self._line.carry(in_context, by=threading.get_ident())
+
+    @contextlib.contextmanager
+    def joining(self) -> Iterator[None]:
+        """`with clock.joining():` around what waits for other threads, so that time does not wait for this one.
+
+        A bound function needs it, or a coroutine that blocks its event loop; any other thread joins others without, and
+        is merely faster with it (by `grace`).
+
+        >>> import threading
+        >>> from redouble.testing import FakeClock
+        >>> clock = FakeClock()
+        >>> thread = threading.Thread(target=clock.bind(clock.sleep), args=(3,))
+        >>> thread.start()
+        >>> with clock.joining():
+        ...     thread.join()
+        >>> clock.now()
+        3.0
+        """
+        line, thread = self._line, threading.get_ident()
+        with line.changed:
+            line.park(thread)
+            line.tick()
+        try:
+            yield
+        finally:
+            with line.changed:
+                line.resume(thread)
+
+    @property
+    def grace(self) -> float:
+        """For how many real seconds time waits for threads that it cannot see; 0.2 unless set.
+
+        That is: a bound function whose thread has not started, the result of one on its way to an event loop, and what
+        a thread that is not bound does just after a wait or a `bind`. On a slow machine set a longer one, and let
+        threads that join others say so (`joining`).
+        """
+        return self._line.grace
+
+    @grace.setter
+    def grace(self, seconds: float) -> None:
+        self._line.grace = checks.seconds("grace", seconds)
+
+    @property
+    def io_grace(self) -> float:
+        """For how many real seconds time waits for the open sockets of an event loop; 0.05 unless set."""
+        return self._line.io_grace
+
+    @io_grace.setter
+    def io_grace(self, seconds: float) -> None:
+        self._line.io_grace = checks.seconds("io_grace", seconds)
+
+    @property
+    def patience(self) -> float:
+        """After how many real seconds without any progress of time a wait raises a RuntimeError; 10.0 unless set.
+
+        So a trap that nobody releases, or a bound function that never ends, fails a test instead of hanging it. On an
+        event loop that has only timers of its own, the loop's `run_forever` raises it.
+        """
+        return self._line.patience
+
+    @patience.setter
+    def patience(self, seconds: float) -> None:
+        self._line.patience = checks.seconds("patience", seconds)
+
+    # Time by hand.
+
+    def trap(self) -> Trap:
+        """Hold time still until `release()`; see `Trap`. Traps add up."""
+        self._contact()
+        return Trap(self._line)
+
+    def advance(self, seconds: Seconds) -> None:
+        """Move time by hand, to the next event at most, and end what is due then.
+
+        Also for work that takes time: an operation under test may call it. What becomes due on the event loop that
+        calls this runs when the coroutine next awaits: `await clock.settle()`.
+
+        Raises:
+            ValueError: When the next event is nearer; nothing has moved then.
+        """
+        self._contact()
+        line = self._line
+        step = checks.seconds("seconds", seconds)
+        with line.changed:
+            target, event = line.now + step, line.next_event()
+            if event is not None and isclose(target, event[0], rel_tol=0.0, abs_tol=NEAR):
+                target = event[0]
+            if event is not None and target > event[0]:
+                due, what = event
+                raise ValueError(
+                    f"cannot advance by {step:g} s, past the next event: {what},"
+                    f" {due - line.now:g} s from now (at {due:g}); use advance_to_next()"
+                )
+            line.move_to(target)
+
+    def advance_to_next(self) -> float:
+        """Move time by hand to the next event: the earliest end of a wait, or timer of an event loop.
+
+        Returns:
+            By how many seconds.
+
+        Raises:
+            RuntimeError: When nothing waits.
+        """
+        self._contact()
+        line = self._line
+        with line.changed:
+            event, before = line.next_event(), line.now
+            if event is None:
+                raise RuntimeError("there is no next event to advance to: nothing waits on this clock")
+            line.move_to(event[0])
+            return line.now - before
+
+    async def settle(self) -> None:
+        """Let everything run that is ready: tasks of this event loop, and bound functions, until they wait.
+
+        Raises:
+            RuntimeError: When a bound function has been running for `patience` real seconds.
+        """
+        self._contact()
+        began = monotonic()
+        rounds = 0
+        while rounds < ROUNDS:
+            rounds += 1
+            await unattached.let_others_run()
+            if not is_busy(asyncio.get_running_loop()) and not self._others_run(began):
+                return
+
+    def _others_run(self, began: float) -> bool:
+        line = self._line
+        with line.changed:
+            if not line.presence.others_run():
+                return False
+            if monotonic() - began > line.patience:
+                raise RuntimeError(line.complaint("settle()"))
+            line.changed.wait(line.grace)
+            return True
+
+    def __repr__(self) -> str:
+        return f"<FakeClock: now={self._line.now!r}, sleeps={self.sleeps}>"

@@ -1,0 +1,131 @@
+"""On top of the floors: `fake_time`, which puts a fake clock under every policy beneath."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from asyncio import BaseEventLoop
+from typing import TYPE_CHECKING
+
+from redouble.control.scope import current_clock, override
+from redouble.core import checks
+from redouble.testing.clock import FakeClock
+from redouble.testing.loops import LOOK_AGAIN, attach, driver_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from redouble.testing.timeline import Driver, Timeline
+
+
+class fake_time:  # noqa: N801  # used as a verb: with fake_time() as clock:
+    """Put a fresh `FakeClock`, and fixed draws, under every policy beneath this `with` (or `async with`).
+
+    A context variable: it holds in this context and in those copied from it (tasks, `asyncio.to_thread`), and
+    `clock.bind(fn)` carries it into a thread. An event loop that runs the `with`, or is started beneath it, is attached
+    to the clock; at the end all loops are back on real time, and traps are released. What was left of a timer at either
+    end is left of it still.
+
+    Args:
+        draw: What every draw of a jitter is: a float in [0, 1), or a callable that returns one.
+        autoadvance: Whether time moves by itself; see `FakeClock`.
+        everywhere: Also hold for contexts that have no `override` or `fake_time` of their own: for test fixtures,
+            which often run in another context than the test.
+
+    Raises:
+        TypeError, ValueError: When an argument is of no such kind.
+        RuntimeError: When one and the same object is entered again.
+
+    >>> from redouble import exponential, retry
+    >>> from redouble.testing import fake_time, scripted
+    >>> fetch = scripted(ConnectionResetError, ConnectionResetError, "body")
+    >>> with fake_time(draw=0.5) as clock:
+    ...     retry(backoff=exponential(1)).call(fetch), clock.sleeps, clock.now()
+    ('body', [0.5, 1.0], 1.5)
+    """
+
+    def __init__(
+        self, draw: float | Callable[[], float] = 0.5, autoadvance: bool = True, *, everywhere: bool = False
+    ) -> None:
+        self._clock = FakeClock(autoadvance)
+        self._override = override(clock=self._clock, draw=_as_draw(draw), everywhere=everywhere)
+        self._entered = False
+
+    def __enter__(self) -> FakeClock:
+        if self._entered:
+            raise RuntimeError("this fake_time has been entered before; make a new one with fake_time(...)")
+        self._entered = True
+        self._override.__enter__()
+        _open(+1)
+        loop = asyncio._get_running_loop()
+        if loop is not None:
+            attach(loop, self._clock._line)
+        return self._clock
+
+    def __exit__(self, *exc_info: object) -> None:
+        line = self._clock._line
+        line.closed = True
+        _open(-1)
+        self._override.__exit__(*exc_info)
+        for driver in list(line.loops):
+            _detach(driver, line)
+        for trap in list(line.traps):
+            trap.release()
+
+    async def __aenter__(self) -> FakeClock:
+        return self.__enter__()
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self.__exit__(*exc_info)
+
+
+def _as_draw(draw: float | Callable[[], float]) -> Callable[[], float]:
+    if callable(draw):
+        return draw
+    fixed = checks.number("draw", draw, least=0)
+    if fixed >= 1:
+        raise ValueError(f"draw must be a number in [0, 1) or a callable, got {checks.shown(draw)}")
+    return lambda: fixed
+
+
+def _detach(driver: Driver, line: Timeline) -> None:
+    """Take a loop off this time, in its own thread when it runs in another one."""
+    loop = driver.loop
+    if loop.is_running() and asyncio._get_running_loop() is not loop:
+        loop.call_soon_threadsafe(driver.detach, line)
+        with line.changed:
+            while loop.is_running() and not line.changed.wait_for(lambda: driver not in line.loops, LOOK_AGAIN):
+                pass  # the loop is busy; its turn comes
+    driver.detach(line)
+
+
+_lock = threading.Lock()
+_opened = 0
+_run_forever = BaseEventLoop.run_forever
+
+
+def _open(change: int) -> None:
+    """While any `fake_time` is open, event loops that start look for it."""
+    global _opened, _run_forever
+    with _lock:
+        if _opened == 0:
+            _run_forever = BaseEventLoop.run_forever
+        _opened += change
+        BaseEventLoop.run_forever = _run_attached if _opened else _run_forever  # type: ignore[method-assign,assignment]
+
+
+def _run_attached(loop: BaseEventLoop) -> None:
+    """`BaseEventLoop.run_forever`: on the fake clock of the context that starts the loop, if it has one."""
+    clock = current_clock()
+    if loop.is_running():  # an error, which the original raises
+        return _run_forever(loop)
+    if isinstance(clock, FakeClock):
+        attach(loop, clock._line)
+    driver = driver_of(loop)
+    if driver is None:
+        return _run_forever(loop)
+    driver.begin()
+    try:
+        _run_forever(loop)
+    finally:
+        driver.rest()  # attached it stays, for the next run

@@ -1,0 +1,285 @@
+"""On top of the floors: asyncio event loops on the time of a fake clock.
+
+While a loop is attached to a clock, a `LoopDriver` stands in for a few methods of that one loop object (and for the
+`select` of its selector), so that everything that asks the loop for time is in virtual time: `asyncio.sleep`,
+`asyncio.timeout`, `call_later`.
+
+Loops without a selector (uvloop, the proactor of Windows) cannot be attached.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from math import ulp
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from redouble.testing.timers import LoopTimers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from redouble.control.policy import Stop
+    from redouble.testing.timeline import Timeline
+
+DRIVER = "_redouble_driver"
+"""The attribute of an attached loop that holds its driver."""
+
+LOOK_AGAIN = 0.05
+"""How often, in real seconds, a loop that could move time looks whether it may: a condition cannot wake a `select`."""
+
+
+class LoopDriver:
+    """Puts one event loop on virtual time: that of the clock that attached last, until it detaches."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.lines: list[Timeline] = []
+        self.blocked = False
+        self._passing: set[Timeline] = set()
+        self._thread: int | None = None
+        self._timers = LoopTimers(loop)
+        self._undo: list[Callable[[], None]] = []
+        self._selector: Any = vars(loop)["_selector"]
+        self._time = loop.time
+        self._stop = loop.stop
+        self._call_soon_threadsafe: Callable[..., asyncio.Handle] = loop.call_soon_threadsafe
+        self._run_in_executor: Callable[..., asyncio.Future[Any]] = loop.run_in_executor
+        self._shutdown_default_executor = loop.shutdown_default_executor
+        self._select: Callable[[float | None], list[Any]] = self._selector.select
+
+    @property
+    def line(self) -> Timeline:
+        """The time that the loop is on."""
+        return self.lines[-1]
+
+    # Attaching and detaching, in the loop's own thread or while it does not run.
+
+    def attach(self, line: Timeline, *, passing: bool = False) -> None:
+        """Put the loop on this time; `passing`: only until it stops."""
+        if line in self.lines:
+            return
+        self._leave()
+        before = self.time()
+        if not self.lines:
+            self._install()
+        self.lines.append(line)
+        line.loops.append(self)
+        if passing:
+            self._passing.add(line)
+        self._timers.shift(line.now - before)
+        if self.loop.is_running():
+            self.begin()
+
+    def detach(self, line: Timeline) -> None:
+        """Take the loop off this time; harmless when it is not on it."""
+        if line not in self.lines:
+            return
+        running = self.running
+        self._leave()
+        before = self.time()
+        self.lines.remove(line)
+        self._passing.discard(line)
+        with line.changed:
+            line.loops.remove(self)
+            line.changed.notify_all()
+        self._timers.shift(self.time() - before)
+        if not self.lines:
+            self._uninstall()
+        elif running:
+            self.begin()
+
+    def _install(self) -> None:
+        names = ("time", "stop", "call_soon_threadsafe", "run_in_executor", "shutdown_default_executor")
+        stand_ins: dict[str, object] = {name: getattr(self, name) for name in names}
+        stand_ins |= {DRIVER: self, "_clock_resolution": 0.0}
+        self._undo = [_replace(self.loop, stand_ins), _replace(self._selector, {"select": self.select})]
+
+    def _uninstall(self) -> None:
+        for undo in self._undo:
+            undo()
+
+    # The loop's thread is a member while the loop runs.
+
+    @property
+    def running(self) -> bool:
+        """Whether the loop runs."""
+        return self._thread is not None
+
+    def begin(self) -> None:
+        """The loop runs, in this thread."""
+        if self._thread is None:
+            self._thread = threading.get_ident()
+            self.line.enter(self._thread)
+
+    def _leave(self) -> None:
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self.line.leave(thread)
+
+    def rest(self) -> None:
+        """The loop stops, or is about to: clocks that merely passed by let go of it."""
+        self._leave()
+        for line in list(self._passing):
+            self.detach(line)
+
+    # What stands in for methods of the loop. Who got hold of one while it was attached may call it later.
+
+    def time(self) -> float:
+        """`loop.time`."""
+        return self.line.now if self.lines else self._time()
+
+    def stop(self) -> None:
+        """`loop.stop`: the last thing that can be seen of a run from within it."""
+        self._stop()
+        self.rest()
+
+    def call_soon_threadsafe(self, callback: Callable[..., object], *args: Any, **context: Any) -> asyncio.Handle:
+        """`loop.call_soon_threadsafe`: the loop is busy from this moment on, before its thread knows it."""
+        lines = self.lines[-1:]  # a copy: another thread may be detaching the loop
+        if not lines:
+            return self._call_soon_threadsafe(callback, *args, **context)
+        with lines[0].changed:
+            lines[0].presence.drop(threading.get_ident())
+            self._unblock()
+            return self._call_soon_threadsafe(callback, *args, **context)
+
+    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+        """`loop.run_in_executor`: what runs in a thread is a member; processes cannot wait on this clock."""
+        if self.lines and (executor is None or isinstance(executor, ThreadPoolExecutor)):
+            func = self.line.carry(func, by=threading.get_ident())
+        return self._run_in_executor(executor, func, *args)
+
+    async def shutdown_default_executor(self, *_timeout: float | None) -> None:
+        """`loop.shutdown_default_executor`: its timeout means real seconds, which virtual time would skip."""
+        await self._shutdown_default_executor()
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        """`selector.select`: instead of blocking until a timer is due, move time there."""
+        ready = self._select(0)
+        if not (ready or self._timers.end_stopped()) and (timeout is None or timeout > 0):
+            ready = self._block()
+            self._timers.end_stopped()
+        # The least that lets a timer fire that is due now, and none that is due later:
+        vars(self.loop)["_clock_resolution"] = ulp(self.line.now)
+        return ready
+
+    # Blocking.
+
+    def _block(self) -> list[Any]:
+        """Block until something is ready, or time has moved on to a timer of this loop."""
+        self.begin()
+        line, began = self.line, monotonic()
+        ready: list[Any] = []
+        try:
+            self._give_up_turn()
+            while self.blocked and not ready:
+                ready = self._select(self._real_wait(began))
+                if not ready:
+                    self._look_again(began)
+        finally:
+            with line.changed:
+                line.presence.drop(self)
+                self._unblock()
+        return ready
+
+    def _give_up_turn(self) -> None:
+        with self.line.changed:
+            self.line.park(threading.get_ident())
+            self.blocked = True
+            if len(self._selector.get_map()) > 1:  # more than the pipe that wakes the loop: wait for the network a bit
+                self.line.presence.hold(self, self.line.io_grace)
+            self.line.wake_due()  # another thread may have moved time since this loop looked at it
+            self.line.tick()
+
+    def _real_wait(self, began: float) -> float | None:
+        with self.line.changed:
+            if self.next_due() is None:
+                return None
+            return min(LOOK_AGAIN, self.line.real_wait(began, watching=self._timers.polled))
+
+    def _look_again(self, began: float) -> None:
+        with self.line.changed:
+            self.line.tick()
+            if self.blocked and self.line.is_impatient(began):
+                self._unblock()
+                self._timers.fail(self.line.complaint("a wait on the event loop"))
+
+    def _unblock(self) -> None:
+        if self._thread is not None and self.blocked:
+            self.blocked = False
+            self.line.resume(self._thread)
+
+    # What the timeline asks.
+
+    def wake(self) -> None:
+        """Something is due on this loop: it is busy again, and its `select` returns."""
+        self._unblock()
+        if self._thread != threading.get_ident():
+            self._call_soon_threadsafe(_nothing)
+
+    def has_stopped_wait(self) -> bool:
+        return self._timers.has_stopped_wait()
+
+    def next_due(self) -> float | None:
+        return self._timers.next_due()
+
+    def events(self) -> list[tuple[float, str]]:
+        """When which timer is due; a loop that does not run has none."""
+        return self._timers.events() if self.running else []
+
+    async def sleep(self, seconds: float, stop: Stop | None) -> None:
+        """Suspend this task."""
+        line = self.line
+        with line.changed:  # so that who is told of the wait finds it among the events
+            line.record(seconds)
+            wait = self._timers.add(seconds, line.now, stop)
+        await self._timers.sleep(wait)
+
+
+def _nothing() -> None:
+    """The event loop has been woken, and looks for what is due."""
+
+
+def _replace(owner: object, names: dict[str, object]) -> Callable[[], None]:
+    """Set attributes of an object; what is returned puts back those that it had, and takes away the others."""
+    had = {name: vars(owner)[name] for name in names if name in vars(owner)}
+    vars(owner).update(names)
+
+    def undo() -> None:
+        for name in names:
+            del vars(owner)[name]
+        vars(owner).update(had)
+
+    return undo
+
+
+def driver_of(loop: asyncio.AbstractEventLoop) -> LoopDriver | None:
+    """The driver of a loop that is attached to some clock."""
+    driver: LoopDriver | None = getattr(loop, DRIVER, None)
+    return driver
+
+
+def attach(loop: asyncio.AbstractEventLoop, line: Timeline, *, passing: bool = False) -> LoopDriver | None:
+    """Put the loop on this time; `None` when it cannot be, for want of a selector.
+
+    A clock that is merely `passing` (until the loop stops) does not supplant another one.
+    """
+    driver = driver_of(loop)
+    if passing and driver is not None:
+        return driver if driver.line is line else None
+    if line.closed or not isinstance(getattr(loop, "_selector", None), selectors.BaseSelector):
+        return None
+    if passing and vars(loop)["_stopping"]:  # nothing would tell when to let go
+        return None
+    driver = driver or LoopDriver(loop)
+    driver.attach(line, passing=passing)
+    return driver
+
+
+def is_busy(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether more than the caller is ready to run on this loop, as far as that can be seen."""
+    return bool(getattr(loop, "_ready", ()))

@@ -1,0 +1,103 @@
+"""On top of the floors: waits on a fake clock by tasks of an event loop whose own time is another.
+
+Such a wait lets the other tasks of the loop run a few times, then takes it that all of them wait, and moves time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from redouble.testing.waits import Wait
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from redouble.control.policy import Stop
+    from redouble.testing.timeline import Timeline
+
+YIELDS = 10
+"""How many turns the other tasks of the loop get, after the last that happened on the clock, before time moves."""
+
+
+async def let_others_run() -> None:
+    """Give the other tasks of the loop a few turns."""
+    for _ in range(YIELDS):
+        await asyncio.sleep(0)
+
+
+async def sleep(line: Timeline, seconds: float, stop: Stop | None) -> None:
+    """Suspend this task.
+
+    Raises:
+        RuntimeError: When no time has passed for `patience` real seconds.
+    """
+    with line.changed:
+        line.record(seconds)
+        wait = _add(line, seconds, stop)
+    await _sleep(line, wait)
+
+
+def _add(line: Timeline, seconds: float, stop: Stop | None = None) -> Wait:
+    """A wait from now on."""
+    wait = Wait(seconds, line.now, stop, polled=True)
+    line.waits.append(wait)
+    return wait
+
+
+async def _sleep(line: Timeline, wait: Wait) -> None:
+    began = monotonic()
+    try:
+        while not wait.over:
+            if await _nothing_happens(line, wait):
+                _try_to_end(line, wait, began)
+    finally:
+        with line.changed:
+            line.end(wait)
+
+
+async def _nothing_happens(line: Timeline, wait: Wait) -> bool:
+    """Whether neither this wait nor any other began or ended in the last few turns."""
+    before = line.state
+    for _ in range(YIELDS):
+        await asyncio.sleep(0)
+        if line.state != before or wait.over:
+            return False
+    return True
+
+
+def _try_to_end(line: Timeline, wait: Wait, began: float) -> None:
+    """Every task of this thread had its turn, so the thread waits: shortly, in real time, when that moves nothing."""
+    with line.changed:
+        before = line.state
+        line.park(wait.thread)
+        try:
+            line.tick()
+            if line.state == before:
+                line.wait_for_change(wait, began)
+        finally:
+            line.resume(wait.thread)
+
+
+def call_later(line: Timeline, seconds: float, callback: Callable[[], None]) -> TaskTimer:
+    """Call back after so much time."""
+
+    async def wait_and_call() -> None:
+        with line.changed:
+            wait = _add(line, seconds)
+        await _sleep(line, wait)
+        callback()
+
+    return TaskTimer(asyncio.get_running_loop().create_task(wait_and_call()))
+
+
+class TaskTimer:
+    """A timer that is a task."""
+
+    def __init__(self, task: asyncio.Task[None]) -> None:
+        self._task = task
+
+    def cancel(self) -> None:
+        """Make sure that the callback is not called any more."""
+        self._task.cancel()
