@@ -6,6 +6,7 @@ import threading
 from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import pytest
@@ -205,6 +206,53 @@ def test_functions(value: Any) -> None:
     with pytest.raises(TypeError) as caught:
         checks.function("draw", value)
     assert str(caught.value) == f"draw must be a callable, got {value!r}"
+
+
+async def later() -> None:
+    """A coroutine function."""
+
+
+async def often() -> Any:
+    """An async generator function."""
+    yield
+
+
+def in_turn() -> Any:
+    """A generator function."""
+    yield
+
+
+class Later:
+    """Something whose calls, and whose method, must be awaited."""
+
+    async def __call__(self) -> None:
+        """A coroutine method."""
+
+    async def method(self) -> None:
+        """Another one."""
+
+
+@pytest.mark.parametrize(
+    "value", [later, often, in_turn, Later(), Later().method, partial(later), partial(partial(Later()), 5)], ids=repr
+)
+def test_plain_functions_answer_at_once(value: Any) -> None:
+    """What must be awaited or iterated is refused where nobody would do so, however it is wrapped."""
+    with pytest.raises(TypeError) as caught:
+        checks.plain_function("draw", value)
+    assert str(caught.value) == f"draw must be a plain function, nobody awaits it, got {checks.shown(value)}"
+
+
+@pytest.mark.parametrize("value", [len, partial(len), [].append, lambda: None, Share(1).hex, Quiet().__repr__])
+def test_plain_functions(value: Any) -> None:
+    """Functions, builtins, partials and bound methods can be asked; what cannot be called is refused as ever."""
+    assert checks.plain_function("draw", value) is value
+    with pytest.raises(TypeError, match=r"^draw must be a callable, got 5$"):
+        checks.plain_function("draw", 5)
+
+
+def test_a_message_may_show_more() -> None:
+    """How much of a value is shown can be chosen."""
+    assert checks.shown("x" * 200, longest=120) == "'" + "x" * 116 + "..."
 
 
 @given(st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.binary(), st.timedeltas()))

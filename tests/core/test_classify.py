@@ -325,6 +325,19 @@ def test_a_classification_of_a_class_of_ones_own() -> None:
     assert classify(OSError(), Own(sure)) is sure
 
 
+def test_an_error_that_hides_its_cause_is_unknown() -> None:
+    """A class that guards even its `__cause__` keeps nobody from its error."""
+
+    class GuardedError(Exception):
+        @property
+        def __cause__(self) -> Any:  # type: ignore[override]
+            raise RuntimeError("no")
+
+    found = classify(GuardedError(), OSError)
+    assert found.verdict is PERMANENT
+    assert found.reason.startswith(UNKNOWN)
+
+
 def test_an_interrupt_in_a_rule_is_not_swallowed() -> None:
     """Ctrl-C while a rule thinks ends the program, not the rule."""
     with pytest.raises(KeyboardInterrupt):

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redouble.core.checks import LONGEST
-from redouble.core.hints import LONGEST_TEXT, from_headers, header, retry_after, text_of
+from redouble.core.hints import LONGEST_TEXT, MANY, from_headers, header, picked, retry_after, text_of
 
 NOV_6_1994 = 784111777.0  # Sun, 06 Nov 1994 08:49:37 GMT
 
@@ -238,3 +238,48 @@ def test_header_and_text() -> None:
     assert text_of(Text(" a ")) == "a"
     assert text_of(b" a ") == "a"
     assert text_of(3) is None
+
+
+def test_who_comes_first() -> None:
+    """Milliseconds outrank seconds, except in Azure's SDK; AWS's header is in milliseconds too."""
+    both = {"Retry-After": "3", "x-ms-retry-after-ms": "250"}
+    assert from_headers(both, None) == 0.25
+    assert from_headers(both, None, seconds_first=True) == 3.0
+    assert from_headers({"retry-after-ms": "250"}, None, seconds_first=True) == 0.25
+    assert from_headers({"x-amz-retry-after": "1500"}, None) == 1.5
+    assert from_headers(None, None, seconds_first=True) is None
+
+
+class Httpx:
+    """Headers as httpx has them: pairs of bytes, several of a name."""
+
+    __module__ = "httpx._models"
+
+    def __init__(self, *raw: Any) -> None:
+        self.raw = list(raw)
+
+    def get(self, name: str) -> Any:
+        return next((value for key, value in self.raw if key.lower() == name.encode()), None)
+
+
+def test_headers_are_picked_at_once() -> None:
+    """The first of a name, from a plain dict in any case, from httpx's pairs, and by asking a client's mapping."""
+    assert picked({"RETRY-after": "5", "Accept": "x", 5: "x"}) == {"retry-after": "5"}
+    pairs = picked(Httpx((b"Retry-After", b"5"), (b"retry-after", b"6"), (b"Accept", b"x")))
+    assert pairs == {"retry-after": b"5"}
+    assert from_headers(pairs, None) == 5.0
+    assert header(pairs, "date") is None
+    message = Message()
+    message["Retry-After"] = "5"
+    assert picked(message) == {"retry-after": "5"}
+    assert picked(pairs) is pairs
+    assert picked(None) is None
+
+
+def test_headers_that_are_not_what_they_seem() -> None:
+    """What cannot be picked from is asked as it is."""
+    odd = Httpx(5)
+    assert picked(odd) is odd
+    many = {str(number): "x" for number in range(MANY)} | {"RETRY-AFTER": "5"}
+    assert picked(many) == {}
+    assert header(many, "retry-after") is None

@@ -295,7 +295,7 @@ LATE: list[Any] = [
 @pytest.mark.parametrize("late", LATE, ids=repr)
 def test_a_rule_cannot_await(late: Any) -> None:
     """What answers later is refused as a predicate, as a hint, and as a rule by itself."""
-    message = r" must be a plain function: a rule cannot await, got "
+    message = r" must be a plain function, nobody awaits it, got "
     with pytest.raises(TypeError, match=r"^when of transient\(\)" + message):
         transient(OSError, when=late)
     with pytest.raises(TypeError, match=r"^retry_after of transient\(\)" + message):

@@ -1,0 +1,67 @@
+"""Floor 1. What an error (or a response) tells of the request: whether repeating it may do the thing twice."""
+
+from __future__ import annotations
+
+from redouble.core.causes import causes, leaves
+from redouble.core.hints import header
+from redouble.core.known.rows import is_a, probe
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+UNSAFE_METHODS = frozenset({"POST", "PATCH"})
+"""The common methods that are not idempotent (RFC 9110 9.2.2); a method we do not know is not judged."""
+
+_SAYS_NOTHING = frozenset({"botocore"})
+"""Clients whose method tells nothing: most of AWS's protocols send every operation, reading or writing, as a POST."""
+
+
+def shows_unsafe_method(subject: Any) -> bool:
+    """Whether an error or a response carries a request with POST or PATCH and without an Idempotency-Key.
+
+    Of a chain the outermost request counts, of a group any of its leaves. Where each client has it: `error.request` of
+    requests, httpx, openai and anthropic (where httpx has none, it raises); `error.response.request` of azure-core and
+    of google-api-core over HTTP; `error.request_info` of aiohttp's answers. urllib, urllib3, elasticsearch and
+    aiohttp's connection errors do not tell their request, and nothing follows from that.
+
+    Source: RFC 9110 9.2.2 (a client should not automatically retry a method that is not idempotent, unless it knows
+    better); the Idempotency-Key header, draft-ietf-httpapi-idempotency-key-header.
+    """
+    if not is_a(subject, BaseException):
+        return _is_unsafe(_request_of(subject))
+    group = isinstance(subject, BaseExceptionGroup)
+    if subject.__cause__ is None and type(subject).__module__ == "builtins" and not group:
+        return False  # the most common errors carry no request: spare them the search
+    for link in causes(subject):
+        request = _request_of(link)
+        if request is not None:
+            return _is_unsafe(request)
+        if isinstance(link, BaseExceptionGroup):
+            return any(_is_unsafe(_first_request(leaf)) for leaf in leaves(link) or ())
+    return False
+
+
+def _first_request(error: BaseException) -> Any:
+    requests = (_request_of(link) for link in causes(error))
+    return next((request for request in requests if request is not None), None)
+
+
+def _is_unsafe(request: Any) -> bool:
+    method = probe(request, "method")
+    return is_a(method, str) and str.upper(method) in UNSAFE_METHODS and not _has_key(request)
+
+
+def _request_of(subject: Any) -> Any:
+    module = probe(type(subject), "__module__")
+    if type(module) is str and module.partition(".")[0] in _SAYS_NOTHING:
+        return None
+    request = probe(subject, "request")
+    if request is None:
+        request = probe(probe(subject, "response"), "request")
+    return probe(subject, "request_info") if request is None else request
+
+
+def _has_key(request: Any) -> bool:
+    value = header(probe(request, "headers"), "idempotency-key")
+    return is_a(value, (str, bytes)) and len(value) > 0
