@@ -1,0 +1,212 @@
+"""Nothing that goes wrong in a rule, an observer, a clock, a curve or a draw hides the error, on any surface."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from redouble import Backoff, Reason, constant, outcome, override, retry, transient
+from redouble.control import faults
+from redouble.testing import FakeClock, scripted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from redouble import Event
+
+policy = retry(attempts=3, on=OSError, backoff=constant(1))
+DOWN = OSError("down")
+NONSENSE = ["a string", None, object(), float("nan"), -1.0, 10**400, []]
+
+
+class Fault(Exception):
+    """What a faulty part raises."""
+
+
+def raises(*_: object) -> Any:
+    raise Fault("faulty")
+
+
+@pytest.fixture(autouse=True)
+def nothing_said_yet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Each fault is logged once in a process: begin afresh."""
+    monkeypatch.setattr(faults, "_said", set())
+    DOWN.__dict__.clear()
+    yield
+    DOWN.__traceback__ = DOWN.__context__ = None
+
+
+def warnings(caplog: pytest.LogCaptureFixture, part: str) -> list[str]:
+    """The lines about that part that were logged."""
+    lines = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    return [line for line in lines if line.startswith(part)]
+
+
+@pytest.mark.parametrize("rule", [transient(when=raises), transient(OSError, when=raises), raises])
+def test_a_faulty_rule(surface: Any, clock: FakeClock, caplog: pytest.LogCaptureFixture, rule: Any) -> None:
+    """A rule that raises has no opinion, and is logged once; the next one is asked."""
+    operation = scripted(DOWN, DOWN, DOWN)
+    assert surface.fail(policy(on=[rule, OSError]), operation) is DOWN
+    assert len(operation.calls) == 3
+    assert len(warnings(caplog, "rule")) == 1 and DOWN.__context__ is None
+
+
+@pytest.mark.parametrize("answer", ["yes", 1, object()])
+def test_a_rule_that_answers_nonsense(surface: Any, clock: FakeClock, answer: object) -> None:
+    """An answer that is none counts as no opinion."""
+    assert surface.fail(policy(on=lambda error: answer), scripted(DOWN)) is DOWN
+
+
+@pytest.mark.parametrize("hint", [raises, lambda error: "soon", lambda error: float("nan"), lambda error: -1])
+def test_a_faulty_hint(surface: Any, clock: FakeClock, hint: Callable[[object], Any]) -> None:
+    """A `retry_after` that raises or answers nonsense is no hint."""
+    assert surface.fail(policy(on=transient(OSError, retry_after=hint)), scripted(*[DOWN] * 3)) is DOWN
+    assert clock.sleeps in ([], [1, 1])  # without an opinion, or without a hint
+
+
+def test_a_faulty_result_rule(surface: Any, clock: FakeClock) -> None:
+    """A rule for results that raises has no opinion: the value is returned."""
+    assert surface.play(policy(result=raises), scripted("body")) == "body"
+
+
+def test_a_faulty_observer(surface: Any, clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
+    """An observer that raises is logged once and changes nothing; the others hear all."""
+    heard: list[Event] = []
+    given = policy(observers=[raises, heard.append])
+    assert surface.fail(given, scripted(*[DOWN] * 3)) is DOWN
+    assert [event.kind.name for event in heard] == ["RETRY", "RETRY", "GIVE_UP"]
+    assert len(warnings(caplog, "observer")) == 1 and DOWN.__context__ is None
+    assert surface.play(given, scripted(DOWN, "body")) == "body"
+
+
+class Stays(BaseException):
+    """Something like Ctrl-C."""
+
+
+def test_a_base_exception_of_an_observer_passes(surface: Any, clock: FakeClock) -> None:
+    """What is no `Exception` passes from an observer, too; nothing is called again."""
+
+    def observe(event: Event) -> None:
+        raise Stays
+
+    operation = scripted(DOWN)
+    assert type(surface.fail(policy(observers=[observe]), operation)) is Stays
+    assert len(operation.calls) == 1
+
+
+class Curve(Backoff):
+    def __init__(self, answer: Callable[[], Any]) -> None:
+        self.answer = answer
+
+    def delay(self, failures: int, previous: float | None, draw: float) -> float | None:
+        return self.answer()  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("answer", [raises, *[lambda answer=answer: answer for answer in NONSENSE]])
+@pytest.mark.parametrize("own", [False, True], ids=["the policy's", "a rule's"])
+def test_a_faulty_curve(surface: Any, clock: FakeClock, answer: Callable[[], Any], own: bool) -> None:
+    """A curve that raises or answers nonsense has ended."""
+    curve = Curve(answer)
+    given = policy(on=transient(OSError, backoff=curve)) if own else policy(backoff=curve)
+    assert surface.fail(given, scripted(DOWN)) is DOWN
+    assert outcome(DOWN).reason is Reason.CURVE  # type: ignore[union-attr]
+    assert DOWN.__context__ is None
+
+
+@pytest.mark.parametrize("answer", [raises, *[lambda answer=answer: answer for answer in NONSENSE]])
+def test_a_faulty_draw(surface: Any, answer: Callable[[], Any]) -> None:
+    """A draw that raises or answers nonsense is taken as 0.5."""
+    clock = FakeClock()
+    given = policy(draw=answer, clock=clock, backoff=constant(2).jittered("full"))
+    assert surface.fail(given, scripted(*[DOWN] * 3)) is DOWN
+    assert clock.sleeps == [1, 1]
+
+
+class Broken(FakeClock):
+    """A clock of which one method fails from its n-th call on."""
+
+    def __init__(self, method: str, after: int, answer: Callable[..., Any]) -> None:
+        super().__init__()
+        self.left = after
+        whole = getattr(self, method)
+
+        def broken(*args: Any) -> Any:
+            self.left -= 1
+            return whole(*args) if self.left >= 0 else answer(*args)
+
+        setattr(self, method, broken)
+
+
+FAULTS = [("now", answer) for answer in [raises, *[lambda answer=answer: answer for answer in NONSENSE]]]
+FAULTS += [
+    (method, answer) for method in ("sleep", "sleep_async", "call_later") for answer in (raises, lambda *_: None)
+]
+
+
+@pytest.mark.parametrize(("method", "answer"), FAULTS)
+@pytest.mark.parametrize("limits", [{}, {"deadline": 60}, {"attempt_timeout": 9}], ids=str)
+def test_a_faulty_clock(surface: Any, method: str, answer: Callable[..., Any], limits: dict[str, Any]) -> None:
+    """A clock that raises or answers nonsense, sooner or later, never hides the error."""
+    if "attempt_timeout" in limits and (not surface.is_async or "late" in surface.name):
+        limits = {"deadline": 60}  # nothing can cut off a synchronous attempt
+    for after in range(6):
+        operation = scripted(*[DOWN] * 3)
+        given = policy(clock=Broken(method, after, answer), attempts=3, **limits)
+        assert surface.fail(given, operation) is DOWN
+        assert 1 <= len(operation.calls) <= 3
+
+
+@pytest.mark.parametrize("method", ["now", "sleep", "sleep_async"])
+def test_a_faulty_clock_lets_successes_through(surface: Any, method: str) -> None:
+    """An operation that succeeds at once does so on a faulty clock, too."""
+    assert surface.play(policy(clock=Broken(method, 0, raises)), lambda: "body") == "body"
+
+
+def test_a_faulty_clock_cannot_time_attempts(caplog: pytest.LogCaptureFixture) -> None:
+    """Where no timer can be set the attempt has no time limit; that is logged once."""
+    operation = scripted(DOWN, "body", asynchronous=True)
+    given = policy(clock=Broken("call_later", 0, raises), attempt_timeout=5)
+    assert asyncio.run(given.call(operation)) == "body"
+    assert len(warnings(caplog, "clock")) == 1
+
+
+def test_a_faulty_clock_while_pending(surface: Any) -> None:
+    """Where there is no error to raise, an answer that is not ready is said to be still pending."""
+    from redouble import StillPending, pending
+
+    if surface.is_connect:
+        pytest.skip("what is opened is no answer to be judged")
+    clock = Broken("sleep_async" if surface.is_async else "sleep", 0, raises)
+    given = retry(result=pending(when=lambda value: True), clock=clock)
+    assert type(surface.fail(given, lambda: "wait")) is StillPending
+
+
+def test_a_stop_event_of_asyncio_in_synchronous_code(surface: Any, clock: FakeClock) -> None:
+    """It is refused before anything is tried: no synchronous wait could wait for it."""
+    operation = scripted(DOWN, "body")
+    given = policy(stop=asyncio.Event())
+    if surface.is_async and "late" not in surface.name:
+        assert surface.play(given, operation) == "body"
+        return
+
+    async def main() -> None:
+        await surface.attempt(given, operation)
+
+    if not surface.is_async:
+        with pytest.raises(TypeError, match=r"stop must be a threading\.Event in synchronous code"):
+            main().send(None)
+        assert operation.calls == []
+
+
+def test_a_stop_event_of_asyncio_that_an_override_brings(surface: Any, clock: FakeClock) -> None:
+    """In code that blocks its event loop nothing can set it during a wait: the error comes out all the same."""
+
+    async def main() -> None:
+        with override(stop=asyncio.Event()):
+            assert await surface.caught(policy, scripted(*[DOWN] * 3)) is DOWN
+
+    asyncio.run(main())
+    assert clock.sleeps == [1, 1]

@@ -1,0 +1,357 @@
+"""Floor 2. How a call ends: the decisions, the errors of our own, the mark and the note on the user's error."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import traceback
+from time import monotonic
+from typing import Any
+
+import pytest
+
+import redouble
+from redouble import (
+    Classification,
+    DeadlineExceeded,
+    GaveUp,
+    Reason,
+    StillPending,
+    Stopped,
+    Verdict,
+    Wait,
+    outcome,
+)
+from redouble.control.outcome import MARK, given_up_since, mark
+
+END = GaveUp(Reason.ATTEMPTS, 3, 0.314, "fetch", 7.5, Classification(Verdict.TRANSIENT))
+NOTE = "gave up after 3 attempts in 0.31 s: attempts used up"
+OTHERS = [each for each in Reason if each not in (Reason.PERMANENT, Reason.ATTEMPTS)]
+
+
+class Plain(Exception):
+    """An error of the user's, at a place where pickle finds it."""
+
+
+class Slotted(Exception):
+    """An error with slots beside its `__dict__`."""
+
+    __slots__ = ("code",)
+
+
+class Guarded(Exception):
+    """An error whose class guards all of its attributes."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{name} is not for you")
+
+
+class Choosy(Exception):
+    """An error whose class takes notes, but no attributes that it does not know."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name != "__notes__":
+            raise AttributeError(f"{name} is not for you")
+        super().__setattr__(name, value)
+
+
+class Mute(Exception):
+    """An error that takes no notes."""
+
+    def add_note(self, note: str) -> None:
+        raise RuntimeError("no notes")
+
+
+class Faulty(Exception):
+    """An error that raises when it is asked for the mark."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(f"no {name}")
+
+
+def notes(error: BaseException) -> list[str]:
+    """The notes of an error."""
+    return getattr(error, "__notes__", [])
+
+
+# The decisions.
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_a_reason_is_words(reason: Reason) -> None:
+    """The value of a reason is what the note says, its repr what one would write."""
+    assert str(GaveUp(reason, 2, 1.0)) == f"gave up after 2 attempts in 1.00 s: {reason.value}"
+    assert repr(reason) == f"Reason.{reason.name}"
+
+
+def test_the_reasons() -> None:
+    """The reasons are those of the decision order, and no others."""
+    names = "PERMANENT NESTED UNSAFE STOPPED ATTEMPTS CURVE HINT DEADLINE BUDGET"
+    assert [reason.name for reason in Reason] == names.split()
+
+
+def test_one_attempt_is_no_plural() -> None:
+    """The line about an end is English."""
+    assert str(GaveUp(Reason.HINT, 1, 0.0)).startswith("gave up after 1 attempt in 0.00 s: ")
+    assert str(GaveUp(Reason.HINT, 12, 61.5)).startswith("gave up after 12 attempts in 61.50 s: ")
+
+
+def test_an_end_is_compared_with_all_its_fields() -> None:
+    """GaveUp and Wait are values: equal, hashable, pickled, frozen."""
+    found = Classification(Verdict.TRANSIENT, 5.0)
+    for value in (END, Wait(1.5, found), GaveUp(Reason.CURVE, 1, 0.0)):
+        assert pickle.loads(pickle.dumps(value)) == value and hash(copy.copy(value)) == hash(value)
+        with pytest.raises(AttributeError, match="is frozen"):
+            value.delay = 5  # type: ignore[union-attr,misc]
+    assert GaveUp(Reason.CURVE, 1, 0.0) != GaveUp(Reason.CURVE, 2, 0.0)
+
+
+# The errors of our own.
+
+
+def test_our_timeouts_are_timeouts() -> None:
+    """Who catches TimeoutError catches both; Stopped is a wish, not a timeout."""
+    assert issubclass(DeadlineExceeded, TimeoutError) and issubclass(StillPending, TimeoutError)
+    assert Stopped.__bases__ == (Exception,)
+
+
+def test_still_pending_carries_the_last_value() -> None:
+    """The value that was pending last comes with the error, through pickle and copies too."""
+    error = StillPending("still pending: at last", {"state": "running"})
+    error.add_note("a note")
+    for again in (error, pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert (str(again), again.value, notes(again)) == (
+            "still pending: at last",
+            {"state": "running"},
+            ["a note"],
+        )
+    assert (str(StillPending()), StillPending().value) == ("still pending", None)
+
+
+def test_a_still_pending_of_the_users_own_is_pickled() -> None:
+    """The message is the first argument, whatever a subclass does not change."""
+    error = StillPending()
+    assert type(pickle.loads(pickle.dumps(error))) is StillPending
+
+
+@pytest.mark.parametrize("name", ["DeadlineExceeded", "StillPending", "Stopped", "GaveUp", "Wait", "Reason"])
+def test_what_users_see_is_named_as_they_import_it(name: str) -> None:
+    """Tracebacks and reprs say `redouble.StillPending`."""
+    assert getattr(redouble, name).__module__ == "redouble"
+
+
+# The mark, and what reads it.
+
+
+def test_the_outcome_of_an_error_that_was_never_retried() -> None:
+    """Without a mark there is no outcome."""
+    assert outcome(ValueError()) is None
+
+
+def test_the_outcome_of_a_marked_error() -> None:
+    """All but the classification comes back."""
+    error = Plain()
+    mark(error, END, True)
+    assert outcome(error) == GaveUp(Reason.ATTEMPTS, 3, 0.314, "fetch", 7.5, None)
+
+
+@pytest.mark.parametrize("reason", Reason)
+@pytest.mark.parametrize("retried", [False, True])
+def test_when_there_is_a_note(reason: Reason, retried: bool) -> None:
+    """After a retry there is a note; without one for every reason but PERMANENT and ATTEMPTS."""
+    error = Plain()
+    mark(error, GaveUp(reason, 2, 0.5), retried)
+    told = retried or reason in OTHERS
+    assert notes(error) == ([f"gave up after 2 attempts in 0.50 s: {reason.value}"] if told else [])
+    found = outcome(error)
+    assert found is not None and found.reason is reason
+
+
+def test_the_note_as_the_documentation_has_it() -> None:
+    """The note is one line, as a traceback shows it."""
+    error = Plain("boom")
+    mark(error, END, True)
+    assert notes(error) == [NOTE]
+    assert traceback.format_exception_only(error)[-1] == f"{NOTE}\n"
+
+
+def test_marking_again_replaces_the_note() -> None:
+    """The same object ends again with one note of ours, and the user's own notes stay in their order."""
+    error = Plain()
+    error.add_note("before")
+    mark(error, END, True)
+    error.add_note("after")
+    mark(error, GaveUp(Reason.DEADLINE, 7, 90.0), True)
+    last = "gave up after 7 attempts in 90.00 s: the next attempt would come after the deadline"
+    assert notes(error) == ["before", "after", last]
+    found = outcome(error)
+    assert found is not None and found.attempts == 7
+
+
+def test_a_note_that_somebody_removed() -> None:
+    """Where our note is gone already, or the notes were replaced, there is nothing to remove."""
+    error = Plain()
+    mark(error, END, True)
+    error.__notes__ = ["another"]
+    mark(error, END, True)
+    assert notes(error) == ["another", NOTE]
+    del error.__notes__
+    mark(error, END, True)
+    assert notes(error) == [NOTE]
+
+
+def test_notes_that_are_no_list_are_let_be() -> None:
+    """An error with strange notes keeps them, and has an outcome all the same or none."""
+    error = Plain()
+    error.__notes__ = "strange"  # type: ignore[assignment]
+    mark(error, END, True)
+    assert error.__notes__ == "strange"
+
+
+def test_an_end_without_a_note_takes_back_the_one_of_before() -> None:
+    """The note never tells of another end than `outcome` does, so that the next call leaves exactly one."""
+    error = Plain()
+    mark(error, END, True)
+    mark(error, GaveUp(Reason.ATTEMPTS, 1, 0.5), False)
+    assert notes(error) == []
+    mark(error, GaveUp(Reason.ATTEMPTS, 2, 0.7), True)
+    assert notes(error) == ["gave up after 2 attempts in 0.70 s: attempts used up"]
+
+
+def test_nested_ends_say_how_the_innermost_ended() -> None:
+    """The note of a call around others tells why the innermost one gave up, however many stand between."""
+    error = Plain()
+    mark(error, END, True)
+    for attempts in (1, 1, 2):
+        mark(error, GaveUp(Reason.NESTED, attempts, 0.5), attempts > 1)
+    assert notes(error) == [f"gave up after 2 attempts in 0.50 s: an inner retry gave up already ({NOTE})"]
+    mark(error, GaveUp(Reason.ATTEMPTS, 4, 2.0), True)
+    assert notes(error) == ["gave up after 4 attempts in 2.00 s: attempts used up"]
+
+
+def test_nested_where_the_mark_sits_on_a_cause() -> None:
+    """An error that was never marked itself has no innermost note to quote."""
+    error = Plain()
+    mark(error, GaveUp(Reason.NESTED, 1, 0.5), False)
+    assert notes(error) == ["gave up after 1 attempt in 0.50 s: an inner retry gave up already"]
+
+
+def test_the_mark_is_plain_data() -> None:
+    """What is kept on the error is made of strings and numbers, so any pickle can carry it."""
+    error = Plain()
+    mark(error, END, True)
+    kinds = {type(value) for value in error.__dict__[MARK].values()}
+    assert kinds <= {str, int, float, type(None)}
+
+
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("kind", [Plain, Slotted, OSError, TimeoutError])
+def test_the_outcome_is_pickled_with_the_error(kind: type[Exception], protocol: int) -> None:
+    """Outcome and note go through pickle where the class keeps its `__dict__`."""
+    error = kind("boom")
+    mark(error, END, True)
+    back = pickle.loads(pickle.dumps(error, protocol))
+    assert outcome(back) == outcome(error) and notes(back) == [NOTE]
+
+
+@pytest.mark.parametrize("kind", [Guarded, Choosy])
+def test_a_class_that_refuses_is_left_as_it_is(kind: type[Exception]) -> None:
+    """Nothing is raised, and nothing is left halfway, however often the same object ends."""
+    error = kind("boom")
+    for _ in range(3):
+        mark(error, END, True)
+    assert outcome(error) is None and notes(error) == []
+
+
+def test_a_class_that_takes_no_notes() -> None:
+    """An error without notes still tells its outcome."""
+    error = Mute("boom")
+    mark(error, END, True)
+    assert outcome(error) is not None and notes(error) == []
+
+
+def test_a_class_that_raises_when_it_is_asked() -> None:
+    """An error whose attributes raise has no outcome."""
+    error = Faulty()
+    assert outcome(error) is None and not given_up_since(error, 0.0)
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        "ATTEMPTS",
+        5,
+        None,
+        {},
+        {"reason": "ATTEMPTS"},
+        {"reason": "WHIM", "attempts": 1, "elapsed": 0.0, "name": None, "hint": None},
+        {"reason": ["ATTEMPTS"], "attempts": 1, "elapsed": 0.0, "name": None, "hint": None},
+        {"at": "now"},
+        {"at": None},
+    ],
+    ids=repr,
+)
+def test_somebody_elses_data_under_our_name(junk: Any) -> None:
+    """What is not ours is no outcome, and says nothing of inner retries."""
+    error = Plain()
+    setattr(error, MARK, junk)
+    assert outcome(error) is None and not given_up_since(error, 0.0)
+
+
+# Whether an inner retry gave up meanwhile.
+
+
+def test_a_mark_counts_from_its_own_time_on() -> None:
+    """A mark is compared with `time.monotonic`: at the same moment or later counts, earlier does not."""
+    before = monotonic()
+    error = Plain()
+    mark(error, END, True)
+    at = error.__dict__[MARK]["at"]
+    assert before <= at <= monotonic()
+    assert given_up_since(error, at) and given_up_since(error, at - 1) and not given_up_since(error, at + 1e-3)
+
+
+def marked() -> Plain:
+    """A marked error."""
+    error = Plain()
+    mark(error, END, False)
+    return error
+
+
+def test_the_mark_may_sit_deeper() -> None:
+    """Explicit causes and the leaves of groups count, in any mixture."""
+    caused = ValueError()
+    caused.__cause__ = KeyError()
+    caused.__cause__.__cause__ = marked()
+    group = ExceptionGroup("", [ValueError(), ExceptionGroup("", [KeyError(), marked()])])
+    around = ValueError()
+    around.__cause__ = group
+    assert all(given_up_since(error, 0.0) for error in (caused, group, around))
+
+
+def test_a_group_may_be_marked_itself() -> None:
+    """A group that a retried call gave up on counts as such."""
+    group = ExceptionGroup("", [ValueError()])
+    assert not given_up_since(group, 0.0)
+    mark(group, END, True)
+    assert given_up_since(group, 0.0)
+
+
+def test_the_context_does_not_count() -> None:
+    """What was being handled when the error was raised has no say."""
+    error = ValueError()
+    error.__context__ = marked()
+    assert not given_up_since(error, 0.0)
+
+
+def test_a_cycle_of_causes_ends() -> None:
+    """Errors that cause each other are each looked at once."""
+    one, other = ValueError(), KeyError()
+    one.__cause__, other.__cause__ = other, one
+    assert not given_up_since(one, 0.0)
+
+
+def test_a_group_that_is_too_large_is_not_searched() -> None:
+    """A group of more leaves than anybody has is not looked through."""
+    group = ExceptionGroup("", [ValueError() for _ in range(1000)])
+    assert not given_up_since(group, 0.0)
