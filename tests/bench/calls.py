@@ -26,10 +26,12 @@ CALLS = 2_000
 
 
 def succeeding(x: int) -> int:
+    """Succeed at once."""
     return x
 
 
 async def succeeding_async(x: int) -> int:
+    """Succeed at once."""
     return x
 
 
@@ -49,6 +51,7 @@ def failing(times: int) -> Any:
 
 
 def failing_async(times: int) -> Any:
+    """As `failing`, for asyncio."""
     work = failing(times)
 
     async def work_async(x: int) -> int:
@@ -59,6 +62,7 @@ def failing_async(times: int) -> Any:
 
 
 def timed(fn: Any) -> float:
+    """Nanoseconds per call."""
     calls = repeat(None, CALLS)
     began = time.perf_counter_ns()
     for _ in calls:
@@ -67,6 +71,7 @@ def timed(fn: Any) -> float:
 
 
 async def timed_async(fn: Any) -> float:
+    """Nanoseconds per awaited call."""
     calls = repeat(None, CALLS)
     began = time.perf_counter_ns()
     for _ in calls:
@@ -75,10 +80,12 @@ async def timed_async(fn: Any) -> float:
 
 
 async def no_sleep(_seconds: float) -> None:
-    return None
+    """Stand in for a wait."""
+    return
 
 
 def compare(name: str, ours: Any, by_hand: Any, measure: Any, rounds: int) -> None:
+    """Print what both cost, and the median of their ratios."""
     both: list[tuple[float, float]] = []
     for number in range(rounds):
         pair = [ours, by_hand] if number % 2 else [by_hand, ours]
@@ -90,6 +97,7 @@ def compare(name: str, ours: Any, by_hand: Any, measure: Any, rounds: int) -> No
 
 
 def main(rounds: int) -> None:
+    """Print a line per case."""
     on = retry(on=ValueError)
     four = retry(on=ValueError, attempts=4, deadline=60)
     print(f"{'Python ' + sys.version.split()[0]:<42} {'redouble':>11} {'by hand':>11}   ratio")

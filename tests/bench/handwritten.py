@@ -17,7 +17,7 @@ def retry_by_hand(
 
     def decorate(fn: Any) -> Any:
         @functools.wraps(fn)
-        def wrapper(*args: Any, **kwargs: Any) -> Any:
+        def wrapper(*args: Any, **kwargs: Any) -> Any:  # the last attempt returns or raises
             ends = monotonic() + deadline
             for attempt in range(attempts):
                 try:
@@ -41,7 +41,7 @@ def retry_by_hand_async(
 
     def decorate(fn: Any) -> Any:
         @functools.wraps(fn)
-        async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        async def wrapper(*args: Any, **kwargs: Any) -> Any:  # the last attempt returns or raises
             ends = monotonic() + deadline
             for attempt in range(attempts):
                 try:

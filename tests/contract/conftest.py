@@ -1,5 +1,7 @@
 """The surfaces of the contract: every way in that a policy has, each trying one and the same operation."""
 
+# ruff: noqa: D103  # stand-ins need no docstring and may have short names; every test has a sentence
+
 from __future__ import annotations
 
 import asyncio

@@ -1,5 +1,7 @@
 """Cancellation, Ctrl-C, stop and time limits: everything ends at once, and nothing is called again."""
 
+# ruff: noqa: D103  # stand-ins need no docstring and may have short names; every test has a sentence
+
 from __future__ import annotations
 
 import asyncio
@@ -13,7 +15,6 @@ from redouble import DeadlineExceeded, Reason, SystemClock, constant, deadline, 
 from redouble.testing import HANG, FakeClock, scripted
 
 if TYPE_CHECKING:
-
     from redouble import RetryPolicy
 
 policy = retry(attempts=9, on=OSError, backoff=constant(10))
@@ -32,6 +33,7 @@ async def by_block(policy: RetryPolicy, operation: Any) -> Any:
     async for attempt in policy:
         with attempt:
             return await operation()
+    raise AssertionError
 
 
 class Connected:

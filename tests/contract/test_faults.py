@@ -1,5 +1,7 @@
 """Nothing that goes wrong in a rule, an observer, a clock, a curve or a draw hides the error, on any surface."""
 
+# ruff: noqa: D103, N818  # stand-ins need no docstring and may have short names; every test has a sentence
+
 from __future__ import annotations
 
 import asyncio

@@ -1,5 +1,7 @@
 """One table of scenarios, played through every surface: the same decisions, the same waits, the same events."""
 
+# ruff: noqa: D103  # stand-ins need no docstring and may have short names; every test has a sentence
+
 from __future__ import annotations
 
 import contextlib

@@ -299,10 +299,10 @@ def test_a_clock_that_goes_wrong_stands_still(
     monkeypatch.setattr(faults, "_said", set())
 
     class Broken(SystemClock):
-        readings = [3.0, answer, answer, 5.0]
+        readings = iter((3.0, answer, answer, 5.0))
 
         def now(self) -> Any:
-            reading = self.readings.pop(0)
+            reading = next(self.readings)
             if isinstance(reading, Exception):
                 raise reading
             return reading

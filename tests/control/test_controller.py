@@ -45,15 +45,15 @@ if TYPE_CHECKING:
 ENDED = (Status.GAVE_UP, Status.STOPPED)
 
 
-class Permanent(Exception):
+class PermanentError(Exception):
     """An error that the rules of these tests take for permanent."""
 
 
-class NotReady(Exception):
+class NotReadyError(Exception):
     """An error that the rules of these tests take for pending."""
 
 
-class Unanswered(OSError):
+class UnansweredError(OSError):
     """An error of a client that may show its request; builtin errors never do."""
 
     def __init__(self, request: Request | None = None) -> None:
@@ -87,7 +87,7 @@ class Recorder(Backoff):
 
 def patient(**fields: Any) -> RetryPolicy:
     """A policy without limits that retries OSErrors after 1 s, with draws of 0.5."""
-    rules = permanent(Permanent) | pending(NotReady, every=2) | transient(OSError)
+    rules = permanent(PermanentError) | pending(NotReadyError, every=2) | transient(OSError)
     usual: dict[str, Any] = {"on": rules, "attempts": None, "deadline": None, "backoff": constant(1)}
     return RetryPolicy(**usual | {"draw": lambda: 0.5} | fields)
 
@@ -181,7 +181,7 @@ def test_step_2_every_rule_sees_the_error_before_its_cause() -> None:
 def test_step_3_a_permanent_error_ends_it() -> None:
     """PERMANENT gives up at once, and is no failure that counts."""
     controller = begun()
-    assert reason(controller.record_failure(Permanent())) is Reason.PERMANENT
+    assert reason(controller.record_failure(PermanentError())) is Reason.PERMANENT
     assert controller.status is Status.GAVE_UP and controller.failures == 0
 
 
@@ -271,7 +271,7 @@ def test_step_5_an_error_that_may_have_been_applied() -> None:
 def test_step_5_an_error_that_surely_had_no_effect() -> None:
     """What surely had no effect is repeated, idempotent or not."""
     rule = transient(OSError, applied=False)
-    error = Unanswered(Request("POST"))
+    error = UnansweredError(Request("POST"))
     assert delay(begun(idempotent=False, on=rule).record_failure(OSError())) == 1.0
     assert delay(begun(idempotent=False, on=rule).record_failure(error)) == 1.0
     assert delay(begun(on=rule).record_failure(error)) == 1.0
@@ -291,7 +291,7 @@ def test_step_5_an_error_that_surely_had_no_effect() -> None:
 )
 def test_step_5_what_the_request_says(request_: Request, idempotent: bool | None, safe: bool) -> None:
     """`None` decides by the request that the error shows; True and False decide by themselves."""
-    decision = begun(idempotent=idempotent).record_failure(Unanswered(request_))
+    decision = begun(idempotent=idempotent).record_failure(UnansweredError(request_))
     assert isinstance(decision, Wait) is safe
     assert safe or reason(decision) is Reason.UNSAFE
 
@@ -299,17 +299,17 @@ def test_step_5_what_the_request_says(request_: Request, idempotent: bool | None
 def test_step_5_a_request_that_only_the_class_shows() -> None:
     """A request need not be in the error's `__dict__` to be seen."""
 
-    class Shown(OSError):
+    class ShownError(OSError):
         @property
         def request(self) -> Request:
             return Request("POST")
 
-    assert reason(begun().record_failure(Shown())) is Reason.UNSAFE
+    assert reason(begun().record_failure(ShownError())) is Reason.UNSAFE
 
 
 def test_step_5_the_request_of_a_cause_and_of_a_leaf() -> None:
     """The request may be shown by an explicit cause or by a leaf of a group."""
-    posted = Unanswered(Request("POST"))
+    posted = UnansweredError(Request("POST"))
     caused = OSError()
     caused.__cause__ = posted
     for error in (caused, ExceptionGroup("", [OSError(), posted])):
@@ -451,7 +451,7 @@ def test_step_12_wait() -> None:
 
 def test_step_3_before_4_permanent_before_nested() -> None:
     """A permanent error stays one, whoever gave up on it."""
-    assert reason(begun().record_failure(given_up(Permanent()))) is Reason.PERMANENT
+    assert reason(begun().record_failure(given_up(PermanentError()))) is Reason.PERMANENT
 
 
 def test_step_4_before_5_nested_before_unsafe() -> None:
@@ -516,8 +516,8 @@ def test_each_step_comes_before_all_below_it(rung: int) -> None:
 def test_all_at_once() -> None:
     """With every step true, permanent comes first, then nested."""
     fields = {name: value for _, each in ladder() for name, value in each.items()}
-    rules = permanent(Permanent) | hinted(5)
-    assert reason(begun(on=rules, **fields).record_failure(given_up(Permanent()), 0.5)) is Reason.PERMANENT
+    rules = permanent(PermanentError) | hinted(5)
+    assert reason(begun(on=rules, **fields).record_failure(given_up(PermanentError()), 0.5)) is Reason.PERMANENT
     assert reason(begun(on=rules, **fields).record_failure(given_up(OSError()), 0.5)) is Reason.NESTED
 
 
@@ -581,7 +581,7 @@ def test_pending_is_no_failure() -> None:
     controller = begun(attempts=2)
     controller.record_failure(OSError(), 0.0)
     controller.start(1.0)
-    assert delay(controller.record_failure(NotReady(), 1.0)) == 2.0
+    assert delay(controller.record_failure(NotReadyError(), 1.0)) == 2.0
     assert (controller.failures, controller.status) == (0, Status.WAITING)
     controller.start(3.0)
     assert delay(controller.record_failure(OSError(), 3.0)) == 1.0
@@ -591,7 +591,7 @@ def test_pending_lets_the_curve_begin_again() -> None:
     """After PENDING the curve begins with its first wait, and knows no last one."""
     curve = Recorder(1.0, 2.0)
     controller = begun(backoff=curve)
-    for error in (OSError(), NotReady(), OSError()):
+    for error in (OSError(), NotReadyError(), OSError()):
         controller.record_failure(error, 0.0)
         controller.start(0.0)
     assert curve.asked == [(1, None, 0.5), (1, None, 0.5)]
@@ -603,76 +603,81 @@ def test_pending_lets_the_curve_begin_again() -> None:
 def test_pending_waits_what_its_rule_says(every: float, expected: float) -> None:
     """Not under 0.1 s, without any spread."""
     for draw in (0.0, 0.5, 0.999):
-        controller = begun(on=pending(NotReady, every=every))
-        assert delay(controller.record_failure(NotReady(), 0.0, draw)) == expected
+        controller = begun(on=pending(NotReadyError, every=every))
+        assert delay(controller.record_failure(NotReadyError(), 0.0, draw)) == expected
 
 
 @pytest.mark.parametrize(("hint", "draw", "expected"), [(0.0, 0.5, 0.1), (0.05, 0.999, 0.1), (8.0, 0.5, 8.4)])
 def test_pending_waits_what_the_server_says(hint: float, draw: float, expected: float) -> None:
     """A hint wins over the rule's own period, is stretched like any other, and is never under 0.1 s."""
     found = Classification(Verdict.PENDING, hint, backoff=constant(60))
-    assert delay(begun(on=lambda error: found).record_failure(NotReady(), 0.0, draw)) == pytest.approx(expected)
+    assert delay(begun(on=lambda error: found).record_failure(NotReadyError(), 0.0, draw)) == pytest.approx(expected)
 
 
 def test_pending_without_any_period() -> None:
     """Where nobody says how long, it is 5 s."""
-    assert delay(begun(on=lambda error: Verdict.PENDING).record_failure(NotReady())) == 5.0
+    assert delay(begun(on=lambda error: Verdict.PENDING).record_failure(NotReadyError())) == 5.0
 
 
 def test_pending_with_a_curve_that_has_ended() -> None:
     """A classification of the user's with a curve that gives no wait counts as saying nothing."""
     found = Classification(Verdict.PENDING, backoff=sequence())
-    assert delay(begun(on=lambda error: found).record_failure(NotReady())) == 5.0
+    assert delay(begun(on=lambda error: found).record_failure(NotReadyError())) == 5.0
 
 
 def test_pending_is_asked_neither_4_nor_5_nor_7_nor_8() -> None:
     """Nested, unsafe, attempts and curve are about failures."""
     fields: dict[str, Any] = {"idempotent": False, "attempts": 1, "backoff": sequence()}
-    assert delay(begun(**fields).record_failure(given_up(NotReady()))) == 2.0
+    assert delay(begun(**fields).record_failure(given_up(NotReadyError()))) == 2.0
 
 
 def test_pending_step_6_stopped() -> None:
     """A stop that is set ends a pending answer; one that is not changes nothing."""
     controller = begun(stop=event_set())
-    assert reason(controller.record_failure(NotReady())) is Reason.STOPPED
+    assert reason(controller.record_failure(NotReadyError())) is Reason.STOPPED
     assert controller.status is Status.STOPPED
-    assert delay(begun(stop=threading.Event()).record_failure(NotReady())) == 2.0
+    assert delay(begun(stop=threading.Event()).record_failure(NotReadyError())) == 2.0
 
 
 def test_pending_step_6_before_9_stopped_before_hint() -> None:
     """The stop is looked at before the hint."""
     found = Classification(Verdict.PENDING, 301.0)
     fields: dict[str, Any] = {"on": lambda error: found}
-    assert reason(begun(stop=event_set(), **fields).record_failure(NotReady())) is Reason.STOPPED
-    assert reason(begun(**fields).record_failure(NotReady())) is Reason.HINT
+    assert reason(begun(stop=event_set(), **fields).record_failure(NotReadyError())) is Reason.STOPPED
+    assert reason(begun(**fields).record_failure(NotReadyError())) is Reason.HINT
 
 
 def test_pending_step_9_before_10_hint_before_deadline() -> None:
     """A hint that is too long is said before that it would end after the deadline."""
     found = Classification(Verdict.PENDING, 301.0)
-    assert reason(begun(on=lambda error: found, deadline=5).record_failure(NotReady())) is Reason.HINT
+    assert reason(begun(on=lambda error: found, deadline=5).record_failure(NotReadyError())) is Reason.HINT
 
 
 def test_pending_step_10_deadline() -> None:
     """A pending answer may be asked for on the deadline, but not after it."""
-    assert delay(begun(deadline=5).record_failure(NotReady(), 3.0)) == 2.0
-    assert reason(begun(deadline=5).record_failure(NotReady(), 3.1)) is Reason.DEADLINE
+    assert delay(begun(deadline=5).record_failure(NotReadyError(), 3.0)) == 2.0
+    assert reason(begun(deadline=5).record_failure(NotReadyError(), 3.1)) is Reason.DEADLINE
 
 
 # A rule's own curve.
 
 
-class Limited(Exception):
+class LimitedError(Exception):
     """An error whose rule has a curve of its own."""
 
 
-class Slowed(Exception):
+class SlowedError(Exception):
     """An error whose rule has an equal curve."""
 
 
 def with_own(own: Backoff, **fields: Any) -> BackoffController:
     """A controller whose policy has a curve, and two of its rules another one."""
-    rules = transient(Limited, backoff=own) | transient(Slowed, backoff=own) | transient(OSError) | pending(NotReady)
+    rules = (
+        transient(LimitedError, backoff=own)
+        | transient(SlowedError, backoff=own)
+        | transient(OSError)
+        | pending(NotReadyError)
+    )
     return begun(on=rules, **{"backoff": sequence(1, 2, 4, 8)} | fields)
 
 
@@ -690,34 +695,38 @@ def play(controller: BackoffController, *errors: Exception) -> list[float | Reas
 def test_a_rules_own_curve_counts_its_own_failures() -> None:
     """Each curve counts the failures that it answers itself; `failures` counts them all."""
     controller = with_own(sequence(10, 20, 30))
-    found = play(controller, Limited(), OSError(), OSError(), Limited(), OSError(), Limited())
+    found = play(controller, LimitedError(), OSError(), OSError(), LimitedError(), OSError(), LimitedError())
     assert found == [10.0, 1.0, 2.0, 20.0, 4.0, 30.0]
     assert controller.failures == 6
 
 
 def test_the_policys_curve_first() -> None:
     """It makes no difference which curve is asked first."""
-    assert play(with_own(sequence(10, 20)), OSError(), OSError(), Limited(), OSError()) == [1.0, 2.0, 10.0, 4.0]
+    assert play(with_own(sequence(10, 20)), OSError(), OSError(), LimitedError(), OSError()) == [1.0, 2.0, 10.0, 4.0]
 
 
 def test_rules_with_an_equal_curve_share_it() -> None:
     """Equal curves are one curve."""
-    assert play(with_own(sequence(10, 20, 30)), Limited(), Slowed(), Limited()) == [10.0, 20.0, 30.0]
+    assert play(with_own(sequence(10, 20, 30)), LimitedError(), SlowedError(), LimitedError()) == [10.0, 20.0, 30.0]
 
 
 def test_a_rules_own_curve_ends() -> None:
     """When the curve of a rule ends, so does the call."""
-    assert play(with_own(sequence(10)), Limited(), OSError(), Limited()) == [10.0, 1.0, Reason.CURVE]
+    assert play(with_own(sequence(10)), LimitedError(), OSError(), LimitedError()) == [10.0, 1.0, Reason.CURVE]
 
 
 def test_attempts_count_the_failures_of_all_curves() -> None:
     """The limit of attempts is about failures in a row, whichever curve answered."""
-    assert play(with_own(sequence(10, 20), attempts=3), Limited(), OSError(), Limited()) == [10.0, 1.0, Reason.ATTEMPTS]
+    assert play(with_own(sequence(10, 20), attempts=3), LimitedError(), OSError(), LimitedError()) == [
+        10.0,
+        1.0,
+        Reason.ATTEMPTS,
+    ]
 
 
 def test_own_curves_begin_again_after_pending() -> None:
     """PENDING, progress and a success let every curve begin again."""
-    assert play(with_own(sequence(10, 20)), Limited(), OSError(), NotReady(), Limited(), OSError()) == [
+    assert play(with_own(sequence(10, 20)), LimitedError(), OSError(), NotReadyError(), LimitedError(), OSError()) == [
         10.0,
         1.0,
         5.0,
@@ -729,26 +738,26 @@ def test_own_curves_begin_again_after_pending() -> None:
 def test_own_curves_begin_again_after_progress() -> None:
     """After progress every curve begins with its first wait."""
     controller = with_own(sequence(10, 20))
-    play(controller, Limited(), OSError())
+    play(controller, LimitedError(), OSError())
     controller.start()
     controller.record_progress()
-    assert play(controller, Limited(), OSError()) == [10.0, 1.0]
+    assert play(controller, LimitedError(), OSError()) == [10.0, 1.0]
 
 
 def test_own_curves_begin_again_after_a_success() -> None:
     """After a success every curve begins with its first wait."""
     controller = with_own(sequence(10, 20))
-    play(controller, Limited(), OSError())
+    play(controller, LimitedError(), OSError())
     controller.start()
     controller.record_success()
     controller.start()
-    assert play(controller, Limited(), OSError()) == [10.0, 1.0]
+    assert play(controller, LimitedError(), OSError()) == [10.0, 1.0]
 
 
 def test_each_curve_is_given_its_own_last_wait() -> None:
     """What a curve gets as its last wait is what it gave itself."""
     own, usual = Recorder(10.0, 20.0), Recorder(1.0, 2.0)
-    play(with_own(own, backoff=usual), Limited(), OSError(), Limited(), OSError())
+    play(with_own(own, backoff=usual), LimitedError(), OSError(), LimitedError(), OSError())
     assert own.asked == [(1, None, 0.5), (2, 10.0, 0.5)]
     assert usual.asked == [(1, None, 0.5), (2, 1.0, 0.5)]
 
@@ -809,6 +818,19 @@ def test_a_hint_that_is_nonsense(hint: Any, verdict: Verdict) -> None:
     assert isinstance(decision, GaveUp) or 0 <= delay(decision) <= 1e9
 
 
+class SealedError(OSError):
+    """An error that lets nobody look at it."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError(f"{name} is not for you")
+
+
+def test_an_error_that_cannot_be_looked_at() -> None:
+    """An error whose class guards its attributes is judged by its type alone."""
+    assert delay(begun().record_failure(SealedError())) == 1.0
+    assert reason(begun(idempotent=False).record_failure(SealedError())) is Reason.UNSAFE
+
+
 @pytest.mark.parametrize("broken", [1.0, -0.1, nan, inf, "half", None, RuntimeError("broken")], ids=repr)
 def test_a_draw_that_goes_wrong(broken: Any, unsaid: None, caplog: pytest.LogCaptureFixture) -> None:
     """A draw that raises or answers nonsense is logged once, and 0.5 is taken."""
@@ -827,10 +849,10 @@ def test_a_clock_that_goes_wrong(unsaid: None, caplog: pytest.LogCaptureFixture)
     """A clock that raises seems to stand still, which is logged once; the error is judged all the same."""
 
     class Stopping(SystemClock):
-        readings = [5.0, 7.0]
+        readings = iter((5.0, 7.0))
 
         def now(self) -> float:
-            return self.readings.pop(0)
+            return next(self.readings)  # and then it breaks
 
     controller = BackoffController(patient(clock=Stopping(), deadline=10, attempts=9))
     controller.start()
@@ -927,7 +949,7 @@ def made(status: Status) -> BackoffController:
     elif status is Status.SUCCEEDED:
         controller.record_success(1.0)
     elif status is Status.GAVE_UP:
-        controller.record_failure(Permanent(), 1.0)
+        controller.record_failure(PermanentError(), 1.0)
     elif status is Status.STOPPED:
         controller.stop(1.0)
     return controller
@@ -1037,7 +1059,7 @@ def test_late_news_of_an_older_attempt(status: Status) -> None:
     elif status is Status.SUCCEEDED:
         controller.record_success(21.0)
     before = controller.snapshot(22.0)
-    assert controller.record_failure(Permanent(), 22.0, attempt=1) is None
+    assert controller.record_failure(PermanentError(), 22.0, attempt=1) is None
     assert controller.record_result("late", 22.0, attempt=1) is None
     assert (controller.status, controller.snapshot(22.0)) == (status, before)
 
@@ -1098,13 +1120,13 @@ def test_attempts_are_told_since_the_episode_began() -> None:
     """After a success, and after a reset, GaveUp counts attempts from one again."""
     controller = made(Status.SUCCEEDED)
     controller.start(5.0)
-    end = controller.record_failure(Permanent(), 7.0)
+    end = controller.record_failure(PermanentError(), 7.0)
     assert isinstance(end, GaveUp) and (end.attempts, end.elapsed) == (1, 2.0)
     controller.reset()
     controller.start(10.0)
     controller.record_failure(OSError(), 11.0)
     assert controller.start(21.0) == 4
-    end = controller.record_failure(Permanent(), 25.0)
+    end = controller.record_failure(PermanentError(), 25.0)
     assert isinstance(end, GaveUp) and (end.attempts, end.elapsed) == (2, 15.0)
 
 
@@ -1237,7 +1259,7 @@ def test_a_bound_for_pending_answers() -> None:
     """Pending answers are bound alike."""
     controller = begun()
     controller.bound(5.0)
-    assert reason(controller.record_failure(NotReady(), 3.5)) is Reason.DEADLINE
+    assert reason(controller.record_failure(NotReadyError(), 3.5)) is Reason.DEADLINE
 
 
 # What it tells.
@@ -1293,7 +1315,7 @@ def test_elapsed_goes_on_after_a_drop() -> None:
 def test_elapsed_is_never_negative() -> None:
     """A clock that is read backwards makes no negative time."""
     controller = begun(10.0)
-    end = controller.record_failure(Permanent(), 9.0)
+    end = controller.record_failure(PermanentError(), 9.0)
     assert isinstance(end, GaveUp) and end.elapsed == 0.0
 
 
@@ -1326,14 +1348,14 @@ def test_the_name_may_be_set() -> None:
 def test_no_error_is_kept() -> None:
     """The controller holds no error: it would be a cycle through the frames of the error's traceback."""
 
-    class Weak(OSError):
+    class WeakError(OSError):
         pass
 
     gc.disable()
     try:
         for fields in ({}, {"attempts": 1}):
             controller = begun(**fields)
-            error = Weak()
+            error = WeakError()
             seen = weakref.ref(error)
             controller.record_failure(error)
             del error
@@ -1357,7 +1379,7 @@ def story(name: str) -> BackoffController:
         return made(Status[name])
     controller = with_own(sequence(10, 20, 30), deadline=1000, attempts=9, backoff=exponential(1, jitter=None))
     if name == "own curves":
-        for error, now in zip((Limited(), OSError(), Limited()), itertools.count(1.0), strict=False):
+        for error, now in zip((LimitedError(), OSError(), LimitedError()), itertools.count(1.0), strict=False):
             controller.record_failure(error, now)
             controller.start(now)
     elif name == "late episode":
@@ -1404,7 +1426,7 @@ def test_a_restored_controller_goes_on_exactly(name: str) -> None:
     """The same outcomes give the same decisions; the time in between does not count."""
     controller = story(name)
     restored = BackoffController.restore(controller.policy, controller.snapshot(100.0), 5000.0)
-    for step, error in enumerate((OSError(), Limited(), OSError(), NotReady(), OSError(), Permanent())):
+    for step, error in enumerate((OSError(), LimitedError(), OSError(), NotReadyError(), OSError(), PermanentError())):
         at = 100.0 + 40 * step
         for each, shift in ((controller, 0.0), (restored, 4900.0)):
             if each.status in (Status.IDLE, Status.WAITING, Status.SUCCEEDED):
@@ -1435,13 +1457,23 @@ def test_a_snapshot_keeps_the_end(ended: str, passed: bool) -> None:
     clock.advance(5)
     now = (5.0,) if passed else ()
     if ended == "failure":
-        controller.record_failure(Permanent(), *now)
+        controller.record_failure(PermanentError(), *now)
     else:
         (controller.record_success if ended == "success" else controller.stop)(*now)
     clock.advance(5)
     restored = BackoffController.restore(controller.policy, controller.snapshot())
     clock.advance(5)
     assert (restored.elapsed, restored.status) == (5.0, controller.status)
+
+
+def test_a_snapshot_keeps_an_end_at_zero() -> None:
+    """An end at the reading 0.0 is an end like any other."""
+    clock = FakeClock()
+    controller = BackoffController(patient(clock=clock))
+    controller.start()
+    controller.stop()
+    clock.advance(1)
+    assert BackoffController.restore(controller.policy, controller.snapshot()).elapsed == 0.0
 
 
 def test_a_snapshot_is_read_from_the_clock() -> None:
@@ -1482,7 +1514,7 @@ def test_the_curves_of_a_snapshot_survive_unused() -> None:
     first.record_failure(OSError(), 100.0)
     second = BackoffController.restore(controller.policy, first.snapshot(100.0), 100.0)
     second.start(200.0)
-    assert delay(second.record_failure(Limited(), 200.0)) == 30.0
+    assert delay(second.record_failure(LimitedError(), 200.0)) == 30.0
 
 
 def test_a_restored_attempt_is_under_way_since_now() -> None:

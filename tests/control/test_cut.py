@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from redouble import SystemClock
+from redouble.control import faults
 from redouble.control.cut import Cut
 from redouble.testing import FakeClock
 
@@ -204,6 +205,37 @@ def test_one_cut_within_another() -> None:
 
     assert on(clock, main) == pytest.approx(3.0)
     assert found == ["inner", "outer"]
+
+
+class Stubborn:
+    """A timer that cannot be cancelled."""
+
+    def cancel(self) -> None:
+        raise RuntimeError("no way back")
+
+
+def test_a_timer_that_cannot_be_cancelled(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is logged once, and when the timer fires after all it cuts off nobody any more."""
+    monkeypatch.setattr(faults, "_said", set())
+
+    class Faulty(FakeClock):
+        def call_later(self, seconds: float, callback: Callable[[], None]) -> Any:
+            super().call_later(seconds, callback)
+            return Stubborn()
+
+    clock = Faulty()
+
+    async def main() -> None:
+        for _ in range(2):
+            cut = Cut(clock, 2)
+            await asyncio.sleep(1)
+            assert not cut.settle(None)
+        await asyncio.sleep(10)
+        task = asyncio.current_task()
+        assert task is not None and task.cancelling() == 0
+
+    assert on(clock, main) == pytest.approx(12.0)
+    assert len(caplog.records) == 1 and "clock Stubborn raised RuntimeError('no way back')" in caplog.text
 
 
 def test_a_time_limit_needs_a_task() -> None:

@@ -402,7 +402,8 @@ def test_the_line_of_an_event(event: Event, line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("delay", "text"), [(0.0, "0 s"), (0.0012345, "0.00123 s"), (12.345, "12.3 s"), (999.0, "999 s"), (86400.0, "86400 s")]
+    ("delay", "text"),
+    [(0.0, "0 s"), (0.0012345, "0.00123 s"), (12.345, "12.3 s"), (999.0, "999 s"), (86400.0, "86400 s")],
 )
 def test_waits_are_told_in_plain_numbers(delay: float, text: str) -> None:
     """A wait reads as a person would write it, short ones and long ones."""
@@ -425,7 +426,7 @@ def test_no_argument_values_are_logged(everything: pytest.LogCaptureFixture) -> 
     assert "hunter2" not in everything.text
 
 
-class Unprintable(Exception):
+class UnprintableError(Exception):
     """An error whose message raises."""
 
     def __str__(self) -> str:
@@ -440,7 +441,7 @@ class Unprintable(Exception):
         (KeyError("k"), "KeyError: 'k'"),
         (OSError("two\nlines\ttabbed"), "OSError: two lines tabbed"),
         (OSError("\x1b[31mred\x00"), "OSError:  [31mred "),
-        (Unprintable(), "Unprintable (its message cannot be shown)"),
+        (UnprintableError(), "UnprintableError (its message cannot be shown)"),
         (OSError("x" * 5000), "OSError: " + "x" * 199 + "…"),
         (OSError("x" * 200), "OSError: " + "x" * 200),
     ],

@@ -111,7 +111,9 @@ class ShyObserver(Shy):
         raise KeyError("observer")
 
 
-@pytest.mark.parametrize("fields", [{"on": ShyRule()}, {"on": OSError, "observers": [ShyObserver()]}], ids=["on", "observers"])
+@pytest.mark.parametrize(
+    "fields", [{"on": ShyRule()}, {"on": OSError, "observers": [ShyObserver()]}], ids=["on", "observers"]
+)
 def test_a_part_that_cannot_be_shown_does_not_hide_the_error(
     fields: dict[str, object], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -29,24 +29,24 @@ NOTE = "gave up after 3 attempts in 0.31 s: attempts used up"
 OTHERS = [each for each in Reason if each not in (Reason.PERMANENT, Reason.ATTEMPTS)]
 
 
-class Plain(Exception):
+class PlainError(Exception):
     """An error of the user's, at a place where pickle finds it."""
 
 
-class Slotted(Exception):
+class SlottedError(Exception):
     """An error with slots beside its `__dict__`."""
 
     __slots__ = ("code",)
 
 
-class Guarded(Exception):
+class GuardedError(Exception):
     """An error whose class guards all of its attributes."""
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{name} is not for you")
 
 
-class Choosy(Exception):
+class ChoosyError(Exception):
     """An error whose class takes notes, but no attributes that it does not know."""
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -55,14 +55,14 @@ class Choosy(Exception):
         super().__setattr__(name, value)
 
 
-class Mute(Exception):
+class MuteError(Exception):
     """An error that takes no notes."""
 
     def add_note(self, note: str) -> None:
         raise RuntimeError("no notes")
 
 
-class Faulty(Exception):
+class FaultyError(Exception):
     """An error that raises when it is asked for the mark."""
 
     def __getattr__(self, name: str) -> Any:
@@ -150,7 +150,7 @@ def test_the_outcome_of_an_error_that_was_never_retried() -> None:
 
 def test_the_outcome_of_a_marked_error() -> None:
     """All but the classification comes back."""
-    error = Plain()
+    error = PlainError()
     mark(error, END, True)
     assert outcome(error) == GaveUp(Reason.ATTEMPTS, 3, 0.314, "fetch", 7.5, None)
 
@@ -159,7 +159,7 @@ def test_the_outcome_of_a_marked_error() -> None:
 @pytest.mark.parametrize("retried", [False, True])
 def test_when_there_is_a_note(reason: Reason, retried: bool) -> None:
     """After a retry there is a note; without one for every reason but PERMANENT and ATTEMPTS."""
-    error = Plain()
+    error = PlainError()
     mark(error, GaveUp(reason, 2, 0.5), retried)
     told = retried or reason in OTHERS
     assert notes(error) == ([f"gave up after 2 attempts in 0.50 s: {reason.value}"] if told else [])
@@ -169,7 +169,7 @@ def test_when_there_is_a_note(reason: Reason, retried: bool) -> None:
 
 def test_the_note_as_the_documentation_has_it() -> None:
     """The note is one line, as a traceback shows it."""
-    error = Plain("boom")
+    error = PlainError("boom")
     mark(error, END, True)
     assert notes(error) == [NOTE]
     assert traceback.format_exception_only(error)[-1] == f"{NOTE}\n"
@@ -177,7 +177,7 @@ def test_the_note_as_the_documentation_has_it() -> None:
 
 def test_marking_again_replaces_the_note() -> None:
     """The same object ends again with one note of ours, and the user's own notes stay in their order."""
-    error = Plain()
+    error = PlainError()
     error.add_note("before")
     mark(error, END, True)
     error.add_note("after")
@@ -190,7 +190,7 @@ def test_marking_again_replaces_the_note() -> None:
 
 def test_a_note_that_somebody_removed() -> None:
     """Where our note is gone already, or the notes were replaced, there is nothing to remove."""
-    error = Plain()
+    error = PlainError()
     mark(error, END, True)
     error.__notes__ = ["another"]
     mark(error, END, True)
@@ -202,7 +202,7 @@ def test_a_note_that_somebody_removed() -> None:
 
 def test_notes_that_are_no_list_are_let_be() -> None:
     """An error with strange notes keeps them, and has an outcome all the same or none."""
-    error = Plain()
+    error = PlainError()
     error.__notes__ = "strange"  # type: ignore[assignment]
     mark(error, END, True)
     assert error.__notes__ == "strange"
@@ -210,7 +210,7 @@ def test_notes_that_are_no_list_are_let_be() -> None:
 
 def test_an_end_without_a_note_takes_back_the_one_of_before() -> None:
     """The note never tells of another end than `outcome` does, so that the next call leaves exactly one."""
-    error = Plain()
+    error = PlainError()
     mark(error, END, True)
     mark(error, GaveUp(Reason.ATTEMPTS, 1, 0.5), False)
     assert notes(error) == []
@@ -220,7 +220,7 @@ def test_an_end_without_a_note_takes_back_the_one_of_before() -> None:
 
 def test_nested_ends_say_how_the_innermost_ended() -> None:
     """The note of a call around others tells why the innermost one gave up, however many stand between."""
-    error = Plain()
+    error = PlainError()
     mark(error, END, True)
     for attempts in (1, 1, 2):
         mark(error, GaveUp(Reason.NESTED, attempts, 0.5), attempts > 1)
@@ -231,21 +231,21 @@ def test_nested_ends_say_how_the_innermost_ended() -> None:
 
 def test_nested_where_the_mark_sits_on_a_cause() -> None:
     """An error that was never marked itself has no innermost note to quote."""
-    error = Plain()
+    error = PlainError()
     mark(error, GaveUp(Reason.NESTED, 1, 0.5), False)
     assert notes(error) == ["gave up after 1 attempt in 0.50 s: an inner retry gave up already"]
 
 
 def test_the_mark_is_plain_data() -> None:
     """What is kept on the error is made of strings and numbers, so any pickle can carry it."""
-    error = Plain()
+    error = PlainError()
     mark(error, END, True)
     kinds = {type(value) for value in error.__dict__[MARK].values()}
     assert kinds <= {str, int, float, type(None)}
 
 
 @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
-@pytest.mark.parametrize("kind", [Plain, Slotted, OSError, TimeoutError])
+@pytest.mark.parametrize("kind", [PlainError, SlottedError, OSError, TimeoutError])
 def test_the_outcome_is_pickled_with_the_error(kind: type[Exception], protocol: int) -> None:
     """Outcome and note go through pickle where the class keeps its `__dict__`."""
     error = kind("boom")
@@ -254,7 +254,7 @@ def test_the_outcome_is_pickled_with_the_error(kind: type[Exception], protocol: 
     assert outcome(back) == outcome(error) and notes(back) == [NOTE]
 
 
-@pytest.mark.parametrize("kind", [Guarded, Choosy])
+@pytest.mark.parametrize("kind", [GuardedError, ChoosyError])
 def test_a_class_that_refuses_is_left_as_it_is(kind: type[Exception]) -> None:
     """Nothing is raised, and nothing is left halfway, however often the same object ends."""
     error = kind("boom")
@@ -265,14 +265,14 @@ def test_a_class_that_refuses_is_left_as_it_is(kind: type[Exception]) -> None:
 
 def test_a_class_that_takes_no_notes() -> None:
     """An error without notes still tells its outcome."""
-    error = Mute("boom")
+    error = MuteError("boom")
     mark(error, END, True)
     assert outcome(error) is not None and notes(error) == []
 
 
 def test_a_class_that_raises_when_it_is_asked() -> None:
     """An error whose attributes raise has no outcome."""
-    error = Faulty()
+    error = FaultyError()
     assert outcome(error) is None and not given_up_since(error, 0.0)
 
 
@@ -293,7 +293,7 @@ def test_a_class_that_raises_when_it_is_asked() -> None:
 )
 def test_somebody_elses_data_under_our_name(junk: Any) -> None:
     """What is not ours is no outcome, and says nothing of inner retries."""
-    error = Plain()
+    error = PlainError()
     setattr(error, MARK, junk)
     assert outcome(error) is None and not given_up_since(error, 0.0)
 
@@ -304,16 +304,16 @@ def test_somebody_elses_data_under_our_name(junk: Any) -> None:
 def test_a_mark_counts_from_its_own_time_on() -> None:
     """A mark is compared with `time.monotonic`: at the same moment or later counts, earlier does not."""
     before = monotonic()
-    error = Plain()
+    error = PlainError()
     mark(error, END, True)
     at = error.__dict__[MARK]["at"]
     assert before <= at <= monotonic()
     assert given_up_since(error, at) and given_up_since(error, at - 1) and not given_up_since(error, at + 1e-3)
 
 
-def marked() -> Plain:
+def marked() -> PlainError:
     """A marked error."""
-    error = Plain()
+    error = PlainError()
     mark(error, END, False)
     return error
 

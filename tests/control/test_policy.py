@@ -8,6 +8,7 @@ import functools
 import logging
 import pickle
 import random
+import sys
 import threading
 from datetime import timedelta
 from fractions import Fraction
@@ -32,7 +33,7 @@ from redouble import (
     sequence,
     transient,
 )
-from redouble.control.policy import Policy, refuse_async_stop
+from redouble.control.policy import Policy, refuse_async_stop, thread_event
 from redouble.testing import FakeClock
 
 DEFAULTS = {
@@ -141,7 +142,9 @@ def test_retry_is_the_default_policy() -> None:
         ({"name": "fetch"}, 3, 60.0),
     ],
 )
-def test_writing_one_limit_lifts_the_other(fields: dict[str, Any], attempts: int | None, deadline: float | None) -> None:
+def test_writing_one_limit_lifts_the_other(
+    fields: dict[str, Any], attempts: int | None, deadline: float | None
+) -> None:
     """The two default limits hold while neither is written, and `None` counts as written."""
     for policy in (RetryPolicy(**fields), retry.changed(**fields), retry(**fields)):
         assert (policy.attempts, policy.deadline) == (attempts, deadline)
@@ -632,5 +635,19 @@ def test_other_stops_are_accepted_in_synchronous_code(stop: Any) -> None:
 
 def test_without_asyncio_there_is_no_asyncio_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nobody loaded asyncio, it is not loaded to find that out."""
-    monkeypatch.delitem(__import__("sys").modules, "asyncio")
+    monkeypatch.delitem(sys.modules, "asyncio")
     refuse_async_stop(retry(stop=threading.Event()))
+
+
+def test_a_stop_that_a_thread_can_wait_for() -> None:
+    """Of the stops only those of threads can end a wait that blocks the thread."""
+    stop = threading.Event()
+    assert thread_event(stop) is stop
+    assert thread_event(None) is None and thread_event(asyncio.Event()) is None
+
+
+def test_a_stop_of_a_thread_without_asyncio(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody loaded asyncio every stop is one of threads."""
+    monkeypatch.delitem(sys.modules, "asyncio")
+    stop = threading.Event()
+    assert thread_event(stop) is stop

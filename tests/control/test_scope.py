@@ -102,7 +102,9 @@ def test_a_deadline_that_is_no_duration(value: Any, kind: type[Exception]) -> No
     """A bad duration is refused where the scope is made, with argument, rule and value."""
     with pytest.raises(kind) as caught:
         deadline(value)
-    expected = f"seconds of deadline() must be a duration in seconds (int, float or timedelta) >= 0 or None, got {value!r}"
+    expected = (
+        f"seconds of deadline() must be a duration in seconds (int, float or timedelta) >= 0 or None, got {value!r}"
+    )
     assert str(caught.value) == expected
 
 
@@ -570,7 +572,9 @@ def test_an_open_override_is_not_entered_again() -> None:
     for _ in range(2):
         with changed as entered:
             assert entered is changed and effective(PATIENT).attempts == 2
-            with pytest.raises(RuntimeError, match=r"this override scope is open already; make a new one with override"):
+            with pytest.raises(
+                RuntimeError, match=r"this override scope is open already; make a new one with override"
+            ):
                 changed.__enter__()
             assert effective(PATIENT).attempts == 2
         assert effective(PATIENT) is PATIENT

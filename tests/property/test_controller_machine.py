@@ -69,7 +69,7 @@ OUTCOMES = st.builds(
 )
 
 
-class Failure(Exception):
+class FailureError(Exception):
     """An error that says itself what it is to be judged as."""
 
     def __init__(self, outcome: Outcome) -> None:
@@ -81,7 +81,7 @@ class Failure(Exception):
 
 def judged(subject: Any) -> Classification | None:
     """The rule of the policies here, for errors and for results."""
-    outcome = subject.outcome if isinstance(subject, Failure) else subject
+    outcome = subject.outcome if isinstance(subject, FailureError) else subject
     return outcome.classification if isinstance(outcome, Outcome) else None
 
 
@@ -151,39 +151,45 @@ class Model:
         hint = outcome.hint
         if outcome.verdict is Verdict.PERMANENT:  # 3
             return self.give_up(Reason.PERMANENT, now, hint)
-        pending = outcome.verdict is Verdict.PENDING
-        if pending:
+        if outcome.verdict is Verdict.PENDING:
             self.failures, self.asked = 0, {}
-        else:
-            self.failures += 1
-            if is_error and outcome.mark == "nested" and self.nested == "once":  # 4
-                return self.give_up(Reason.NESTED, now, hint)
-            if outcome.applied and self.idempotent is False:  # 5
-                return self.give_up(Reason.UNSAFE, now, hint)
-        if self.stop.is_set():  # 6
-            return self.give_up(Reason.STOPPED, now, hint)
-        if pending:
-            if hint is not None:
-                wait = max(0.1, hint * (1 + 0.1 * draw))
-            else:
-                own = None if outcome.own is None else outcome.own.delay(1, None, 0.5)
-                wait = 5.0 if own is None else max(0.1, own)
-        else:
-            if self.attempts is not None and self.failures >= self.attempts:  # 7
-                return self.give_up(Reason.ATTEMPTS, now, hint)
-            curve = self.curve if outcome.own is None else outcome.own
-            given = self.asked.setdefault(outcome.own, [])
-            answer = curve.delay(len(given) + 1, given[-1] if given else None, draw)
-            if answer is None:  # 8
-                return self.give_up(Reason.CURVE, now, hint)
-            given.append(answer)
-            wait = max(answer, 0.0 if hint is None else hint * (1 + 0.1 * draw))
-        if hint is not None and hint > self.max_hint:  # 9
-            return self.give_up(Reason.HINT, now, hint)
-        if self.ends is not None and now + wait > self.ends:  # 10
-            return self.give_up(Reason.DEADLINE, now, hint)
-        self.status, self.due = Status.WAITING, now + wait  # 12
-        return wait
+            return self.stopped(outcome, now) or self.wait(outcome, self.pause(outcome, draw), now)
+        self.failures += 1
+        if is_error and outcome.mark == "nested" and self.nested == "once":  # 4
+            return self.give_up(Reason.NESTED, now, hint)
+        if outcome.applied and self.idempotent is False:  # 5
+            return self.give_up(Reason.UNSAFE, now, hint)
+        if ended := self.stopped(outcome, now):  # 6
+            return ended
+        if self.attempts is not None and self.failures >= self.attempts:  # 7
+            return self.give_up(Reason.ATTEMPTS, now, hint)
+        curve = self.curve if outcome.own is None else outcome.own
+        given = self.asked.setdefault(outcome.own, [])
+        answer = curve.delay(len(given) + 1, given[-1] if given else None, draw)
+        if answer is None:  # 8
+            return self.give_up(Reason.CURVE, now, hint)
+        given.append(answer)
+        return self.wait(outcome, max(answer, 0.0 if hint is None else hint * (1 + 0.1 * draw)), now)
+
+    def stopped(self, outcome: Outcome, now: float) -> tuple[Any, ...] | None:
+        """Step 6, which a pending answer has too."""
+        return self.give_up(Reason.STOPPED, now, outcome.hint) if self.stop.is_set() else None
+
+    def pause(self, outcome: Outcome, draw: float) -> float:
+        """How long a pending answer is waited for: the hint, else the rule's own period, else 5 s."""
+        if outcome.hint is not None:
+            return max(0.1, outcome.hint * (1 + 0.1 * draw))
+        own = None if outcome.own is None else outcome.own.delay(1, None, 0.5)
+        return 5.0 if own is None else max(0.1, own)
+
+    def wait(self, outcome: Outcome, seconds: float, now: float) -> float | tuple[Any, ...]:
+        """The last steps, which failures and pending answers share."""
+        if outcome.hint is not None and outcome.hint > self.max_hint:  # 9
+            return self.give_up(Reason.HINT, now, outcome.hint)
+        if self.ends is not None and now + seconds > self.ends:  # 10
+            return self.give_up(Reason.DEADLINE, now, outcome.hint)
+        self.status, self.due = Status.WAITING, now + seconds  # 12
+        return seconds
 
 
 class Hand(SystemClock):
@@ -249,8 +255,16 @@ class Controllers(RuleBasedStateMachine):
         expected = self.model.decide(outcome, True, self.now, draw)
         number = self.model.attempt if named else None
         self.next_draw = draw
-        self.same(expected, self.passed.record_failure(Failure(outcome), self.at, draw, number), outcome)
-        self.same(expected, self.reading.record_failure(Failure(outcome), attempt=number), outcome)
+        self.same(expected, self.passed.record_failure(FailureError(outcome), self.at, draw, number), outcome)
+        self.same(expected, self.reading.record_failure(FailureError(outcome), attempt=number), outcome)
+
+    @precondition(lambda self: self.model.status in (Status.IDLE, Status.WAITING, Status.SUCCEEDED))
+    @rule(outcome=OUTCOMES, draw=DRAWS, seconds=EIGHTHS)
+    def try_and_fail(self, outcome: Outcome, draw: float, seconds: float) -> None:
+        """The three steps that most stories are made of, in one: so that stories get somewhere."""
+        self.start()
+        self.time_passes(seconds / 16)
+        self.fail(outcome, draw, named=False)
 
     @precondition(lambda self: self.model.status is Status.ATTEMPTING)
     @rule(outcome=OUTCOMES, draw=DRAWS)
@@ -294,7 +308,7 @@ class Controllers(RuleBasedStateMachine):
     def record_out_of_turn(self, outcome: Outcome) -> None:
         for controller in (self.passed, self.reading):
             for call in (
-                lambda controller=controller: controller.record_failure(Failure(outcome)),
+                lambda controller=controller: controller.record_failure(FailureError(outcome)),
                 lambda controller=controller: controller.record_result(outcome),
                 lambda controller=controller: controller.record_success(),
                 lambda controller=controller: controller.record_progress(),
@@ -308,14 +322,14 @@ class Controllers(RuleBasedStateMachine):
         current = self.model.status in (Status.ATTEMPTING, Status.SUCCEEDED)
         number = data.draw(st.integers(0, self.model.attempt - current))
         for controller in (self.passed, self.reading):
-            assert controller.record_failure(Failure(outcome), attempt=number) is None
+            assert controller.record_failure(FailureError(outcome), attempt=number) is None
             assert controller.record_result(outcome, attempt=number) is None
 
     @precondition(lambda self: self.model.end is not None)
     @rule(outcome=OUTCOMES)
     def ask_after_the_end(self, outcome: Outcome) -> None:
         for controller in (self.passed, self.reading):
-            for end in (controller.record_failure(Failure(outcome)), controller.record_result("wanted")):
+            for end in (controller.record_failure(FailureError(outcome)), controller.record_result("wanted")):
                 assert isinstance(end, GaveUp)
                 assert (end.reason, end.attempts, end.elapsed, end.hint) == self.model.end
 
@@ -346,10 +360,12 @@ class Controllers(RuleBasedStateMachine):
         stored = [json.dumps(each) for each in (self.passed.snapshot(self.at), self.reading.snapshot())]
         self.shift += down + zero
         self.hand.time += down - zero
-        self.passed = BackoffController.restore(self.passed.policy, json.loads(stored[0]), self.at)
-        self.reading = BackoffController.restore(self.reading.policy, json.loads(stored[1]))
-        again = [json.dumps(each) for each in (self.passed.snapshot(self.at), self.reading.snapshot())]
-        assert again == pytest.approx(stored) if stored != again else True
+        passed, reading = map(json.loads, stored)
+        self.passed = BackoffController.restore(self.passed.policy, passed, self.at)
+        self.reading = BackoffController.restore(self.reading.policy, reading)
+        for before, after in ((passed, self.passed.snapshot(self.at)), (reading, self.reading.snapshot())):
+            assert before.pop("due_in") == pytest.approx(after.pop("due_in"))  # a wait with a hint is not exact
+            assert before == after
 
     @invariant()
     def both_tell_what_the_model_says(self) -> None:
@@ -372,7 +388,7 @@ class Controllers(RuleBasedStateMachine):
             assert self.passed.elapsed == elapsed
 
 
-Controllers.TestCase.settings = settings(max_examples=200, stateful_step_count=40)
+Controllers.TestCase.settings = settings(max_examples=100, stateful_step_count=40)
 
 
 class TestControllers(Controllers.TestCase):  # type: ignore[name-defined,misc]

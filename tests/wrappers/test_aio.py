@@ -199,6 +199,7 @@ def test_a_block_is_cut_off(clock: FakeClock) -> None:
             async with attempt:
                 assert attempt.timeout == 3.0
                 return await operation()
+        raise AssertionError
 
     assert asyncio.run(main()) == "body" and clock.now() == 8.0
 

@@ -1,5 +1,7 @@
 """Decorating and calling: every kind of callable, its name and signature, and what is refused."""
 
+# ruff: noqa: D103  # stand-ins need no docstring and may have short names; every test has a sentence
+
 from __future__ import annotations
 
 import asyncio
@@ -337,7 +339,7 @@ class GeneratorObject:
 def test_generator_functions_are_refused(function: Any, way: Any) -> None:
     """Trying again would repeat items that were given out; the message says what to do instead."""
     with pytest.raises(
-        TypeError, match="is a generator function: calling it again would repeat items.*keep the cursor"
+        TypeError, match=r"is a generator function: calling it again would repeat items.*keep the cursor"
     ):
         way(function)
 
@@ -390,7 +392,7 @@ def test_attempt_timeout_on_a_synchronous_function_is_refused() -> None:
     """Nothing can stop it; the message names `timeout_as` and `async def`."""
     given = retry(attempt_timeout=5)
     for way in (given, given.call):
-        with pytest.raises(TypeError, match="cannot cut off the synchronous .*fetch.*timeout_as='timeout'.*async def"):
+        with pytest.raises(TypeError, match=r"cannot cut off the synchronous .*fetch.*timeout_as='timeout'.*async def"):
             way(fetch.__wrapped__)  # type: ignore[attr-defined]
     with pytest.raises(TypeError, match="cannot cut off"), given.connect(fetch.__wrapped__, "a"):  # type: ignore[attr-defined]
         pass
@@ -405,7 +407,7 @@ def test_timeout_as_that_the_function_does_not_take_is_refused(function: Any) ->
     """The message names the keyword and the function."""
     given = retry(attempt_timeout=5, timeout_as="timeout")
     for way in (given, given.call):
-        with pytest.raises(TypeError, match="timeout_as must name a keyword that .* takes, got 'timeout'"):
+        with pytest.raises(TypeError, match=r"timeout_as must name a keyword that .* takes, got 'timeout'"):
             way(function)
 
 

@@ -1,5 +1,7 @@
 """One retried call: what is told, what tracebacks show, and what is logged."""
 
+# ruff: noqa: D103, N818  # stand-ins need no docstring and may have short names; every test has a sentence
+
 from __future__ import annotations
 
 import logging

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 overriding: int = 0
 """How many `override` scopes are open in this process: while there is none, no call need look for one."""
 
-MOST_POLICIES = 256
+MOST_POLICIES = 64
 """How many changed policies a scope keeps: a loop may make a new policy in every round."""
 
 _lock = allocate_lock()

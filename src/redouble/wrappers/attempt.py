@@ -95,6 +95,9 @@ class BlockAttempt(Attempt):
     def left(self) -> float | None:
         return self._run.left()
 
+    def __repr__(self) -> str:
+        return super().__repr__() if self._run is not None else f"<redouble.{type(self).__name__} not begun>"
+
     def result(self, value: object) -> None:
         self._value = value
 
@@ -146,6 +149,7 @@ class BlockAttempt(Attempt):
         if error is None:
             self._judge_value()
             return False
+        self._value = _NOTHING
         if not isinstance(error, Exception):
             return self._interrupted(error)
         if error is self._run.error:  # the same object came back: its traceback must not grow

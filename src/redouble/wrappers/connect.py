@@ -120,12 +120,13 @@ class Connecting(Generic[T]):
         thing = self._factory(*self._args, **kwargs)
         if not self._closing and _enters(thing):
             return _enter(thing)
-        if is_awaitable(thing) or _enters_async(thing):
+        if is_awaitable(thing) or (_enters_async(thing) and not self._closing):
             _discard(thing)
             return f"what {self._name} gives is asynchronous: write `async with` instead of `with`", None
+        asynchronous = f"closing what {self._name} gives is asynchronous: write `async with` instead of `with`"
         if is_coroutine_function(getattr(thing, "close", None)):
-            return f"closing what {self._name} gives is asynchronous: write `async with` instead of `with`", None
-        return self._closed_at_end(thing, "close")
+            return asynchronous, None
+        return self._closed_at_end(thing, lambda close: _leave_now(close, asynchronous), "close")
 
     async def _open_async(self, **kwargs: Any) -> tuple[Any, Leave | None]:
         thing = self._factory(*self._args, **kwargs)
@@ -136,14 +137,16 @@ class Connecting(Generic[T]):
         if not self._closing and _enters_async(thing):
             return await _enter_async(thing)
         if not self._closing and _enters(thing):
-            return _enter(thing)
-        return self._closed_at_end(thing, "aclose", "close")
+            return await _enter_in_async(thing)
+        return self._closed_at_end(thing, _leave_later, "aclose", "close")
 
-    def _closed_at_end(self, thing: Any, *methods: str) -> tuple[Any, Leave | None]:
+    def _closed_at_end(
+        self, thing: Any, leave_by: Callable[[Callable[[], Any]], Leave], *methods: str
+    ) -> tuple[Any, Leave | None]:
         for method in methods:
             close = getattr(thing, method, None)
             if callable(close):
-                return thing, _leave_by(close)
+                return thing, leave_by(close)
         return (
             f"connect cannot close what {self._name} gives: {type(thing).__qualname__} is no context manager and has no"
             f" {' or '.join(methods)}(); open it in a function of your own with contextlib.contextmanager",
@@ -179,8 +182,30 @@ async def _enter_async(thing: Any) -> tuple[Any, Leave]:
         raise
 
 
-def _leave_by(close: Callable[[], Any]) -> Leave:
-    """An `__exit__` that closes, and suppresses nothing; of an asynchronous `close` it is awaited."""
+async def _enter_in_async(thing: Any) -> tuple[Any, Leave]:
+    leave: Leave = thing.__exit__
+    try:
+        return thing.__enter__(), leave
+    except BaseException:
+        await _discard_async(thing)
+        raise
+
+
+def _leave_now(close: Callable[[], Any], asynchronous: str) -> Leave:
+    """An `__exit__` that closes, and suppresses nothing."""
+
+    def leave(kind: type[BaseException] | None, *_: object) -> None:
+        closed = close()
+        if is_awaitable(closed):
+            _close_coroutine(closed)
+            if kind is None:
+                raise TypeError(asynchronous)
+
+    return leave
+
+
+def _leave_later(close: Callable[[], Any]) -> Leave:
+    """The same for `async with`: what closing gives is awaited."""
 
     def leave(*_: object) -> Any:
         closed = close()

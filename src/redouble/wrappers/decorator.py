@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     P = ParamSpec("P")
     R = TypeVar("R")
     T = TypeVar("T")
+    M = TypeVar("M", bound="AbstractContextManager[Any, Any] | AbstractAsyncContextManager[Any, Any]")
 
     class NotDecorated:
         """What a type checker makes of decorating with, or calling `retry` on, something that is no function."""
@@ -105,6 +106,10 @@ class RetryPolicy(Policy):
             """Call a function, again until it succeeds or the policy gives up: see below."""
             ...
 
+        @overload
+        def connect(
+            self, factory: Callable[..., M], /, *args: Any, closing: Literal[True], **kwargs: Any
+        ) -> Connecting[M]: ...
         @overload
         def connect(
             self, factory: Callable[..., Awaitable[T]], /, *args: Any, closing: Literal[True], **kwargs: Any

@@ -139,7 +139,7 @@ class Run(BackoffController):
             return True
         if self.cut is not None:
             self._cut_settled(None)
-        self.error, self.value = None, value
+        self.error, self.passed, self.value = None, None, value
         decision = self.decide(found, None, self._now(), self._draw())
         over = self._goes_on_or_ends(found, None, decision)
         if over:
@@ -151,7 +151,7 @@ class Run(BackoffController):
     def succeeded(self) -> None:
         """The attempt is what was wanted."""
         failures = self.failures
-        self.error = None
+        self.error = self.passed = None
         if self.cut is not None:
             self._cut_settled(None)
         self.status = Status.SUCCEEDED  # as record_success(), for a call that ends with it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +12,14 @@ from redouble.core.known import known_errors
 from redouble.core.verdict import Classification, Verdict
 
 T, P, PENDING = Verdict.TRANSIENT, Verdict.PERMANENT, Verdict.PENDING
+
+
+class StatusCode(Enum):
+    """As grpc's."""
+
+    ABORTED = 10
+    UNKNOWN = 2
+    NOT_FOUND = 5
 
 
 def made(name: str = "GoogleAPICallError", cause: BaseException | None = None, **attributes: Any) -> Exception:
@@ -24,7 +33,7 @@ def made(name: str = "GoogleAPICallError", cause: BaseException | None = None, *
 def answer(code: Any, headers: Any = None, **more: Any) -> Exception:
     """An error that was born of HTTP; its class has a gRPC code all the same."""
     response = SimpleNamespace(status_code=code, headers=headers or {}, _content=more.pop("content", b"{}"))
-    return made(code=code, response=response, grpc_status_code=SimpleNamespace(name="UNKNOWN"), **more)
+    return made(code=code, response=response, grpc_status_code=StatusCode.UNKNOWN, **more)
 
 
 def ask(error: BaseException) -> Classification:
@@ -75,12 +84,12 @@ def test_a_login_that_is_pending() -> None:
 
 def test_errors_without_a_response() -> None:
     """By the gRPC code where there is one, else by the HTTP code, else permanent."""
-    assert ask(made(grpc_status_code=SimpleNamespace(name="ABORTED"), code=409)).verdict is T
-    assert ask(made(grpc_status_code=SimpleNamespace(name="UNKNOWN"), code=500)).verdict is P
+    assert ask(made(grpc_status_code=StatusCode.ABORTED, code=409)).verdict is T
+    assert ask(made(grpc_status_code=StatusCode.UNKNOWN, code=500)).verdict is P
     assert ask(made(grpc_status_code=None, code=503)).verdict is T
     assert ask(made()).verdict is P
     operation = SimpleNamespace(name="operations/5")  # a long-running one, as `response`
-    assert ask(made(grpc_status_code=SimpleNamespace(name="NOT_FOUND"), code=404, response=operation)).verdict is P
+    assert ask(made(grpc_status_code=StatusCode.NOT_FOUND, code=404, response=operation)).verdict is P
 
 
 @pytest.mark.parametrize(

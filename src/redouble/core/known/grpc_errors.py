@@ -175,9 +175,10 @@ def _trailers(call: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     metadata = _call(call, "trailing_metadata")
     try:
-        for _, pair in zip(range(TRAILERS), metadata or (), strict=False):
-            if is_a(pair, tuple) and len(pair) == 2 and is_a(pair[0], str):
-                found.setdefault(str.lower(pair[0]), pair[1])
+        if metadata:
+            for _, pair in zip(range(TRAILERS), metadata, strict=False):
+                if is_a(pair, tuple) and len(pair) == 2 and is_a(pair[0], str):
+                    found.setdefault(str.lower(pair[0]), pair[1])
     except Exception:  # not to be iterated over, or not to its end
         pass
     return found
@@ -197,7 +198,7 @@ def _call(error: Any, name: str) -> Any:
 
 def _name_of(code: Any) -> str:
     """The name of a `grpc.StatusCode`, an enum; empty for anything else."""
-    name = probe(code, "name")
+    name = probe(code, "_name_")  # `name` is a slow property before Python 3.12
     return name if type(name) is str else ""
 
 

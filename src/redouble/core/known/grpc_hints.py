@@ -7,14 +7,10 @@ from __future__ import annotations
 
 from redouble.core.checks import LONGEST
 from redouble.core.hints import text_of
-from redouble.core.known.rows import is_a
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any
-
-    Field = tuple[int, "int | bytes"]
 
 TRAILERS = 100
 """How many trailers, and how many fields of a message, are looked at: a hostile server may send many."""
@@ -56,59 +52,59 @@ def retry_info(value: Any) -> float | None:
     ...     "12040a020803"))
     3.0
     """
-    if not is_a(value, bytes) or len(value) > LONGEST_DETAILS:
+    if type(value) is not bytes or len(value) > LONGEST_DETAILS or _RETRY_INFO not in value:
         return None
     try:
-        for detail in _messages(value, 3):
-            name = next(_messages(detail, 1), b"")
-            if name.endswith(_RETRY_INFO):
-                return _delay(next(_messages(detail, 2), b""))
-    except (IndexError, ValueError):  # cut off, or no such message at all
+        for number, detail in _fields(value):
+            if number == 3 and type(detail) is bytes and _RETRY_INFO in detail:
+                packed = dict(_fields(detail))
+                if packed[1].endswith(_RETRY_INFO):
+                    return _delay(dict(_fields(packed[2]))[1])
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):  # cut off, or no such message at all
         pass
     return None
 
 
-def _delay(info: bytes) -> float | None:
-    for duration in _messages(info, 1):
-        parts = {number: part for number, part in _fields(duration) if type(part) is int}
-        seconds, nanos = parts.get(1, 0), parts.get(2, 0)
-        if seconds < 2**63 and nanos < 10**9:  # negative ones come as enormous ones, and mean nothing
-            return min(seconds + nanos / 1e9, LONGEST)
+def _delay(duration: Any) -> float | None:
+    parts = dict(_fields(duration))
+    seconds, nanos = parts.get(1, 0), parts.get(2, 0)
+    if seconds < 2**63 and nanos < 10**9:  # negative ones come as enormous ones, and mean nothing
+        return float(min(seconds + nanos / 1e9, LONGEST))
     return None
 
 
-def _messages(data: bytes, wanted: int) -> Iterator[bytes]:
-    for number, part in _fields(data):
-        if number == wanted and type(part) is bytes:
-            yield part
-
-
-def _fields(data: bytes) -> Iterator[Field]:
+def _fields(data: Any) -> list[tuple[int, Any]]:
     """The fields of a message: numbers as int, everything with a length as bytes."""
-    at = 0
-    for _ in range(TRAILERS):
-        if at >= len(data):
-            return
-        key, at = _varint(data, at)
+    found: list[tuple[int, Any]] = []
+    at, end = 0, len(data)
+    while at < end and len(found) < TRAILERS:
+        key, at = (data[at], at + 1) if data[at] < 0x80 else _varint(data, at)  # mostly one byte: spare the call
         kind = key & 7
         if kind == 0:
-            number, at = _varint(data, at)
-            yield key >> 3, number
+            number, at = (data[at], at + 1) if data[at] < 0x80 else _varint(data, at)
+            found.append((key >> 3, number))
             continue
-        size, at = _varint(data, at) if kind == 2 else ({1: 8, 5: 4}[kind] if kind in (1, 5) else -1, at)
-        if size < 0 or at + size > len(data):
+        size, at = _varint(data, at) if kind == 2 else (_SIZES[kind], at)
+        if at + size > end:
             raise ValueError("not a message")
-        yield key >> 3, bytes(data[at : at + size])
+        found.append((key >> 3, data[at : at + size]))
         at += size
+    return found
+
+
+_SIZES = {1: 8, 5: 4}
+"""The bytes of a number of fixed width, by the kind of its field."""
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
     """A number of seven bits a byte, the least first, and where it ends."""
-    number = 0
-    for shift in range(0, 70, 7):
-        byte = data[at]
+    number = data[at]
+    if number < 0x80:
+        return number, at + 1
+    number &= 0x7F
+    for shift in range(7, 70, 7):
         at += 1
-        number |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return number, at
+        number |= (data[at] & 0x7F) << shift
+        if data[at] < 0x80:
+            return number, at + 1
     raise ValueError("too long")

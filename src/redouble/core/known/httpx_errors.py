@@ -72,7 +72,13 @@ ROWS: tuple[Row, ...] = (
     *_STATUS,
 )
 
-_ILLEGAL = ("illegal status line", "illegal header line", "Receive buffer too long")
+_ILLEGAL = (
+    "illegal status line",
+    "illegal request line",  # what h11 says of an answer too, when its first byte is no text: a TLS server's
+    "illegal header line",
+    "no response line received",
+    "Receive buffer too long",
+)
 _SOCKS = (
     "Invalid username/password",
     "Requested ",  # an authentication that the proxy does not offer

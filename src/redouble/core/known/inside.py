@@ -46,7 +46,10 @@ def clipped(value: Any) -> str:
 
 def any_in(text: str, *marks: str) -> bool:
     """Whether one of the marks stands in the text."""
-    return any(mark in text for mark in marks)
+    for mark in marks:  # noqa: SIM110  # a generator costs three times as much
+        if mark in text:
+            return True
+    return False
 
 
 def firm_root(error: Any, known: Asking) -> Classification | None:

@@ -76,7 +76,7 @@ def read(error: Any, _: Asking) -> Classification:
     """Any error of the client or of a broker."""
     row = _special(type(error))
     if probe(error, "retriable") is not True:
-        return answer(error, row if row is _UNKNOWN_SERVER else _FINAL)
+        return answer(error, _UNKNOWN_SERVER if row is _UNKNOWN_SERVER else _FINAL)
     if row is _TIMEOUT and said(error).startswith(_WAITING):
         row = _NOT_YET
     return answer(error, row or _RETRIABLE)

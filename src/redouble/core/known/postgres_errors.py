@@ -12,15 +12,15 @@ import errno
 import os
 
 from redouble.core.known.inside import answer, any_in, said
-from redouble.core.known.rows import PERMANENT, TRANSIENT, Row, by_class, named, probe
+from redouble.core.known.rows import PERMANENT, TRANSIENT, Row, as_applied, by_class, probe
 from redouble.core.known.sqlstate import row_of
-from redouble.core.verdict import Classification
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from redouble.core.known.rows import Asking, Table
+    from redouble.core.verdict import Classification
 
 _LIBPQ = "libpq, fe-connect.c and fe-misc.c"
 _BACKEND = "PostgreSQL, postmaster.c and postinit.c"
@@ -42,8 +42,8 @@ _SERVER = (
         "remaining connection slots are reserved",
         "could not fork new process for connection",
     ),
-    *_texts(False, _BACKEND, "starting up, shutting down, recovering", "the database system is "),
-    *_texts(True, "PostgreSQL, postgres.c", "the server ended the session", "terminating connection "),
+    *_texts(False, _BACKEND, "starting up, shutting down, recovering", "the database system is"),
+    *_texts(True, "PostgreSQL, postgres.c", "the server ended the session", "terminating connection"),
     *_texts(False, "pgbouncer, client.c", "no connection is free", "no more connections allowed", "query_wait_timeout"),
 )
 """How a server's own words begin after `FATAL:`."""
@@ -72,6 +72,7 @@ _CLIENT = (
     ),
 )
 """How the lines of libpq and psycopg end."""
+_ENDS = tuple(row.code for row in _CLIENT)
 
 _LOCAL = Row(
     "psycopg", "OperationalError", "as the system says it", TRANSIENT, True, _LIBPQ, "the same errors in its language"
@@ -130,12 +131,16 @@ def read_asyncpg(error: Any, _: Asking) -> Classification:
 
 def _by_text(error: Any) -> Classification:
     text = said(error)
-    rows = [_row_of_line(line) for line in text.splitlines()[:50] if _speaks(line)]
-    if not rows or _UNKNOWN in rows:
-        return answer(error, _UNKNOWN)
-    connecting = text.startswith(_CONNECTING) or probe(error, "pgconn") is not None
-    applied = not connecting and any(row.applied for row in rows)
-    return Classification(TRANSIENT, None, applied, None, f"{named(error)} [{rows[-1].code.strip()}]")
+    row, applied = _UNKNOWN, False
+    for line in text.splitlines()[:50]:
+        if _speaks(line):
+            row = _row_of_line(line)
+            applied = applied or row.applied
+            if row is _UNKNOWN:
+                break
+    if row is _UNKNOWN or text.startswith(_CONNECTING) or probe(error, "pgconn") is not None:
+        applied = False  # refused, or not even connected
+    return as_applied(answer(error, row), applied)
 
 
 def _speaks(line: str) -> bool:
@@ -149,9 +154,8 @@ def _row_of_line(line: str) -> Row:
         if found:
             return next((row for row in _SERVER if words.lstrip().startswith(row.code)), _UNKNOWN)
     tail = line.rstrip().partition(" (0x")[0]  # Windows' number: Connection refused (0x0000274D/10061)
-    for row in _CLIENT:
-        if tail.endswith(row.code):
-            return row
+    if tail.endswith(_ENDS):
+        return next(row for row in _CLIENT if tail.endswith(row.code))
     return _LOCAL if any_in(tail, *map(os.strerror, _NUMBERS)) else _UNKNOWN
 
 

@@ -1,4 +1,4 @@
-"""Floor 1. sqlite3, by the result code of SQLite; where Python is too old to keep one, by its fixed English text."""
+"""Floor 1. sqlite3, by the result code of SQLite; an error made by hand has none, and goes by SQLite's fixed English text."""
 
 from __future__ import annotations
 

@@ -50,6 +50,8 @@ _UNREADABLE = {
     name: Row("websockets", name, "", PERMANENT, False, _HANDSHAKE, "unless its cause is known, such as an EOFError")
     for name in _BY_CAUSE
 }
+_MANY = 256
+"""How many headers are looked at; websockets itself takes 128."""
 _REFUSAL = _REFUSED["InvalidStatus"]
 _NO_HTTP = _UNREADABLE["InvalidMessage"]
 ROWS: tuple[Row, ...] = (*_CLOSED, *_REFUSED.values(), *_UNREADABLE.values(), *_PLAIN)
@@ -70,9 +72,18 @@ def read_status(error: Any, known: Asking) -> Classification:
     """A handshake, or a proxy, that was answered with another status."""
     answered = probe(error, "response")
     answered = error if answered is None else answered
-    status, headers = probe(answered, "status_code"), probe(answered, "headers")
-    found = judge_status(status, headers, known.wall, who=named(error))
+    headers = _as_dict(probe(answered, "headers"))
+    found = judge_status(probe(answered, "status_code"), headers, known.wall, who=named(error))
     return answer(error, _REFUSAL) if found is None else as_applied(found, False)
+
+
+def _as_dict(headers: Any) -> Any:
+    """The headers as a plain dict, the first of each name: websockets' own raises and catches for each that is missing."""
+    try:
+        pairs = [pair for _, pair in zip(range(_MANY), headers.raw_items(), strict=False)]
+        return dict(reversed(pairs))
+    except Exception:  # none, or not such an object
+        return headers
 
 
 def read_cause(error: Any, known: Asking) -> Classification:
