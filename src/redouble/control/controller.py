@@ -305,7 +305,9 @@ class BackoffController:
             "attempt": self.attempt,
             "earlier": self._earlier,
             "failures": self.failures,
-            "elapsed": None if self._started is None else self._elapsed(self.now(self._stopped_at or at)),
+            "elapsed": None
+            if self._started is None
+            else self._elapsed(at if self._stopped_at is None else self._stopped_at),
             "deadline_in": None if self._own_end is None else self._own_end - at,
             "due_in": None if self._due is None else self._due - at,
             "previous": self._previous,

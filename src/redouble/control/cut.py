@@ -21,7 +21,7 @@ class Cut:
     `TimeoutError` of the task's own for the timer's.
     """
 
-    __slots__ = ("_before", "_fired", "_task", "_timer")
+    __slots__ = ("_before", "_fired", "_settled", "_task", "_timer")
 
     def __init__(self, clock: Clock, seconds: float) -> None:
         task: asyncio.Task[Any] | None = sys.modules["asyncio"].current_task()
@@ -29,12 +29,13 @@ class Cut:
             raise RuntimeError("a time limit on asyncio code needs a task to cancel, and none is running")
         self._task = task
         self._before = task.cancelling()
-        self._fired = False
+        self._fired = self._settled = False
         self._timer = clock.call_later(max(0.0, seconds), self._fire)
 
     def _fire(self) -> None:
-        self._fired = True
-        self._task.cancel()
+        if not self._settled:  # a timer that could not be cancelled may still come
+            self._fired = True
+            self._task.cancel()
 
     def _cancel_timer(self) -> None:
         try:
@@ -44,6 +45,7 @@ class Cut:
 
     def settle(self, error: BaseException | None) -> bool:
         """The task is done with it, with `error` or without: was it cut off by this timer, and by nobody else?"""
+        self._settled = True
         self._cancel_timer()
         if not self._fired:
             return False

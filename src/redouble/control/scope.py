@@ -6,7 +6,7 @@ import sys
 from _thread import allocate_lock
 from contextvars import ContextVar
 
-from redouble.control.clock import SYSTEM
+from redouble.control.clock import SYSTEM, guarded_now
 from redouble.control.cut import Cut
 from redouble.control.outcome import DeadlineExceeded
 from redouble.control.policy import Policy
@@ -15,6 +15,7 @@ from redouble.core import checks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextvars import Token
     from types import TracebackType
     from typing import Any, TypeVar, overload
@@ -163,11 +164,12 @@ class deadline:  # noqa: N801  # used as a noun with its number: with deadline(5
 
     __module__ = "redouble"
 
-    __slots__ = ("_blamed", "_clock", "_cut", "_ends", "_open", "_outer", "_seconds")
+    __slots__ = ("_blamed", "_clock", "_cut", "_ends", "_now", "_open", "_outer", "_seconds")
 
     def __init__(self, seconds: Seconds | None) -> None:
         self._seconds = checks.seconds_or_none("seconds of deadline()", seconds)
         self._clock: Clock = SYSTEM
+        self._now: Callable[[], float] = SYSTEM.now
         self._ends: float | None = None
         self._outer: deadline | None = None
         self._cut: Cut | None = None
@@ -176,12 +178,14 @@ class deadline:  # noqa: N801  # used as a noun with its number: with deadline(5
 
     def left(self) -> float | None:
         """Seconds until this deadline, below 0 when it has passed; `None` for no limit."""
-        return None if self._ends is None else self._ends - self._clock.now()
+        return None if self._ends is None else self._ends - self._now()
 
     @property
     def expired(self) -> bool:
-        left = self.left()
-        return self._blamed or (left is not None and left <= 0)
+        if self._open:
+            left = self.left()
+            return self._blamed or (left is not None and left <= 0)
+        return self._blamed
 
     def blame(self) -> None:
         """A retried call beneath gave up because of this deadline."""
@@ -194,19 +198,25 @@ class deadline:  # noqa: N801  # used as a noun with its number: with deadline(5
         self._blamed = False
         if self._seconds is not None:
             self._clock = current_clock()
-            self._ends = self._clock.now() + self._seconds
+            self._now = guarded_now(self._clock)
+            self._ends = self._now() + self._seconds
         self._outer = _deadlines.get()
         _deadlines.set(self)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
+        self._blamed = self.expired  # as it stands now: what ended in time does not expire later
         _deadlines.set(self._outer)  # which is kept: a task that outlives this scope still stands in the outer one
         self._open = False
 
     async def __aenter__(self) -> deadline:
         self.__enter__()
         if self._seconds is not None:
-            self._cut = Cut(self._clock, self._seconds)
+            try:
+                self._cut = Cut(self._clock, self._seconds)
+            except BaseException:
+                self.__exit__()
+                raise
         return self
 
     async def __aexit__(

@@ -203,6 +203,3 @@ def _name_of(code: Any) -> str:
 
 
 TABLE: Table = {**by_class(_PLAIN), ("grpc", "RpcError"): read}
-
-
-judge_google = read_google
