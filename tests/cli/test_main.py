@@ -6,11 +6,15 @@ import os
 import runpy
 import sys
 from importlib.metadata import PackageNotFoundError
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
+import redouble
 from redouble.cli import main, options
+
+MODULE = str(Path(redouble.__file__).with_name("__main__.py"))
 
 
 def test_help_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,12 +100,12 @@ def test_module_runs_as_the_command(capsys: pytest.CaptureFixture[str], monkeypa
     """`python -m redouble` is the command."""
     monkeypatch.setattr(sys, "argv", ["redouble", "--help"])
     with pytest.raises(SystemExit) as end:
-        runpy.run_module("redouble", run_name="__main__")
+        runpy.run_path(MODULE, run_name="__main__")
     assert end.value.code == 0
     assert "usage: redouble" in capsys.readouterr().out
 
 
 def test_importing_the_module_runs_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     """Tools that import every module must not start the command."""
-    runpy.run_module("redouble.__main__", run_name="imported")
+    runpy.run_path(MODULE, run_name="imported")
     assert capsys.readouterr().out == ""

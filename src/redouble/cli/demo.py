@@ -24,7 +24,7 @@ ATTEMPTS = 4
 SHORT_HINT = 200
 """Milliseconds that the service asks for after the first two ways, so that the demo does not take too long."""
 
-logger = logging.getLogger("redouble.demo")
+logger: logging.Logger = logging.getLogger("redouble.demo")
 logger.addHandler(logging.NullHandler())  # what the log would say, the demo says
 
 POLICY = retry(attempts=ATTEMPTS, deadline=DEADLINE, backoff=exponential(0.05, jitter="equal"))

@@ -10,11 +10,12 @@ from redouble import additive, exponential, proportional, retry
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace, _SubParsersAction
+    from collections.abc import Callable
 
     from redouble import Jitter, RetryPolicy
 
 JITTERS = ("none", "full", "equal", "decorrelated")
-MAKERS = {"proportional": proportional, "additive": additive}
+MAKERS: dict[str, Callable[[float], Jitter]] = {"proportional": proportional, "additive": additive}
 LIMITS = ("attempts", "deadline")
 CURVE = ("initial", "factor", "maximum", "jitter")
 

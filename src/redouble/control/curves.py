@@ -46,7 +46,7 @@ class OwnCurves:
     __slots__ = ("_restored", "_states", "total")
 
     def __init__(self) -> None:
-        self.total = 0
+        self.total: int = 0
         self._states: dict[Backoff, tuple[int, float | None]] = {}
         self._restored: dict[str, tuple[int, float | None]] = {}
 

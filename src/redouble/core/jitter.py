@@ -185,7 +185,7 @@ def additive(most: Any) -> Jitter:
     return _Additive(checks.seconds("most of additive()", most))
 
 
-NAMED = {"none": none, "full": full, "equal": equal, "decorrelated": decorrelated}
+NAMED: dict[str, Jitter] = {"none": none, "full": full, "equal": equal, "decorrelated": decorrelated}
 
 
 def as_jitter(name: str, value: JitterLike) -> Jitter:

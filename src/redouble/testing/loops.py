@@ -36,9 +36,9 @@ class LoopDriver:
     """Puts one event loop on virtual time: that of the clock that attached last, until it detaches."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
+        self.loop: asyncio.AbstractEventLoop = loop
         self.lines: list[Timeline] = []
-        self.blocked = False
+        self.blocked: bool = False
         self._passing: set[Timeline] = set()
         self._thread: int | None = None
         self._timers = LoopTimers(loop)

@@ -12,7 +12,7 @@ class _Hold:
     __slots__ = ("seconds", "until")
 
     def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+        self.seconds: float = seconds
         self.until: float | None = None
 
     def ends(self, real: float) -> float:

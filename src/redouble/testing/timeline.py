@@ -58,19 +58,19 @@ class Timeline:
     """The time of one `FakeClock`, and all who live on it."""
 
     def __init__(self, start: float, autoadvance: bool) -> None:
-        self.now = start
-        self.autoadvance = autoadvance
-        self.grace = 0.2
-        self.io_grace = 0.05
-        self.patience = 10.0
-        self.closed = False
+        self.now: float = start
+        self.autoadvance: bool = autoadvance
+        self.grace: float = 0.2
+        self.io_grace: float = 0.05
+        self.patience: float = 10.0
+        self.closed: bool = False
         self.sleeps: list[float] = []
-        self.changed = threading.Condition()
-        self.presence = Presence()
+        self.changed: threading.Condition = threading.Condition()
+        self.presence: Presence = Presence()
         self.loops: list[Driver] = []
         self.traps: list[Catcher] = []
         self.waits: list[Wait] = []
-        self.moved = monotonic()
+        self.moved: float = monotonic()
 
     @property
     def state(self) -> tuple[object, ...]:

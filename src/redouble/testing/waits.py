@@ -16,12 +16,12 @@ class Wait:
     __slots__ = ("due", "over", "polled", "seconds", "stop", "thread")
 
     def __init__(self, seconds: float, now: float, stop: Stop | None, *, polled: bool = False) -> None:
-        self.seconds = seconds
-        self.due = now + seconds
-        self.stop = stop
-        self.polled = polled or stop is not None
-        self.thread = threading.get_ident()
-        self.over = False
+        self.seconds: float = seconds
+        self.due: float = now + seconds
+        self.stop: Stop | None = stop
+        self.polled: bool = polled or stop is not None
+        self.thread: int = threading.get_ident()
+        self.over: bool = False
 
     def stopped(self) -> bool:
         """Whether its stop event is set."""

@@ -60,17 +60,7 @@ class Connecting(Generic[T]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
         leave, self._leave = self._leave, None
-        if leave is None:
-            return None
-        answer = leave(kind, error, traceback)
-        if is_awaitable(answer):
-            _close_coroutine(answer)
-            if error is None:
-                raise TypeError(
-                    f"closing what {self._name} gives is asynchronous: write `async with` instead of `with`"
-                )
-            return None
-        suppress: bool | None = answer
+        suppress: bool | None = None if leave is None else leave(kind, error, traceback)
         return suppress
 
     async def __aenter__(self) -> T:

@@ -34,6 +34,7 @@ ATTEMPTING = Status.ATTEMPTING
 # Past classes that guard their attributes: what Python itself reads and writes.
 _TRACEBACK: Any = BaseException.__traceback__
 _CONTEXT: Any = BaseException.__context__
+_NOTHING_RAISED: tuple[None, None] = (None, None)
 
 
 class Run(BackoffController):
@@ -61,6 +62,9 @@ class Run(BackoffController):
         "value",
     )
 
+    began: float
+    status: Status
+    attempt: int
     kwargs: dict[str, Any] | None
     clock: Clock
     delay: float
@@ -70,7 +74,7 @@ class Run(BackoffController):
     cut: TimeoutError | None  # what is raised for an attempt that its time limit cuts off
     alert: bool  # whether something besides the deadline is to be looked at between attempts
     _cut: Cut | None
-    _raised: tuple[TracebackType | None, BaseException | None] | None
+    _raised: tuple[TracebackType | None, BaseException | None]
     _bounding: list[scope.deadline] | None
     _attempt_ends: float | None  # by attempt_timeout
     _asynchronous: bool
@@ -92,7 +96,8 @@ class Run(BackoffController):
         self.kwargs = kwargs
         self.delay = 0.0
         self.error = self.cut = self.value = self.passed = None
-        self._cut = self._raised = self._bounding = self._attempt_ends = None
+        self._raised = _NOTHING_RAISED
+        self._cut = self._bounding = self._attempt_ends = None
         self._asynchronous = asynchronous
         self._heard = bool(policy.observers) or DEFAULT_LOG.hears_retries()
         self.alert = (
@@ -186,15 +191,15 @@ class Run(BackoffController):
 
     def as_raised(self, error: BaseException) -> None:
         """Take back what raising the held error a second time did to it, and let it go."""
-        if self._raised is not None:
-            traceback, context = self._raised
-            _TRACEBACK.__set__(error, traceback)
-            _CONTEXT.__set__(error, context)
+        traceback, context = self._raised
+        _TRACEBACK.__set__(error, traceback)
+        _CONTEXT.__set__(error, context)
         self.let_go()
 
     def let_go(self) -> None:
         """The call ends: hold nothing any more."""
-        self.error = self.cut = self._raised = self.passed = self.value = None
+        self.error = self.cut = self.passed = self.value = None
+        self._raised = _NOTHING_RAISED
 
     def become_asynchronous(self) -> None:
         """What the attempt returned is awaited: from here on its time limits can cut it off."""
@@ -256,15 +261,14 @@ class Run(BackoffController):
     def _arm(self) -> None:
         """Set the timer that cuts the attempt off, and make the error that will stand for it."""
         policy, own = self.policy, self.own_end
-        limit = None if self._attempt_ends is None else max(0.0, self._attempt_ends - self.now())
-        self.cut = None if limit is None else TimeoutError(CUT_OFF.reason)
+        limit = float("inf") if self._attempt_ends is None else max(0.0, self._attempt_ends - self.now())
+        self.cut = TimeoutError(CUT_OFF.reason)
         if own is not None and "deadline" in policy.written:
             left = own - self.now()
-            if limit is None or left <= limit:
+            if left <= limit:
                 limit = left
                 self.cut = DeadlineExceeded(f"the deadline of {policy.deadline:g} s has passed")
-        if limit is not None:
-            self._set_timer(limit)
+        self._set_timer(limit)
 
     def _set_timer(self, seconds: float) -> None:
         try:
