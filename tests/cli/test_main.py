@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import runpy
 import sys
@@ -107,5 +108,6 @@ def test_module_runs_as_the_command(capsys: pytest.CaptureFixture[str], monkeypa
 
 def test_importing_the_module_runs_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     """Tools that import every module must not start the command."""
-    runpy.run_path(MODULE, run_name="imported")
+    sys.modules.pop("redouble.__main__", None)
+    importlib.import_module("redouble.__main__")
     assert capsys.readouterr().out == ""
