@@ -6,5 +6,5 @@ import sys
 
 from redouble.cli import main
 
-if __name__ == "__main__":  # pragma: no cover  # the tests run it under another name, or in a process of its own
+if __name__ == "__main__":
     sys.exit(main())
