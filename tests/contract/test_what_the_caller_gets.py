@@ -411,8 +411,6 @@ class Argument:
 @pytest.mark.parametrize("more", [dict, stopped_in_wait], ids=["at once", "in a wait"])
 def test_arguments_of_a_failed_call_are_free(surface: Any, more: Callable[[], Any]) -> None:
     """When the caller lets the error go, nothing holds what the operation was called with."""
-    if surface.is_async and sys.version_info >= (3, 12):
-        pytest.skip("from 3.12 on a wait on the fake clock holds frames; real waits let them go")
     given = policy(**more())
 
     async def body() -> None:

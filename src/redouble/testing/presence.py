@@ -5,20 +5,29 @@ from __future__ import annotations
 import threading
 from time import monotonic
 
+STRIDE = 0.02
+"""How many real seconds count at most between two looks at a hold.
+
+A whole process may stand still for longer than a hold lasts (a collection of garbage, a busy machine): then none of
+its threads could show what it was about to do.
+"""
+
 
 class _Hold:
-    """For how long time is held, in real seconds, and until when, once it could have moved."""
+    """For how long time is held, in real seconds, counted from the first look: when it could have moved."""
 
-    __slots__ = ("seconds", "until")
+    __slots__ = ("left", "seen")
 
     def __init__(self, seconds: float) -> None:
-        self.seconds: float = seconds
-        self.until: float | None = None
+        self.left: float = seconds
+        self.seen: float | None = None
 
-    def ends(self, real: float) -> float:
-        if self.until is None:
-            self.until = real + self.seconds
-        return self.until
+    def look(self, real: float) -> float:
+        """How many seconds are left."""
+        if self.seen is not None:
+            self.left -= min(real - self.seen, STRIDE)
+        self.seen = real
+        return self.left
 
 
 class Presence:
@@ -33,7 +42,7 @@ class Presence:
     """
 
     def __init__(self) -> None:
-        self.held_until: float | None = None
+        self.held: bool = False
         self._members: dict[int, int] = {}
         self._running: set[int] = set()
         self._holds: dict[object, _Hold] = {}
@@ -86,7 +95,7 @@ class Presence:
         real = monotonic()
         alive = {thread.ident for thread in threading.enumerate()}
         for key, hold in list(self._holds.items()):
-            if hold.ends(real) <= real or (isinstance(key, int) and key not in alive):
+            if hold.look(real) <= 0 or (isinstance(key, int) and key not in alive):
                 del self._holds[key]
-        self.held_until = max((hold.ends(real) for hold in self._holds.values()), default=None)
-        return bool(self._holds)
+        self.held = bool(self._holds)
+        return self.held

@@ -175,7 +175,7 @@ class Timeline:
 
     def tick(self) -> None:
         """End the waits whose `stop` is set; then move to the next event, if nothing runs and nothing forbids it."""
-        known, self.presence.held_until = self.presence.held_until, None
+        known, self.presence.held = self.presence.held, False
         self._end_stopped()
         if self.presence.somebody_runs() or self.traps or not self.autoadvance:
             return
@@ -184,7 +184,7 @@ class Timeline:
             return
         if not self.presence.is_held():
             self.move_to(due)
-        elif self.presence.held_until != known:
+        elif not known:
             self.changed.notify_all()  # who looks when that is over may have left by then
 
     def _end_stopped(self) -> None:
@@ -225,8 +225,8 @@ class Timeline:
     def real_wait(self, began: float, *, watching: bool) -> float:
         """How many real seconds to block before looking again."""
         ends = [max(self.moved, began) + self.patience]
-        if self.presence.held_until is not None:
-            ends.append(min(self.presence.held_until, monotonic() + HOLD_POLL))
+        if self.presence.held:
+            ends.append(monotonic() + HOLD_POLL)
         left = max(0.0, min(ends) - monotonic())
         return min(left, STOP_POLL) if watching else left
 

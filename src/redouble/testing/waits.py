@@ -32,30 +32,43 @@ class Wait:
 
 
 class LoopWait(Wait):
-    """A wait of a task on an attached event loop, whose own timer ends it; an `asyncio.Event` does so at once."""
+    """A wait of a task on an attached event loop, whose own timer ends it; an `asyncio.Event` does so at once.
 
-    __slots__ = ("_error", "_event", "_limit")
+    Nothing is cancelled to end it: while a task goes on from a cancellation, asyncio holds the frames that it passed.
+    """
+
+    __slots__ = ("_event", "_woken")
 
     def __init__(self, seconds: float, now: float, stop: Stop | None) -> None:
         self._event = stop if isinstance(stop, asyncio.Event) else None
         super().__init__(seconds, now, stop if self._event is None else None)
-        self._limit = asyncio.timeout_at(self.due)
-        self._error: RuntimeError | None = None
+        self._woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def suspend(self) -> None:
         """Suspend the task until the timer has run out or the stop event is set."""
+        loop = asyncio.get_running_loop()
+        timer = loop.call_at(self.due, self.end)
+        watcher = None if self._event is None else loop.create_task(self._watch(self._event))
         try:
-            async with self._limit:
-                await (asyncio.get_running_loop().create_future() if self._event is None else self._event.wait())
-        except TimeoutError:
-            if not self._limit.expired():
-                raise
-        if self._error is not None:
-            raise self._error
+            await self._woken
+        finally:
+            timer.cancel()
+            if watcher is not None:
+                watcher.cancel()
 
-    def end(self, error: RuntimeError | None = None) -> None:
+    async def _watch(self, event: asyncio.Event) -> None:
+        try:
+            await event.wait()
+        except Exception as error:
+            self.end(error)
+        else:
+            self.end()
+
+    def end(self, error: Exception | None = None) -> None:
         """End it now, on its loop; raise `error` there."""
-        if not (self.over or self._limit.expired()):
+        if not self._woken.done():
             self.over = True
-            self._error = error
-            self._limit.reschedule(float("-inf"))  # at once
+            if error is None:
+                self._woken.set_result(None)
+            else:
+                self._woken.set_exception(error)

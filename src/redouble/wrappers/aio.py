@@ -53,7 +53,7 @@ def retrying(policy: Policy, fn: Callable[..., Any], name: str | None) -> Callab
                     return value
             if not await wait(run):
                 if run.error is None:
-                    return run.value  # pragma: no cover  # run by test_ends_in_a_wait, but not recorded
+                    return run.value
                 try:
                     raise run.error
                 except Exception as error:
@@ -98,7 +98,7 @@ async def carry_on(  # noqa: C901  # see sync
         given = None
         if not await wait(run):
             if run.error is None:
-                return run.value  # pragma: no cover  # run by test_ends_in_a_wait, but not recorded
+                return run.value
             try:
                 raise run.error
             except Exception as error:
@@ -153,6 +153,6 @@ class Block(BlockAttempt):
             except Exception as error:
                 self._run.as_raised(error)
                 raise
-        elif self._over:  # pragma: no cover  # run by test_ends_in_a_wait, but not recorded
+        elif self._over:
             raise StopAsyncIteration
         return self
