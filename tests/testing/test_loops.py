@@ -13,6 +13,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 import pytest
 
 from redouble.testing import FakeClock, fake_time
+from redouble.testing.loops import driver_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -578,3 +579,28 @@ def test_the_debug_mode_of_asyncio_does_not_complain(caplog: pytest.LogCaptureFi
     with caplog.at_level(logging.WARNING, "asyncio"):
         asyncio.run(main(), debug=True)
     assert caplog.records == []
+
+
+def test_a_thread_that_calls_just_before_the_loop_blocks_keeps_time_from_moving() -> None:
+    """The loop has found nothing ready; a thread answers before the loop blocks; then the answer comes first."""
+
+    async def main() -> float:
+        driver, loop = driver_of(asyncio.get_running_loop()), asyncio.get_running_loop()
+        assert driver is not None
+        answer, select = loop.create_future(), driver._select
+
+        def answered_too_late(timeout: float | None) -> list[Any]:
+            driver._select = select
+            ready = select(timeout)
+            thread = threading.Thread(target=loop.call_soon_threadsafe, args=(answer.set_result, None))
+            thread.start()
+            thread.join()
+            return ready
+
+        driver._select = answered_too_late
+        async with asyncio.timeout(10):
+            await answer
+        return clock.now()
+
+    with fake_time() as clock:
+        assert asyncio.run(main()) == 0

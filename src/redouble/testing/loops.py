@@ -173,9 +173,8 @@ class LoopDriver:
         """Block until something is ready, or time has moved on to a timer of this loop."""
         self.begin()
         line, began = self.line, monotonic()
-        ready: list[Any] = []
         try:
-            self._give_up_turn()
+            ready = self._give_up_turn()
             while self.blocked and not ready:
                 ready = self._select(self._real_wait(began))
                 if not ready:
@@ -186,14 +185,19 @@ class LoopDriver:
                 self._unblock()
         return ready
 
-    def _give_up_turn(self) -> None:
+    def _give_up_turn(self) -> list[Any]:
+        """Let time move, unless something is ready by now; that is returned."""
         with self.line.changed:
+            ready = self._select(0)  # a thread may have called since the loop looked; from here on that unblocks it
+            if ready:
+                return ready
             self.line.park(threading.get_ident())
             self.blocked = True
             if len(self._selector.get_map()) > 1:  # more than the pipe that wakes the loop: wait for the network a bit
                 self.line.presence.hold(self, self.line.io_grace)
             self.line.wake_due()  # another thread may have moved time since this loop looked at it
             self.line.tick()
+        return []
 
     def _real_wait(self, began: float) -> float | None:
         with self.line.changed:
