@@ -84,6 +84,15 @@ else:
 """,
         "a synchronous wait of 0 s is none, one of asyncio lets others run; a synchronous one may block an event loop",
     ),
+    Difference(
+        "",
+        """
+if run.closing is not None:
+    closing, run.closing = run.closing, None
+    _finished(closing, run.policy.result)
+""",
+        "only the response of an asyncio client has a connection whose closing is awaited",
+    ),
 ]
 
 NEXT = [

@@ -19,6 +19,7 @@ from redouble.core.backoff import Backoff, constant, exponential, fibonacci, lin
 from redouble.core.classify import classify
 from redouble.core.jitter import Jitter, additive, decorrelated, equal, full, none, proportional
 from redouble.core.known import known_errors
+from redouble.core.known.http_response import http_response
 from redouble.core.verdict import Classification, Rule, Verdict, pending, permanent, transient
 from redouble.wrappers.attempt import Attempt, current_attempt
 from redouble.wrappers.connect import Connecting
@@ -56,6 +57,7 @@ __all__ = [
     "exponential",
     "fibonacci",
     "full",
+    "http_response",
     "known_errors",
     "linear",
     "log_retries",

@@ -83,7 +83,9 @@ def test_the_fields_of_an_event() -> None:
 
 def test_the_kinds_of_events() -> None:
     """The kinds are shown as one would write them."""
-    assert [repr(kind) for kind in EventKind] == ["EventKind.RETRY", "EventKind.SUCCESS", "EventKind.GIVE_UP"]
+    assert [repr(kind) for kind in EventKind] == [
+        f"EventKind.{name}" for name in ("RETRY", "SUCCESS", "GIVE_UP", "CONNECTED", "DROPPED", "PARKED")
+    ]
 
 
 def test_what_a_call_tells() -> None:

@@ -233,7 +233,7 @@ class BackoffController:
         if found is None:
             self.record_success(now)
             return None
-        return _wait_or_end(self.decide(found, None, self.now(now), self._drawn(draw)), found)
+        return _wait_or_end(self.decide(found, None, self.now(now), self._drawn(draw), value), found)
 
     def record_success(self, now: float | None = None) -> None:
         """The attempt succeeded: the failures and the curve begin again.
@@ -330,9 +330,9 @@ class BackoffController:
         return controller
 
     def decide(  # noqa: C901  # a list of questions, in the order that the contract gives
-        self, found: Classification, error: BaseException | None, now: float, draw: float
+        self, found: Classification, error: BaseException | None, now: float, draw: float, value: object = None
     ) -> float | GaveUp:
-        """What follows from an outcome that has been judged: seconds to wait, or the end.
+        """What follows from an outcome that has been judged, an error or else a value: seconds to wait, or the end.
 
         The numbers are the steps of the decision order in the documentation. Every failure of every retried call comes
         through here, so it is one piece, and asks nothing twice.
@@ -343,7 +343,10 @@ class BackoffController:
                 return self._ask_again_later(found, now, draw)
             return self._finish(Reason.PERMANENT, found, now)  # 3
         self.failures = failures = self.failures + 1
-        if error is not None and _may_carry_more(error):
+        if error is None:
+            if found.applied and self._is_unsafe(value):
+                return self._finish(Reason.UNSAFE, found, now)  # 5
+        elif _may_carry_more(error):
             refused = self._may_not_repeat(error, found)  # 4, 5
             if refused is not None:
                 return self._finish(refused, found, now)
@@ -379,11 +382,14 @@ class BackoffController:
 
     def _may_not_repeat(self, error: BaseException, found: Classification) -> Reason | None:
         """Asked of every error that carries more than a message."""
-        policy = self.policy
-        if policy.nested == "once" and given_up_since(error, self.began):  # 4
+        if self.policy.nested == "once" and given_up_since(error, self.began):  # 4
             return Reason.NESTED
-        unsafe = policy.idempotent is False or (policy.idempotent is None and shows_unsafe_method(error))
-        return Reason.UNSAFE if found.applied and unsafe else None  # 5
+        return Reason.UNSAFE if found.applied and self._is_unsafe(error) else None  # 5
+
+    def _is_unsafe(self, subject: object) -> bool:
+        """Whether repeating may do the thing twice: the user says so, or the request that the outcome carries shows it."""
+        idempotent = self.policy.idempotent
+        return idempotent is False or (idempotent is None and shows_unsafe_method(subject))
 
     def _ask_again_later(self, found: Classification, now: float, draw: float) -> float | GaveUp:
         """PENDING is no failure: steps 6, 9 and 10 alone."""

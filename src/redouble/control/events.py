@@ -24,13 +24,20 @@ LONGEST_MESSAGE = 200
 
 
 class EventKind(Enum):
-    """What happened: `RETRY` (a wait begins), `SUCCESS` (after at least one failure), `GIVE_UP`."""
+    """What happened: `RETRY` (a wait begins), `SUCCESS` (after at least one failure), `GIVE_UP`.
+
+    Of a connection that is kept alive also `CONNECTED`, `DROPPED` (what ended it is the `error`, `None` for an end in
+    order) and `PARKED` (it waits for somebody to reset it).
+    """
 
     __module__ = "redouble"
 
     RETRY = "retry"
     SUCCESS = "success"
     GIVE_UP = "give up"
+    CONNECTED = "connected"
+    DROPPED = "dropped"
+    PARKED = "parked"
 
     def __repr__(self) -> str:
         return f"EventKind.{self.name}"

@@ -15,7 +15,7 @@ from redouble.core.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
     from typing import Any, Protocol, TypeAlias, TypeVar
 
     from redouble.core.checks import Seconds
@@ -112,6 +112,16 @@ class Rule:
         """
         raise NotImplementedError
 
+    def discard(self, value: Any) -> Awaitable[object] | None:
+        """Let go of what a dropped result holds, before the wait for the next one; by default nothing is done.
+
+        Called with each result that this rule, or one joined to it, had asked again for.
+
+        Returns:
+            `None` when all is done; else what an asyncio caller awaits, and a synchronous one ignores.
+        """
+        return None
+
     def __or__(self, other: RuleLike) -> Rule:
         return first_of(self, as_rule("the right side of |", other))
 
@@ -184,6 +194,10 @@ class _FirstOf(Rule, Record):
             if found is not None:
                 return found
         return None
+
+    def discard(self, value: Any) -> Awaitable[object] | None:
+        left = [closing for rule in self.rules if (closing := rule.discard(value)) is not None]
+        return left[0] if left else None
 
     def __repr__(self) -> str:
         return " | ".join(map(repr, self.rules))

@@ -9,7 +9,7 @@ import asyncio
 from asyncio import CancelledError
 from time import monotonic
 
-from redouble.control import scope
+from redouble.control import faults, scope
 from redouble.control.clock import SYSTEM
 from redouble.control.stack import known_by
 from redouble.wrappers.attempt import BlockAttempt
@@ -18,7 +18,7 @@ from redouble.wrappers.shape import is_awaitable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from typing import Any, Self
 
     from redouble.control.policy import Policy
@@ -115,6 +115,9 @@ async def wait(run: Run) -> bool:
     A wait of 0 s still lets other tasks run, and a cancellation be seen.
     """
     try:
+        if run.closing is not None:
+            closing, run.closing = run.closing, None
+            await _finished(closing, run.policy.result)
         if run.alert:
             await run.clock.sleep_async(run.delay, run.policy.stop)
         else:
@@ -128,6 +131,14 @@ async def wait(run: Run) -> bool:
         run.let_go()
         raise
     return run.after_wait()
+
+
+async def _finished(closing: Awaitable[object], rule: object) -> None:
+    """Finish with a dropped result; what goes wrong there is no reason not to try again."""
+    try:
+        await closing
+    except Exception as error:
+        faults.report("rule", rule, error, "the dropped result is left as it is")
 
 
 class Block(BlockAttempt):

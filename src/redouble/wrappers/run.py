@@ -21,6 +21,7 @@ from redouble.core.verdict import Classification, Verdict, ask_guarded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
     from types import FrameType, TracebackType
     from typing import Any
 
@@ -54,6 +55,7 @@ class Run(BackoffController):
         "_raised",
         "alert",
         "clock",
+        "closing",
         "cut",
         "delay",
         "error",
@@ -70,6 +72,7 @@ class Run(BackoffController):
     delay: float
     error: BaseException | None
     value: object
+    closing: Awaitable[object] | None  # what is left to do for a dropped result
     passed: TracebackType | None  # of the held error, as a block's attempt left it
     cut: TimeoutError | None  # what is raised for an attempt that its time limit cuts off
     alert: bool  # whether something besides the deadline is to be looked at between attempts
@@ -95,7 +98,7 @@ class Run(BackoffController):
         self.clock = self._clock
         self.kwargs = kwargs
         self.delay = 0.0
-        self.error = self.cut = self.value = self.passed = None
+        self.error = self.cut = self.value = self.passed = self.closing = None
         self._raised = _NOTHING_RAISED
         self._cut = self._bounding = self._attempt_ends = None
         self._asynchronous = asynchronous
@@ -145,13 +148,23 @@ class Run(BackoffController):
         if self.cut is not None:
             self._cut_settled(None)
         self.error, self.passed, self.value = None, None, value
-        decision = self.decide(found, None, self._now(), self._draw())
+        decision = self.decide(found, None, self._now(), self._draw(), value)
         over = self._goes_on_or_ends(found, None, decision)
-        if over:
+        if not over:
+            self._discard(value)
+        else:
             self.value = None
             if found.verdict is Verdict.PENDING and isinstance(decision, GaveUp):
                 raise self._never_ready(decision, value)
         return over
+
+    def _discard(self, value: object) -> None:
+        """Let the rules give back what a dropped result holds, such as its connection."""
+        rule = self.policy.result
+        try:
+            self.closing = None if rule is None else rule.discard(value)
+        except Exception as error:
+            faults.report("rule", rule, error, "the dropped result is left as it is")
 
     def succeeded(self) -> None:
         """The attempt is what was wanted."""
@@ -198,7 +211,7 @@ class Run(BackoffController):
 
     def let_go(self) -> None:
         """The call ends: hold nothing any more."""
-        self.error = self.cut = self.passed = self.value = None
+        self.error = self.cut = self.passed = self.value = self.closing = None
         self._raised = _NOTHING_RAISED
 
     def become_asynchronous(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 from redouble.core import checks
-from redouble.core.known.http_status import judge_response
 from redouble.core.known.rows import PERMANENT, named, probe, whole
 from redouble.core.record import Record
 from redouble.core.verdict import Rule
@@ -38,6 +37,11 @@ class HttpResponse(Rule, Record):
 
         A 404 is an answer: it is returned, and nothing is said of it. Never raises.
         """
+        status = _status(subject)
+        if status is None or status < 300:
+            return None  # the table of statuses is loaded when one is looked for
+        from redouble.core.known.http_status import judge_response
+
         found = judge_response(subject, self.wall, who=named(subject))
         return None if found is None or found.verdict is PERMANENT else found
 
