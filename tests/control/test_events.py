@@ -390,7 +390,21 @@ def test_logging_is_loaded_by_a_give_up_alone() -> None:
         ),
         (
             Event(EventKind.RETRY, "fetch", 1, 1, 0.0, 2),
-            "fetch: attempt 1 gave an unwanted result (); trying again in 2 s",
+            "fetch: attempt 1 gave an unwanted result (no reason given); trying again in 2 s",
+        ),
+        (
+            Event(EventKind.GIVE_UP, "fetch", 1, 0, 2.0, None, None, None, Reason.STOPPED),
+            "fetch: gave up on attempt 1 after 2.00 s: stopped",
+        ),
+        (Event(EventKind.CONNECTED, "link", 3, 0, 1.0), "link: attempt 3 connected after no failures in 1.00 s"),
+        (Event(EventKind.DROPPED, "link", 3, 0, 1.0), "link: the connection of attempt 3 ended"),
+        (
+            Event(EventKind.DROPPED, "link", 3, 0, 1.0, None, OSError("x")),
+            "link: the connection of attempt 3 failed with OSError: x",
+        ),
+        (
+            Event(EventKind.PARKED, "link", 7, 7, 1.0),
+            "link: parked after attempt 7: it connects again when it is reset",
         ),
         (
             Event(EventKind.GIVE_UP, "fetch", 1, 1, 0.0, None, OSError("x")),

@@ -80,7 +80,7 @@ DECIDED_OTHERWISE: dict[str, str] = {
     "polly-11": AWS_DECORRELATED,
     "polly-12": AWS_DECORRELATED + "; its bound is 3**n, not 4 * 2**n, times the base",
     "polly-15": NUMBERED_FROM_ONE,
-    "polly-19": "an unwanted result is the caller's: redouble closes only what `connect` opened",
+    "polly-19": "an unwanted result is closed by the rule that dropped it (`http_response`); of any other rule it is the caller's",
     "polly-20": STOP_IS_NO_CANCELLATION,
     "polly-21": "a retry is INFO and a give-up WARNING; an error that was permanent at once is not logged, the caller has it",
     "polly-22": "an event's `elapsed` is the time since the first attempt, which is what limits are about",

@@ -43,6 +43,10 @@ class EventKind(Enum):
         return f"EventKind.{self.name}"
 
 
+_UNSAID = frozenset({EventKind.SUCCESS, EventKind.DROPPED})  # what is dropped is followed by a retry, or by the end
+_ENDS = frozenset({EventKind.GIVE_UP, EventKind.PARKED})
+
+
 class Event(Record):
     """One thing that happened to a retried call. It carries no argument values.
 
@@ -81,7 +85,7 @@ def notify(observers: tuple[Observer, ...], event: Event) -> None:
 
 
 class log_retries:  # noqa: N801  # used as a verb: observers=(log_retries(...),)
-    """An observer that logs one line per retry and one per give-up.
+    """An observer that logs one line per retry and one per give-up; of a kept connection also when it is there or parked.
 
     It is at work by default, on the logger `redouble`, besides the observers of a policy; a policy that names one of
     its own uses that instead. Nothing is logged where nothing was retried: an error that was PERMANENT on the first
@@ -137,7 +141,7 @@ class log_retries:  # noqa: N801  # used as a verb: observers=(log_retries(...),
         return self.wants(EventKind.RETRY) if logger is None else logger.isEnabledFor(self._level)
 
     def __call__(self, event: Event) -> None:
-        if event.kind is EventKind.SUCCESS or (event.kind is EventKind.RETRY and self._said_already(event)):
+        if event.kind in _UNSAID or (event.kind is EventKind.RETRY and self._said_already(event)):
             return
         if event.number == 1 and event.reason in (Reason.PERMANENT, Reason.NESTED):
             return
@@ -148,7 +152,7 @@ class log_retries:  # noqa: N801  # used as a verb: observers=(log_retries(...),
         return self._once and event.failures != 1 and event.number != 1
 
     def _level_of(self, kind: EventKind) -> int:
-        return max(self._level, WARNING) if kind is EventKind.GIVE_UP else self._level
+        return max(self._level, WARNING) if kind in _ENDS else self._level
 
     def _log(self) -> logging.Logger:
         if self._found is None:
@@ -180,11 +184,17 @@ def describe(event: Event) -> str:
     what = _outcome_text(event)
     if event.kind is EventKind.RETRY:
         return f"{name}: attempt {event.number} {what}; trying again in {_seconds(event.delay or 0.0)}"
-    if event.kind is EventKind.SUCCESS:
-        failures = "1 failure" if event.failures == 1 else f"{event.failures} failures"
-        return f"{name}: attempt {event.number} succeeded after {failures} in {event.elapsed:.2f} s"
+    if event.kind in (EventKind.SUCCESS, EventKind.CONNECTED):
+        failures = "1 failure" if event.failures == 1 else f"{event.failures or 'no'} failures"
+        how = "succeeded" if event.kind is EventKind.SUCCESS else "connected"
+        return f"{name}: attempt {event.number} {how} after {failures} in {event.elapsed:.2f} s"
+    if event.kind is EventKind.DROPPED:
+        return f"{name}: the connection of attempt {event.number} {what if event.error else 'ended'}"
+    if event.kind is EventKind.PARKED:
+        return f"{name}: parked after attempt {event.number}: it connects again when it is reset"
     why = event.reason.value if event.reason is not None else "no reason given"
-    return f"{name}: gave up on attempt {event.number} after {event.elapsed:.2f} s: {why}; it {what}"
+    how = f"; it {what}" if event.error is not None or event.classification is not None else ""
+    return f"{name}: gave up on attempt {event.number} after {event.elapsed:.2f} s: {why}{how}"
 
 
 def _seconds(delay: float) -> str:
@@ -195,7 +205,7 @@ def _outcome_text(event: Event) -> str:
     if event.error is not None:
         redact = event.classification is not None and event.classification.redact
         return f"failed with {error_text(event.error, redact)}"
-    return f"gave an unwanted result ({'' if event.classification is None else event.classification.reason})"
+    return f"gave an unwanted result ({event.classification.reason if event.classification else 'no reason given'})"
 
 
 def error_text(error: BaseException, redact: bool = False) -> str:
