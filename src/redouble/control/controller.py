@@ -298,22 +298,9 @@ class BackoffController:
 
     def snapshot(self, now: float | None = None) -> dict[str, Any]:
         """The state as a small dict for JSON, without readings of any clock: only durations and counts."""
-        at = self.now(now)
-        return {
-            "version": 1,
-            "status": self.status.name,
-            "attempt": self.attempt,
-            "earlier": self._earlier,
-            "failures": self.failures,
-            "elapsed": None
-            if self._started is None
-            else self._elapsed(at if self._stopped_at is None else self._stopped_at),
-            "deadline_in": None if self._own_end is None else self._own_end - at,
-            "due_in": None if self._due is None else self._due - at,
-            "previous": self._previous,
-            "curves": {} if self._own_curves is None else self._own_curves.plain(),
-            "gave_up": None if self._end is None else _plain(self._end),
-        }
+        from redouble.control import snapshots  # few take any
+
+        return snapshots.taken(self, self.now(now))
 
     @classmethod
     def restore(cls, policy: Policy, snapshot: dict[str, Any], now: float | None = None) -> BackoffController:
@@ -322,11 +309,10 @@ class BackoffController:
         Raises:
             ValueError: When `snapshot` is not one of this version's.
         """
+        from redouble.control import snapshots
+
         controller = cls(policy)
-        try:
-            controller._load(snapshot, controller.now(now))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ValueError(f"snapshot must be what BackoffController.snapshot() gave, got {snapshot!r}") from error
+        snapshots.load(controller, snapshot, controller.now(now))
         return controller
 
     def decide(  # noqa: C901  # a list of questions, in the order that the contract gives
@@ -490,33 +476,6 @@ class BackoffController:
         """`now`, or the reading of the policy's clock."""
         return self._now() if now is None else now
 
-    def _load(self, state: dict[str, Any], now: float) -> None:
-        if state["version"] != 1:
-            raise ValueError("another version")
-        self.status = Status[state["status"]]
-        self.attempt = checks.whole("attempt", state["attempt"], least=0)
-        self._earlier = checks.whole("earlier", state["earlier"], least=0)
-        self.failures = checks.whole("failures", state["failures"], least=0)
-        elapsed, due_in = _span("elapsed", state["elapsed"]), _span("due_in", state["due_in"])
-        deadline_in = _span("deadline_in", state["deadline_in"])
-        self._started = None if elapsed is None else now - elapsed
-        self._own_end = None if deadline_in is None else now + deadline_in
-        self._due = None if due_in is None else now + due_in
-        self._set_ends()
-        self._previous = checks.seconds_or_none("previous", state["previous"])
-        self._own_curves = OwnCurves.of(state["curves"])
-        self._end = None if state["gave_up"] is None else _from_plain(state["gave_up"])
-        if (self._end is None) is (self.status in (Status.GAVE_UP, Status.STOPPED)):
-            raise ValueError("an end without its reason, or a reason without its end")
-        if self._end is not None or self.status is _SUCCEEDED:
-            self._stopped_at = now
-        self.began = monotonic()
-
-
-def _span(name: str, value: Any) -> float | None:
-    """A duration of a snapshot, which may be below 0: a deadline that has passed."""
-    return None if value is None else checks.number(name, value, least=-checks.LONGEST)
-
 
 def _sane_hint(found: Classification) -> float:
     """What the server asked for; nonsense that a user's rule answered is logged once and counts as nothing."""
@@ -567,19 +526,3 @@ def _may_carry_more(error: BaseException) -> bool:
 
 def _wait_or_end(decision: float | GaveUp, found: Classification) -> Wait | GaveUp:
     return decision if isinstance(decision, GaveUp) else Wait(decision, found)
-
-
-def _plain(end: GaveUp) -> dict[str, Any]:
-    return {
-        "reason": end.reason.name,
-        "attempts": end.attempts,
-        "elapsed": end.elapsed,
-        "name": end.name,
-        "hint": end.hint,
-    }
-
-
-def _from_plain(data: dict[str, Any]) -> GaveUp:
-    attempts = checks.whole("attempts", data["attempts"], least=0)
-    elapsed, hint = checks.number("elapsed", data["elapsed"], least=0), checks.seconds_or_none("hint", data["hint"])
-    return GaveUp(Reason[data["reason"]], attempts, elapsed, data["name"], hint)

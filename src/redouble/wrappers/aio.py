@@ -13,7 +13,8 @@ from redouble.control import faults, scope
 from redouble.control.clock import SYSTEM
 from redouble.control.stack import known_by
 from redouble.wrappers.attempt import BlockAttempt
-from redouble.wrappers.run import Run, begin, is_cut, is_plain, run_of
+from redouble.wrappers.limits import is_cut
+from redouble.wrappers.run import Run, begin, is_plain, run_of
 from redouble.wrappers.shape import is_awaitable
 
 TYPE_CHECKING = False

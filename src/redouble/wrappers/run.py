@@ -7,17 +7,16 @@ are handed out, and what must not outlive the call is let go.
 from __future__ import annotations
 
 import sys
-from time import monotonic
 
 from redouble.control import faults, scope
-from redouble.control.controller import BackoffController, Status
-from redouble.control.cut import Cut
+from redouble.control.controller import Status
 from redouble.control.events import DEFAULT_LOG, Event, EventKind, log_retries, notify
 from redouble.control.outcome import DeadlineExceeded, GaveUp, Reason, StillPending, Stopped, mark
 from redouble.control.policy import refuse_async_stop
 from redouble.control.stack import least_left
 from redouble.core.classify import UNKNOWN, judge_exception
 from redouble.core.verdict import Classification, Verdict, ask_guarded
+from redouble.wrappers.limits import TOO_LONG, Limited, is_cut
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,10 +24,9 @@ if TYPE_CHECKING:
     from types import FrameType, TracebackType
     from typing import Any
 
-    from redouble.control.clock import Clock
     from redouble.control.policy import Policy
 
-CUT_OFF = Classification(Verdict.TRANSIENT, reason="the attempt took longer than its timeout")
+CUT_OFF = Classification(Verdict.TRANSIENT, reason=TOO_LONG)
 
 
 ATTEMPTING = Status.ATTEMPTING
@@ -38,7 +36,7 @@ _CONTEXT: Any = BaseException.__context__
 _NOTHING_RAISED: tuple[None, None] = (None, None)
 
 
-class Run(BackoffController):
+class Run(Limited):
     """One retried call.
 
     The last error is held here from its failure until the next outcome: it may have to be raised after the wait, a
@@ -47,19 +45,11 @@ class Run(BackoffController):
     """
 
     __slots__ = (
-        "_asynchronous",
-        "_attempt_ends",
-        "_bounding",
-        "_cut",
         "_heard",
         "_raised",
         "alert",
-        "clock",
         "closing",
-        "cut",
         "delay",
-        "error",
-        "kwargs",
         "passed",
         "value",
     )
@@ -67,20 +57,12 @@ class Run(BackoffController):
     began: float
     status: Status
     attempt: int
-    kwargs: dict[str, Any] | None
-    clock: Clock
     delay: float
-    error: BaseException | None
     value: object
     closing: Awaitable[object] | None  # what is left to do for a dropped result
     passed: TracebackType | None  # of the held error, as a block's attempt left it
-    cut: TimeoutError | None  # what is raised for an attempt that its time limit cuts off
     alert: bool  # whether something besides the deadline is to be looked at between attempts
-    _cut: Cut | None
     _raised: tuple[TracebackType | None, BaseException | None]
-    _bounding: list[scope.deadline] | None
-    _attempt_ends: float | None  # by attempt_timeout
-    _asynchronous: bool
     _heard: bool
 
     def __init__(
@@ -92,7 +74,7 @@ class Run(BackoffController):
         asynchronous: bool,
         began: float | None = None,
     ) -> None:
-        BackoffController.__init__(self, policy)
+        Limited.__init__(self, policy)
         if policy.name is None:
             self.name = name
         self.clock = self._clock
@@ -225,85 +207,6 @@ class Run(BackoffController):
         """The clock could not wait: logged once; the last error matters more, so the call ends."""
         faults.report("clock", type(self.clock), error, "the retried call ends")
         self.bound(float("-inf"))
-
-    # What an attempt tells.
-
-    def cause(self, cancelled: BaseException) -> BaseException:
-        """What `cut` is raised from: a deadline's from the last error, so that it is not lost."""
-        return self.error if self.error is not None and isinstance(self.cut, DeadlineExceeded) else cancelled
-
-    def left(self) -> float | None:
-        """Seconds until the deadline of this call, < 0 when it has passed; `None` when nothing bounds it."""
-        return None if self._ends is None else self._ends - self.now()
-
-    def timeout(self) -> float | None:
-        """Seconds that the current attempt may take: `attempt_timeout`, never more than what is left."""
-        left, timeout = self.left(), self.policy.attempt_timeout
-        if left is not None:
-            left = max(0.0, left)
-        if timeout is None:
-            return left
-        return timeout if left is None else min(timeout, left)
-
-    # The time limits of attempts.
-
-    def _bind(self, least: float | None) -> None:
-        """Bound the call by the retried calls (`least`) and the scopes around it, and remember what scopes do it."""
-        scopes = scope.innermost_deadlines()
-        for each in scopes:
-            left = each.left()
-            if left is not None and (least is None or left < least):
-                least = left
-                self._bounding = scopes
-        if least is not None:
-            self.bound(self.now() + least)
-
-    def _prepare(self) -> None:
-        """Give the attempt that begins its time limits."""
-        self.began = monotonic()  # marks of inner retries are compared with it, whatever clock the policy has
-        keyword = self.policy.timeout_as
-        if keyword is not None and self.kwargs is not None:
-            timeout = self.timeout()
-            if timeout is not None:
-                self.kwargs[keyword] = timeout
-        if self._asynchronous and is_cut(self.policy):
-            limit = self.timeout()
-            self._attempt_ends = None if self.policy.attempt_timeout is None or limit is None else self.now() + limit
-            self._arm()
-
-    def _arm(self) -> None:
-        """Set the timer that cuts the attempt off, and make the error that will stand for it."""
-        policy, own = self.policy, self.own_end
-        limit = float("inf") if self._attempt_ends is None else max(0.0, self._attempt_ends - self.now())
-        self.cut = TimeoutError(CUT_OFF.reason)
-        if own is not None and "deadline" in policy.written:
-            left = own - self.now()
-            if left <= limit:
-                limit = left
-                self.cut = DeadlineExceeded(f"the deadline of {policy.deadline:g} s has passed")
-        self._set_timer(limit)
-
-    def _set_timer(self, seconds: float) -> None:
-        try:
-            self._cut = Cut(self.clock, seconds)
-        except Exception as error:
-            self.cut = None
-            faults.report("clock", type(self.clock), error, "attempts have no time limit")
-
-    def record_progress(self, now: float | None = None) -> None:
-        """As a controller does, with a new timer for the deadline that begins again."""
-        super().record_progress(now)
-        if self._cut is not None:
-            self._cut.settle(None)
-            self._arm()
-
-    def _cut_settled(self, error: BaseException | None) -> bool:
-        """Disarm the time limit; was it that, and nobody else, who cancelled?"""
-        cut, self._cut = self._cut, None
-        if cut is not None and cut.settle(error):
-            return True
-        self.cut = None
-        return False
 
     def _failed_with_limit(self, error: Exception) -> bool:
         """The attempt had a time limit: is the error that limit's, and whose limit was it?"""
@@ -479,11 +382,6 @@ def is_plain(policy: Policy) -> bool:
     return (
         policy.result is None and policy.attempt_timeout is None and policy.timeout_as is None and policy.clock is None
     )
-
-
-def is_cut(policy: Policy) -> bool:
-    """Whether asyncio attempts are cut off when their time is up."""
-    return policy.attempt_timeout is not None or ("deadline" in policy.written and policy.deadline is not None)
 
 
 def run_of(frame: FrameType) -> Run | None:
