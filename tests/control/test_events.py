@@ -393,6 +393,16 @@ def test_logging_is_loaded_by_a_give_up_alone() -> None:
             "fetch: attempt 1 gave an unwanted result (no reason given); trying again in 2 s",
         ),
         (
+            Event(
+                EventKind.RETRY, "login", 1, 0, 0.0, 5, TimeoutError(), Classification(Verdict.PENDING, reason="wait")
+            ),
+            "login: attempt 1 is pending with TimeoutError; asking again in 5 s",
+        ),
+        (
+            Event(EventKind.RETRY, "job", 1, 0, 0.0, 5, None, Classification(Verdict.PENDING, reason="wait")),
+            "job: attempt 1 is pending (wait); asking again in 5 s",
+        ),
+        (
             Event(EventKind.GIVE_UP, "fetch", 1, 0, 2.0, None, None, None, Reason.STOPPED),
             "fetch: gave up on attempt 1 after 2.00 s: stopped",
         ),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import doctest
-import runpy
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted(page for page in (ROOT / "docs").rglob("*.md") if "_build" not in page.parts)]
-EXAMPLES = sorted((ROOT / "docs" / "examples").glob("*.py"))
 
 
 def name_of(path: Path) -> str:
@@ -59,14 +57,6 @@ def test_snippets_run_and_print_what_they_say(page: Path) -> None:
     """Every Python block of a page runs, in the order of the page, and prints the text beneath it."""
     with fake_time(draw=0.5):
         assert run_snippets(page) == []
-
-
-@pytest.mark.parametrize("example", EXAMPLES, ids=name_of)
-def test_examples_run(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every example of the documentation runs to its end, and shows something."""
-    with fake_time(draw=0.5):
-        runpy.run_path(str(example), run_name="__main__")
-    assert capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from redouble.control import faults
 from redouble.control.outcome import Reason
 from redouble.core import checks
 from redouble.core.record import Record
+from redouble.core.verdict import Verdict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -183,7 +184,8 @@ def describe(event: Event) -> str:
     name = event.name or "a retried call"
     what = _outcome_text(event)
     if event.kind is EventKind.RETRY:
-        return f"{name}: attempt {event.number} {what}; trying again in {_seconds(event.delay or 0.0)}"
+        again = "asking" if _is_pending(event) else "trying"
+        return f"{name}: attempt {event.number} {what}; {again} again in {_seconds(event.delay or 0.0)}"
     if event.kind in (EventKind.SUCCESS, EventKind.CONNECTED):
         failures = "1 failure" if event.failures == 1 else f"{event.failures or 'no'} failures"
         how = "succeeded" if event.kind is EventKind.SUCCESS else "connected"
@@ -201,10 +203,18 @@ def _seconds(delay: float) -> str:
     return f"{delay:.3g} s" if delay < 1000 else f"{delay:.0f} s"
 
 
+def _is_pending(event: Event) -> bool:
+    return event.classification is not None and event.classification.verdict is Verdict.PENDING
+
+
 def _outcome_text(event: Event) -> str:
     if event.error is not None:
         redact = event.classification is not None and event.classification.redact
+        if _is_pending(event):
+            return f"is pending with {error_text(event.error, redact)}"
         return f"failed with {error_text(event.error, redact)}"
+    if _is_pending(event) and event.classification is not None:
+        return f"is pending ({event.classification.reason})"
     return f"gave an unwanted result ({event.classification.reason if event.classification else 'no reason given'})"
 
 
