@@ -17,9 +17,11 @@ from redouble.control.preview import PreviewRow
 from redouble.control.scope import deadline, override, remaining
 from redouble.core.backoff import Backoff, constant, exponential, fibonacci, linear, sequence
 from redouble.core.classify import classify
+from redouble.core.explain import Explanation, explain
 from redouble.core.jitter import Jitter, additive, decorrelated, equal, full, none, proportional
 from redouble.core.known import known_errors
 from redouble.core.known.http_response import http_response
+from redouble.core.known.registered import register
 from redouble.core.verdict import Classification, Rule, Verdict, pending, permanent, transient
 from redouble.wrappers.attempt import Attempt, current_attempt
 from redouble.wrappers.connect import Connecting
@@ -35,6 +37,7 @@ __all__ = [
     "DeadlineExceeded",
     "Event",
     "EventKind",
+    "Explanation",
     "GaveUp",
     "Jitter",
     "PreviewRow",
@@ -54,6 +57,7 @@ __all__ = [
     "deadline",
     "decorrelated",
     "equal",
+    "explain",
     "exponential",
     "fibonacci",
     "full",
@@ -68,6 +72,7 @@ __all__ = [
     "permanent",
     "policy_of",
     "proportional",
+    "register",
     "remaining",
     "retry",
     "sequence",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
-from redouble.core.causes import DEPTH, LEAVES, causes, leaves
+from redouble.core.causes import DEPTH, LEAVES, cause_of, causes, is_exception, is_group, leaves
 
 
 def chain(length: int) -> list[Exception]:
@@ -88,3 +89,48 @@ def test_groups_nested_without_end_are_cut() -> None:
     for _ in range(3 * LEAVES):
         group = ExceptionGroup("", [group])
     assert leaves(group) is None
+
+
+class Refusing(ExceptionGroup[Exception]):
+    """A group that does not show its errors as Python does."""
+
+    shown: Any = None
+
+    @property
+    def exceptions(self) -> Any:
+        if self.shown is None:
+            raise RuntimeError("not shown")
+        return self.shown
+
+
+@pytest.mark.parametrize("shown", [None, [OSError()], 5])
+def test_the_leaves_of_a_group_that_hides_them(shown: Any) -> None:
+    """Where a group shows no tuple, what Python itself keeps counts."""
+    error = ValueError()
+    group = Refusing("x", [error])
+    group.shown = shown
+    assert leaves(group) == [error]
+
+
+def test_a_cause_that_is_hidden_is_found() -> None:
+    """A property of a subclass does not stand between an error and its cause."""
+
+    class HidingError(Exception):
+        __cause__ = property(lambda self: 1 / 0)  # type: ignore[assignment]
+
+    cause, error = OSError(), HidingError()
+    with pytest.raises(HidingError):
+        raise error from cause
+    assert list(causes(error)) == [error, cause]
+    assert cause_of(error) is cause
+
+
+def test_a_class_that_lies_about_itself() -> None:
+    """What counts is the real type, whatever `__class__` says."""
+
+    class LyingError(Exception):
+        __class__ = property(lambda self: 1 / 0)  # type: ignore[assignment]
+
+    assert not is_group(LyingError())
+    assert is_exception(LyingError())
+    assert not is_exception(KeyboardInterrupt())

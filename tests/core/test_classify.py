@@ -372,3 +372,11 @@ def test_an_answer_is_judged_by_identity_of_the_error() -> None:
     rule = Own(None)
     classify(error, rule)
     assert [id(each) for each in rule.asked] == [id(error), id(error.__cause__), id(inner)]
+
+
+def test_answers_that_cannot_be_compared() -> None:
+    """Classifications that a rule made with nonsense in them do not stand between an error and its caller."""
+    odd = [Classification(Verdict.TRANSIENT, retry_after=wait) for wait in ("soon", 5)]  # type: ignore[arg-type]
+    group = ExceptionGroup("x", [KeyError(0), KeyError(1)])
+    found = classify(group, transient(KeyError, when=lambda error: odd[error.args[0]]))
+    assert (found.verdict, found.reason) == (Verdict.PERMANENT, "no rule knows ExceptionGroup")

@@ -14,7 +14,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redouble.core.checks import LONGEST
-from redouble.core.hints import LONGEST_TEXT, MANY, from_headers, header, picked, retry_after, text_of
+from redouble.core.hints import (
+    LIMITS,
+    LONGEST_LIMITS,
+    LONGEST_TEXT,
+    MANY,
+    YEAR,
+    from_headers,
+    from_limits,
+    header,
+    picked,
+    retry_after,
+    text_of,
+)
 
 NOV_6_1994 = 784111777.0  # Sun, 06 Nov 1994 08:49:37 GMT
 
@@ -283,3 +295,83 @@ def test_headers_that_are_not_what_they_seem() -> None:
     many = {str(number): "x" for number in range(MANY)} | {"RETRY-AFTER": "5"}
     assert picked(many) == {}
     assert header(many, "retry-after") is None
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ('"default";r=0;t=30', 30.0),
+        (b'"default";r=0;t=30', 30.0),
+        ('"default"; r=0 ;t = 30', 30.0),
+        ("default;r=0;t=30", 30.0),
+        ('"a;r=1;t=5, b";r=0;t=30', 30.0),
+        ('"burst";r=0;t=5, "daily";r=0;t=60, "other";r=3;t=900', 60.0),
+        ('"default";t=30;r=0;pk=:Zm9v:', 30.0),
+        ('"default";r=0;t=0', 0.0),
+        ('"default";r=1;t=30', None),
+        ('"default";r=0', None),
+        ('"default";t=30', None),
+        ('"default";r=0;t=-1', None),
+        ('"default";r=0;t=1e9', None),
+        (f'"default";r=0;t={YEAR + 1:.0f}', None),
+        ('"de\\"fault";r=0;t=30', None),
+        ("limit=10, remaining=0, reset=4", None),
+        ("", None),
+        ("30", None),
+        (5, None),
+        ('"a";r=0;t=1,' * LONGEST_LIMITS, None),
+    ],
+)
+def test_rate_limits_that_are_used_up(value: Any, seconds: float | None) -> None:
+    """Of the limits without anything left the longest wait counts; what is malformed is passed over."""
+    assert from_limits({"ratelimit": value}) == seconds
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"RateLimit-Reset": "30"}, 30.0),
+        ({"RateLimit-Reset": "30", "RateLimit-Remaining": "0"}, 30.0),
+        ({"RateLimit-Reset": "30", "RateLimit-Remaining": "soon"}, 30.0),
+        ({"RateLimit-Reset": "30", "RateLimit-Remaining": "1"}, None),
+        ({"RateLimit-Reset": "30", "RateLimit": '"a";r=0;t=7'}, 7.0),
+        ({"RateLimit-Reset": "30", "RateLimit": '"a";r=4;t=7'}, 30.0),
+        ({"RateLimit-Reset": "1700000000"}, None),
+        ({"RateLimit-Reset": "soon"}, None),
+        ({"X-RateLimit-Reset": "30", "X-RateLimit-Remaining": "0"}, None),
+        (None, None),
+    ],
+)
+def test_rate_limits_by_the_older_drafts(headers: Any, seconds: float | None) -> None:
+    """`RateLimit-Reset` counts unless something remains; a date since the epoch is none, and X- names are not read."""
+    assert from_limits(headers) == seconds
+
+
+def test_rate_limits_are_picked_only_where_they_matter() -> None:
+    """A look-up in vain is what costs, so that they are looked for only on request."""
+    headers = {"RateLimit-Reset": "30", "Date": "x"}
+    assert picked(headers) == {"date": "x"}
+    assert picked(headers, LIMITS) == {"ratelimit-reset": "30"}
+
+
+@given(st.one_of(st.text(max_size=40), st.binary(max_size=40), st.integers(), st.floats(), st.none()))
+def test_rate_limits_are_sane_whatever_is_sent(value: Any) -> None:
+    """A wait is finite, never negative and never above a year, whatever the server sent."""
+    for name in ("ratelimit", "ratelimit-reset"):
+        found = from_limits({name: value})
+        assert found is None or 0.0 <= found <= YEAR
+
+
+@given(st.integers(1, 9999), st.integers(1, 12), st.integers(0, 32), st.integers(0, 24), st.integers(0, 60))
+def test_every_date_is_that_of_the_calendar(year: int, month: int, day: int, hour: int, minute: int) -> None:
+    """A date is counted as Python's own calendar counts it, and one that does not exist is none."""
+    from datetime import UTC, datetime
+
+    name = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"][month - 1]
+    text = f"Mon, {day:02} {name} {year:04} {hour:02}:{minute:02}:07 GMT"
+    try:
+        expected = max((datetime(year, month, day, hour, minute, 7, tzinfo=UTC)).timestamp(), 0.0)
+    except ValueError:
+        assert retry_after(text, 0.0) is None
+    else:
+        assert retry_after(text, 0.0) == min(expected, LONGEST)

@@ -45,10 +45,13 @@ def _run(chosen: Namespace) -> int:
         from redouble.cli.demo import demo
 
         return demo(down=chosen.down)
-    from redouble.cli.preview import show
+    from redouble.cli import explain, preview
 
     try:
-        show(options.policy_of(chosen), chosen.failures)
+        if chosen.command == "explain":
+            explain.run(chosen)
+        else:
+            preview.show(options.policy_of(chosen), chosen.failures)
     except (TypeError, ValueError) as error:  # the library's own messages name argument, rule and value
         chosen.parser.error(str(error))
     return 0
@@ -60,4 +63,5 @@ def _parser() -> ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     options.add_demo(commands)
     options.add_preview(commands)
+    options.add_explain(commands)
     return parser

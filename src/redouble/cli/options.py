@@ -51,6 +51,31 @@ def add_preview(commands: _SubParsersAction[ArgumentParser]) -> None:
     parser.set_defaults(parser=parser, **dict.fromkeys((*LIMITS, *CURVE), NOT_GIVEN))
 
 
+def add_explain(commands: _SubParsersAction[ArgumentParser]) -> None:
+    """`redouble explain`."""
+    about = (
+        "Say whether an error is retried, and why: for the class of an error, by what its client's documentation calls"
+        " its code, for an HTTP status, a SQLSTATE or an exit code. Without arguments: all that redouble knows."
+    )
+    parser = commands.add_parser("explain", help="say what is known of an error", description=about)
+    parser.add_argument(
+        "error",
+        nargs="*",
+        metavar="WHAT",
+        help="a class and perhaps a code (OSError ECONNREFUSED, httpx.ReadTimeout, grpc.RpcError UNAVAILABLE),"
+        " or the program of --exit-code",
+    )
+    asked = parser.add_mutually_exclusive_group()
+    asked.add_argument("--list", nargs="?", const="", metavar="PACKAGE", help="the rows of a package, or all of them")
+    asked.add_argument("--http", type=int, metavar="STATUS", help="an HTTP status")
+    asked.add_argument("--sqlstate", metavar="STATE", help="a SQLSTATE, such as 40001")
+    asked.add_argument("--exit-code", type=int, metavar="N", help="the exit code of a program")
+    parser.add_argument(
+        "--header", action="append", default=[], metavar="'NAME: VALUE'", help="a header of the answer, with --http"
+    )
+    parser.set_defaults(parser=parser)
+
+
 def number(text: str) -> int | float | None:
     """A number, or `none`."""
     if text.lower() == "none":

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from typing import Any, TypeGuard
 
 DEPTH = 12
 """How many links of a chain are looked at: real clients wrap four deep, a hostile chain is endless."""
@@ -12,6 +13,9 @@ DEPTH = 12
 LEAVES = 256
 """How many leaves of an exception group are looked at; a larger group, or one of groups nested in groups to no end, is
 not judged to be transient."""
+
+cause_of: Callable[[Any], BaseException | None] = BaseException.__dict__["__cause__"].__get__
+"""The explicit cause of an error: where Python itself keeps it, so that no property of a subclass stands between."""
 
 
 def causes(error: BaseException, depth: int = DEPTH) -> Iterator[BaseException]:
@@ -29,7 +33,27 @@ def causes(error: BaseException, depth: int = DEPTH) -> Iterator[BaseException]:
     while found is not None and len(seen) < depth and not any(found is known for known in seen):
         seen.append(found)
         yield found
-        found = found.__cause__
+        found = cause_of(found)
+
+
+def is_exception(error: Any) -> TypeGuard[Exception]:
+    """Whether an error is an `Exception` by its real type: what `isinstance` asks besides, `__class__`, may raise."""
+    return issubclass(type(error), Exception)
+
+
+def is_group(error: Any) -> TypeGuard[BaseExceptionGroup[BaseException]]:
+    """Whether an error is an exception group, by its real type too."""
+    return issubclass(type(error), BaseExceptionGroup)
+
+
+def _members(group: Any) -> tuple[Any, ...]:
+    """The errors of a group as it shows them; as Python keeps them where it shows no tuple."""
+    try:
+        shown = group.exceptions
+    except Exception:  # a property of theirs
+        shown = None
+    found: tuple[Any, ...] = shown if type(shown) is tuple else BaseExceptionGroup.__dict__["exceptions"].__get__(group)
+    return found
 
 
 def leaves(group: BaseExceptionGroup[BaseException], limit: int = LEAVES) -> list[BaseException] | None:
@@ -46,8 +70,11 @@ def leaves(group: BaseExceptionGroup[BaseException], limit: int = LEAVES) -> lis
         if steps > 2 * limit:
             return None
         error = waiting.pop(0)
-        if isinstance(error, BaseExceptionGroup):
-            waiting[:0] = error.exceptions
+        if is_group(error):
+            members = _members(error)
+            if len(members) > limit:  # each is a leaf, or holds one
+                return None
+            waiting[:0] = members
         else:
             found.append(error)
     return found if len(found) <= limit else None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from redouble.core import checks
-from redouble.core.causes import DEPTH, causes, leaves
+from redouble.core.causes import DEPTH, cause_of, causes, is_exception, is_group, leaves
 from redouble.core.known import known_errors
-from redouble.core.verdict import Classification, Rule, Verdict, as_rule, ask_guarded, type_name
+from redouble.core.known.rows import named, remember
+from redouble.core.verdict import Classification, Rule, Verdict, as_rule, ask_guarded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ def classify(error: BaseException, rules: RuleLike = known_errors) -> Classifica
 
 def judge(error: BaseException, rule: Rule | None, on_fault: Fault | None = None) -> Classification:
     """As `classify`, for a rule that has been made already; `None` stands for no rule at all."""
-    if not isinstance(error, Exception):
-        return Classification(Verdict.PERMANENT, reason=f"{type_name(type(error))} is no Exception and passes")
+    if not is_exception(error):
+        return Classification(Verdict.PERMANENT, reason=f"{named(error)} is no Exception and passes")
     return judge_exception(error, rule, on_fault)
 
 
@@ -66,23 +67,43 @@ def judge_exception(error: Exception, rule: Rule | None, on_fault: Fault | None 
     except Exception as fault:
         if on_fault is not None:
             on_fault(rule, fault)
+    if _is_alone(error):
+        return _unknown(error)  # a mistake in the program, mostly
     try:
         return _look_deeper(error, rule, on_fault, {})
-    except Exception:  # a class that guards even its __cause__
-        return Classification(Verdict.PERMANENT, reason=UNKNOWN + type_name(type(error)))
+    except Exception:  # classifications that somebody made by hand and that cannot be compared; no stack left
+        return _unknown(error)
+
+
+def _is_alone(error: Exception) -> bool:
+    return cause_of(error) is None and not is_group(error)
+
+
+def _unknown(error: Exception) -> Classification:
+    cls = type(error)
+    try:
+        found = _unknowns.get(cls)
+    except Exception:  # a metaclass that refuses to be hashed
+        return Classification(Verdict.PERMANENT, reason=UNKNOWN + named(error))
+    if found is None:
+        found = remember(_unknowns, cls, Classification(Verdict.PERMANENT, reason=UNKNOWN + named(error)))
+    return found
+
+
+_unknowns: dict[type, Classification] = {}
 
 
 def _look_deeper(error: Exception, rule: Rule, on_fault: Fault | None, votes: Votes) -> Classification:
     """What the causes of an error say, and the leaves of a group, where `error` itself has been asked already."""
     for link in causes(error):
-        if not isinstance(link, Exception):
+        if not is_exception(link):
             break
         found = None if link is error else ask_guarded(rule, link, on_fault)
-        if found is None and isinstance(link, BaseExceptionGroup):
+        if found is None and is_group(link):
             found = _vote(link, rule, on_fault, votes)
         if found is not None:
-            return found if link is error else found.because(f"{found.reason} under {type_name(type(error))}")
-    return Classification(Verdict.PERMANENT, reason=UNKNOWN + type_name(type(error)))
+            return found if link is error else found.because(f"{found.reason} under {named(error)}")
+    return _unknown(error)
 
 
 def _vote(
@@ -97,7 +118,7 @@ def _vote(
     if id(group) in votes or under_way == DEPTH:
         return votes.get(id(group))
     votes[id(group)] = None
-    errors, name = leaves(group), type_name(type(group))
+    errors, name = leaves(group), named(group)
     if errors is None:
         found = Classification(Verdict.PERMANENT, reason=f"{name} of too many errors")
     else:
@@ -107,7 +128,7 @@ def _vote(
 
 
 def _leaf(error: BaseException, rule: Rule, on_fault: Fault | None, votes: Votes) -> Classification:
-    if not isinstance(error, Exception):  # only in a group that is not an Exception itself
+    if not is_exception(error):  # only in a group that is not an Exception itself
         return judge(error, rule)
     return ask_guarded(rule, error, on_fault) or _look_deeper(error, rule, on_fault, votes)
 

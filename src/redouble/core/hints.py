@@ -21,7 +21,9 @@ MANY = 1000
 """A plain dict of headers with more entries than this is only asked for the usual spellings: servers stop at hundreds."""
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_EPOCH = 719163  # date(1970, 1, 1).toordinal()
+_BY_MONTH = {f" {name.title()} ": number for number, name in enumerate(_MONTHS, 1)}
+_LENGTHS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+_EPOCH = 719469  # the days up to 1 January 1970, counted as `_epoch` does
 
 
 def retry_after(value: str | bytes | None, now: float | None, date: str | None = None) -> float | None:
@@ -90,6 +92,61 @@ def from_headers(headers: Any, now: float | None, seconds_first: bool = False) -
     return _standard(headers, now) if found is None else found
 
 
+YEAR = 366 * 86400.0
+"""A limit that is said to be lifted later than in a year's time was no number of seconds: many send a date instead."""
+
+LONGEST_LIMITS = 1000
+"""A `RateLimit` header longer than this is junk: it names a few limits of a few parameters."""
+
+
+def from_limits(headers: Any) -> float | None:
+    """The seconds until a limit is lifted that is used up, by the rate limit headers; `None` when they do not tell.
+
+    `RateLimit: "default";r=0;t=30` by the structure of the newer drafts: the longest `t` of those whose `r` is 0. Else
+    `RateLimit-Reset: 30` by the older ones, unless `RateLimit-Remaining` says that something is left. What is malformed,
+    or further away than a year, is passed over. `X-RateLimit-Reset` is not read: some services put seconds there, some a
+    date in seconds or milliseconds since the epoch.
+
+    Args:
+        headers: As for `from_headers`, whose headers outrank these, as the drafts demand of Retry-After.
+
+    Source: draft-ietf-httpapi-ratelimit-headers (the list of items since draft 08, RateLimit-Reset up to draft 06).
+
+    >>> from_limits({"RateLimit": '"burst";r=0;t=5, "daily";r=0;t=60, "other";r=3;t=900'})
+    60.0
+    >>> from_limits({"RateLimit-Remaining": "0", "RateLimit-Reset": "30"})
+    30.0
+    >>> from_limits({"X-RateLimit-Reset": "1700000000"}) is None
+    True
+    """
+    if headers is None:
+        return None
+    found = _used_up(header(headers, "ratelimit"))
+    if found is None and _number(header(headers, "ratelimit-remaining")) in (None, 0.0):
+        found = _within_a_year(_number(header(headers, "ratelimit-reset")))
+    return found
+
+
+def _used_up(value: Any) -> float | None:
+    text = text_of(value, LONGEST_LIMITS)
+    if text is None or "\\" in text:
+        return None
+    outside = "".join(text.split('"')[::2])  # a name may hold commas and semicolons
+    waits = (_wait_of(item) for item in outside.split(","))
+    return max((wait for wait in waits if wait is not None), default=None)
+
+
+def _wait_of(item: str) -> float | None:
+    """The `t` of an item whose `r` is 0."""
+    pairs = (each.partition("=") for each in item.split(";")[1:])
+    given = {key.strip(): value.strip() for key, _, value in pairs}
+    return _within_a_year(_number(given.get("t"))) if _number(given.get("r")) == 0 else None
+
+
+def _within_a_year(wait: float | None) -> float | None:
+    return wait if wait is not None and wait <= YEAR else None
+
+
 def _standard(headers: Any, now: float | None) -> float | None:
     value = header(headers, "retry-after")
     return None if value is None else retry_after(value, now, header(headers, "date"))
@@ -97,7 +154,8 @@ def _standard(headers: Any, now: float | None) -> float | None:
 
 def _in_milliseconds(headers: Any) -> float | None:
     for name in _MILLISECONDS:
-        found = _number(header(headers, name))
+        value = header(headers, name)
+        found = None if value is None else _number(value)
         if found is not None:
             return found / 1000
     return None
@@ -109,14 +167,16 @@ class Picked(dict[str, object]):
     __slots__ = ()
 
 
-_WANTED = frozenset((*_MILLISECONDS, "retry-after", "date", "x-should-retry"))
+WANTED = frozenset((*_MILLISECONDS, "retry-after", "date", "x-should-retry"))
+LIMITS = frozenset(("ratelimit", "ratelimit-remaining", "ratelimit-reset"))
+"""What `from_limits` asks for: apart from the others, for it matters only to few answers."""
 
 
 _ANY_CASE = frozenset(("requests", "urllib3", "multidict", "http", "email", "elastic_transport", "azure"))
 """The packages whose mappings of headers take a name in any case."""
 
 
-def picked(headers: Any) -> Any:
+def picked(headers: Any, wanted: frozenset[str] = WANTED) -> Any:
     """Those of the headers that matter, where it is known how to find them all at once; else `headers` as they are.
 
     Several are asked for, most are not there, and a look-up in vain is what costs: httpx goes through all its headers,
@@ -129,11 +189,11 @@ def picked(headers: Any) -> Any:
         elif kind.__module__.startswith("httpx"):
             found = [(key.lower().decode("latin-1"), value) for key, value in headers.raw[:MANY]]
         elif kind.__module__.partition(".")[0] in _ANY_CASE:
-            found = [(name, headers.get(name)) for name in _WANTED]
+            found = [(name, headers.get(name)) for name in wanted]
         else:
             return headers
         # Backwards, so that the first of a name stays.
-        return Picked(pair for pair in reversed(found) if pair[0] in _WANTED and pair[1] is not None)
+        return Picked(pair for pair in reversed(found) if pair[0] in wanted and pair[1] is not None)
     except Exception:  # not what their names say
         return headers
 
@@ -160,7 +220,7 @@ def header(headers: Any, name: str) -> Any:
     return None
 
 
-def text_of(value: Any) -> str | None:
+def text_of(value: Any, longest: int = LONGEST_TEXT) -> str | None:
     """The text of a header's value, without blanks around it; `None` for junk."""
     kind = type(value)  # not isinstance, which believes what a mock says of itself
     if issubclass(kind, bytes):
@@ -169,7 +229,7 @@ def text_of(value: Any) -> str | None:
         text = str.__str__(value)  # the text itself, also of a subclass that has its own ideas
     else:
         return None
-    return text.strip() if len(text) <= LONGEST_TEXT else None
+    return text.strip() if len(text) <= longest else None
 
 
 def _finite(value: Any) -> float | None:
@@ -193,6 +253,10 @@ def _number(value: Any) -> float | None:
 def _http_date(value: Any, now: float | None) -> float | None:
     """Seconds since the epoch of any of the three forms; `now` tells the century of a two-digit year."""
     text = text_of(value)
+    if text is not None and len(text) == 29 and text.endswith(" GMT"):
+        fixed = _fixed_date(text)
+        if fixed is not None:
+            return fixed
     words = [] if text is None else text.replace(",", " ").split()
     if len(words) == 4:  # RFC 850: Sunday, 06-Nov-94 08:49:37 GMT
         words[1:2] = words[1].split("-")
@@ -201,6 +265,16 @@ def _http_date(value: Any, now: float | None) -> float | None:
         name, month, day, clock, year = words
         words = [name, day, month, year, clock, "GMT"]
     return _stamp(words, None)
+
+
+def _fixed_date(text: str) -> float | None:
+    """An IMF-fixdate, which nearly every date is, by its fixed places; `None` for what has others."""
+    digits = text[5:7] + text[12:16] + text[17:19] + text[20:22] + text[23:25]
+    month = _BY_MONTH.get(text[7:12])
+    if month is None or text[3:5] != ", " or text[16:23:3] != " ::" or not (digits.isascii() and digits.isdigit()):
+        return None
+    day, year, hour, minute = int(digits[:2]), int(digits[2:6]), int(digits[6:8]), int(digits[8:10])
+    return _epoch(year, month, day, hour, minute, int(digits[10:]))
 
 
 def _stamp(words: list[str], century_of: float | None) -> float | None:
@@ -228,12 +302,12 @@ def _full_year(year: int, rest: tuple[int, ...], now: float) -> int:
 
 
 def _epoch(year: int, month: int, day: int, hour: int, minute: int, second: int) -> float | None:
-    from datetime import date
-
-    if hour > 23 or minute > 59 or second > 60:  # 60: a leap second
+    """Seconds since the epoch by the Gregorian calendar, in which a year begins in March where days are counted."""
+    if hour > 23 or minute > 59 or second > 60 or not 1 <= year <= 9999:  # 60: a leap second
         return None
-    try:
-        days = date(year, month, day).toordinal() - _EPOCH
-    except ValueError:
+    leap = month == 2 and year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+    if not 1 <= day <= _LENGTHS[month - 1] + leap:
         return None
-    return float(days * 86400 + hour * 3600 + minute * 60 + second)
+    since = year - (month < 3)
+    days = 365 * since + since // 4 - since // 100 + since // 400 + (153 * ((month + 9) % 12) + 2) // 5 + day
+    return float((days - _EPOCH) * 86400 + hour * 3600 + minute * 60 + second)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redouble.core.known.http_status import POLL, judge_response, judge_status, loaded_body
+from redouble.core.known.http_status import POLL, SLOWER, judge_response, judge_status, loaded_body
 from redouble.core.verdict import Classification, Verdict
 
 
@@ -123,7 +123,7 @@ def test_the_server_decides() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b'{"error": "authorization_pending"}', '{"error": "slow_down"}', {"error": "authorization_pending"}],
+    [b'{"error": "authorization_pending"}', '{"error": "authorization_pending"}', {"error": "authorization_pending"}],
 )
 def test_a_login_that_is_pending(body: Any) -> None:
     """RFC 8628: not a failure; ask again after the interval."""
@@ -209,3 +209,57 @@ def test_only_loaded_bodies_are_read() -> None:
     assert loaded_body(SimpleNamespace(_body=b"x")) == b"x"
     assert loaded_body(SimpleNamespace(_content=b"x")) == b"x"
     assert loaded_body(Mock()) is None
+
+
+@pytest.mark.parametrize("body", [b'{"error": "slow_down"}', {"error": "slow_down", "interval": "soon"}])
+def test_a_login_that_is_asked_about_too_often(body: Any) -> None:
+    """RFC 8628 3.5: slow_down asks for five seconds more than the five that hold where nothing is said."""
+    found = judge(400, {}, body=body)
+    assert (found.verdict, found.retry_after, found.backoff) == (Verdict.PENDING, None, SLOWER)
+    assert SLOWER.delay(1, None, 0.5) == 10.0
+
+
+@pytest.mark.parametrize(
+    ("interval", "headers", "hint"),
+    [
+        (7, {}, 7.0),
+        ("7", {}, 7.0),
+        (7.5, {}, 7.5),
+        (7, {"Retry-After": "3"}, 3.0),
+        (-1, {}, None),
+        (True, {}, None),
+        ([7], {}, None),
+        (10**400, {}, None),
+    ],
+)
+def test_an_interval_in_the_answer(interval: Any, headers: Any, hint: float | None) -> None:
+    """Some servers name the new interval beside the error; Retry-After outranks it, junk is absent."""
+    found = judge(400, headers, body={"error": "slow_down", "interval": interval})
+    assert (found.verdict, found.retry_after) == (Verdict.PENDING, hint)
+
+
+LIMITS = {"RateLimit": '"default";r=0;t=30'}
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "hint"),
+    [
+        (429, LIMITS, 30.0),
+        (503, LIMITS, 30.0),
+        (429, {"ratelimit-reset": "12", "ratelimit-remaining": "0"}, 12.0),
+        (429, {**LIMITS, "Retry-After": "3"}, 3.0),
+        (429, {**LIMITS, "Retry-After": "soon"}, 30.0),
+        (500, LIMITS, None),
+        (429, {}, None),
+        (429, {"X-RateLimit-Reset": "30"}, None),
+    ],
+)
+def test_rate_limits(status: int, headers: Any, hint: float | None) -> None:
+    """Rate limit headers count with a 429 or 503 that has no Retry-After, and nowhere else."""
+    found = judge(status, headers)
+    assert (found.verdict, found.retry_after) == (Verdict.TRANSIENT, hint)
+
+
+def test_rate_limits_do_not_change_a_verdict() -> None:
+    """A 403 with rate limit headers stays permanent: every answer of such a service has them."""
+    assert judge(403, LIMITS).verdict is Verdict.PERMANENT

@@ -175,3 +175,10 @@ def test_the_real_ones(package: str) -> None:
     error = sdk.APIConnectionError(request=request)
     error.__cause__ = httpx.PoolTimeout("x")
     assert ask(error).applied is False
+
+
+@pytest.mark.parametrize(("status", "hint"), [(429, 30.0), (503, 30.0), (500, None)])
+def test_rate_limits(status: int, hint: float | None) -> None:
+    """Rate limit headers count as everywhere: of a 429 or 503 without Retry-After."""
+    response = SimpleNamespace(status_code=status, headers={"RateLimit": '"x";r=0;t=30'})
+    assert ask(made("APIStatusError", response=response)).retry_after == hint

@@ -73,6 +73,39 @@ def test_classes_without_an_errno(row: Any) -> None:
     assert (found.verdict, found.applied, found.reason) == (row.verdict, row.applied, row.name)
 
 
+@pytest.mark.parametrize(
+    ("error", "verdict"),
+    [
+        (TimeoutError("timed out during opening handshake"), Verdict.TRANSIENT),
+        (TimeoutError("timed out while waiting for handshake response"), Verdict.TRANSIENT),
+        (TimeoutError("timed out while connecting to HTTP proxy"), Verdict.TRANSIENT),
+        (ConnectionError("connection closed during TLS handshake"), Verdict.TRANSIENT),
+        (ConnectionError('PostgreSQL server at "db:5432" rejected SSL upgrade'), Verdict.PERMANENT),
+    ],
+)
+def test_words_of_clients_that_raise_builtins(error: Exception, verdict: Verdict) -> None:
+    """Websockets and asyncpg say in a fixed text that nothing was asked of the server yet."""
+    found = ask(error)
+    assert (found.verdict, found.applied) == (verdict, False)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TimeoutError("timed out while closing connection"),
+        TimeoutError(110, "timed out during opening handshake"),
+        TimeoutError(),
+        ConnectionError("rejected SSL upgrade"),
+        ConnectionError(),
+        type("Late", (TimeoutError,), {"__module__": "mine"})("timed out during opening handshake"),
+    ],
+)
+def test_other_words_mean_nothing(error: Exception) -> None:
+    """Any other text, an errno, and a class of somebody's own are judged without the text."""
+    found = ask(error)
+    assert (found.verdict, found.applied) == (Verdict.TRANSIENT, True)
+
+
 def test_a_number_of_another_platform() -> None:
     """The class decides where the number has no name here."""
     assert ask(ConnectionResetError(54321, "reset")).verdict is Verdict.TRANSIENT

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from redouble.core.hints import from_headers
-from redouble.core.known.http_status import POLL, judge_status, now_of
+from redouble.core.known.http_status import judge_status, now_of, poll
 from redouble.core.known.roots import wrappers
 from redouble.core.known.rows import (
     PERMANENT,
@@ -82,6 +82,9 @@ _GROUPS = (
 _CODES = coded("botocore", "ClientError", _GROUPS)
 _BY_CODE = {row.code: row for row in _CODES}
 _STATUS = Row("botocore", "ClientError", "by status", TRANSIENT, True, "RFC 9110 15", "any other code: by its status")
+_NO_STATUS = Row(
+    "botocore", "ClientError", "", PERMANENT, False, "botocore/exceptions.py", "an unknown code, and no status"
+)
 
 
 def _rows(verdict: Any, applied: bool, source: str, note: str, names: str) -> tuple[Row, ...]:
@@ -136,6 +139,7 @@ _RETRIES = tuple(
 ROWS: tuple[Row, ...] = (
     *_CODES,
     _STATUS,
+    _NO_STATUS,
     *_PLAIN,
     *_CONNECTING,
     *_IN_FLIGHT,
@@ -159,14 +163,14 @@ def read_client_error(error: Any, known: Asking) -> Classification | None:
         status = int(code)
     found = judge_status(status, headers, known.wall, who=named(error))
     if found is None:
-        return Classification(PERMANENT, None, False, None, named(error) + shown_code(code))
+        return _NO_STATUS.because(named(error) + shown_code(code))
     return found.because(found.reason + shown_code(code))
 
 
 def _by_code(error: Any, row: Row, headers: Any, known: Asking) -> Classification:
     hint = None if headers is None else from_headers(headers, now_of(known.wall))
-    curve = POLL if row.verdict is Verdict.PENDING else None
-    return Classification(row.verdict, hint, row.applied, curve, f"{named(error)} [{row.code}]")
+    curve = poll(row.code) if row.verdict is Verdict.PENDING else None
+    return row.because(f"{named(error)} [{row.code}]", hint, backoff=curve)
 
 
 def _row(code: Any) -> Row | None:

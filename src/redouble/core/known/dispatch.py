@@ -12,6 +12,7 @@ import time
 
 from redouble.core import checks
 from redouble.core.causes import DEPTH
+from redouble.core.known import registered
 from redouble.core.known.rows import CACHE_SIZE
 from redouble.core.record import Record
 from redouble.core.verdict import Rule
@@ -19,10 +20,12 @@ from redouble.core.verdict import Rule
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, ClassVar, TypeAlias
 
     from redouble.core.known.rows import Reader, Table
     from redouble.core.verdict import Classification, Fault
+
+    Named: TypeAlias = tuple[tuple[str, str], Reader]
 
 
 class Known(Rule, Record):
@@ -43,36 +46,53 @@ class Known(Rule, Record):
     Verdict.PERMANENT
     """
 
+    asks_registered: ClassVar[bool] = True
     wall: Callable[[], float]
 
     def __init__(self, wall: Callable[[], float] = time.time) -> None:
         object.__setattr__(self, "wall", checks.function("wall", wall))
 
     def ask(self, subject: Any, on_fault: Fault | None = None) -> Classification | None:
-        """What the tables say of an error; `None` when they do not know its class. Never raises.
+        """What registered rules and the tables say of an error; `None` when they do not know its class. Never raises.
 
-        `on_fault` is not used: a foreign attribute that raises is no fault of a rule, but counts as missing.
+        `on_fault` hears of registered rules alone: a foreign attribute that raises is no fault of a rule, but counts as
+        missing.
         """
+        if registered.state.pairs:
+            return self._ask_all(subject, on_fault)
         reader = _reader(type(subject))
         return None if reader is None else reader(subject, self)
 
+    def _ask_all(self, subject: Any, on_fault: Fault | None) -> Classification | None:
+        found = registered.ask(subject, on_fault)
+        if found is not None:
+            return found
+        reader = _reader(type(subject))
+        return None if reader is None else reader(subject, Inner(self.wall, DEPTH, on_fault))
+
     def inner(self, error: Any) -> Classification | None:
         """What the tables say of an error that another one carries (`URLError.reason`); for their readers."""
-        return _Inner(self.wall, DEPTH).inner(error)
+        return Inner(self.wall, DEPTH).inner(error)
 
     def __repr__(self) -> str:
         return "known_errors"
 
 
-class _Inner(Record):
+class Inner(Record):
     """What the readers of inner errors ask in turn: a chain that never ends must not be followed for ever."""
 
     wall: Callable[[], float]
     left: int
+    on_fault: Fault | None = None
 
     def inner(self, error: Any) -> Classification | None:
-        reader = _reader(type(error)) if self.left > 0 else None
-        return None if reader is None else reader(error, _Inner(self.wall, self.left - 1))
+        if self.left <= 0:
+            return None
+        found = registered.ask(error, self.on_fault) if registered.state.pairs else None
+        if found is not None:
+            return found
+        reader = _reader(type(error))
+        return None if reader is None else reader(error, Inner(self.wall, self.left - 1, self.on_fault))
 
 
 _readers: dict[type, Reader | None] = {}
@@ -87,10 +107,9 @@ def _reader(cls: type) -> Reader | None:
 
 def _learn(cls: type) -> Reader | None:
     """Find the reader of a type and keep it."""
-    from redouble.core.known.tables import INHERITED, TABLE  # what never fails never pays for the tables
-
     try:
-        found = _find(cls, TABLE, INHERITED)
+        known = find(cls)
+        found = None if known is None else known[1]
         if len(_readers) >= CACHE_SIZE:
             _readers.clear()
         _readers[cls] = found
@@ -99,15 +118,19 @@ def _learn(cls: type) -> Reader | None:
     return found
 
 
-def _find(cls: type, all_: Table, inherited: Table) -> Reader | None:
+def find(cls: type) -> Named | None:
+    """The key of the tables that stands for a type, and its reader; `None` for a type that they do not know."""
+    from redouble.core.known.tables import INHERITED, TABLE  # what never fails never pays for the tables
+
     foreign = False
     for base in cls.__mro__:
         package = base.__module__.partition(".")[0]
         # A client's own OSError or EOFError says nothing by that alone: requests' HTTPError and even its JSONDecodeError
         # are OSErrors, and an `errno` may be a broker's code. Only the builtins that say what happened are inherited.
-        table = inherited if foreign and package == "builtins" else all_
-        reader = table.get((package, base.__name__))
+        table: Table = INHERITED if foreign and package == "builtins" else TABLE
+        key = (package, base.__name__)
+        reader = table.get(key)
         if reader is not None:
-            return reader
+            return key, reader
         foreign = foreign or package not in sys.stdlib_module_names
     return None

@@ -40,10 +40,10 @@ _WRAPPERS = (
     ),
 )
 _CALL = Row("google", "GoogleAPICallError", "by status", TRANSIENT, True, "RFC 9110 15", "by its status and headers")
-_AUTHENTICATION = Row(
-    "google", "GoogleAuthError", "", PERMANENT, False, _AUTH, "transient where the error says that it is retryable"
-)
-ROWS: tuple[Row, ...] = (*_PLAIN, *_WRAPPERS, _CALL, _AUTHENTICATION)
+_NO_STATUS = Row("google", "GoogleAPICallError", "", PERMANENT, True, _EXC, "with neither a status nor a gRPC code")
+_AUTHENTICATION = Row("google", "GoogleAuthError", "", PERMANENT, False, _AUTH, "no access token, so nothing was sent")
+_RETRYABLE = Row("google", "GoogleAuthError", "retryable", TRANSIENT, False, _AUTH, "the error says so of itself")
+ROWS: tuple[Row, ...] = (*_PLAIN, *_WRAPPERS, _CALL, _NO_STATUS, _AUTHENTICATION, _RETRYABLE)
 
 
 def read_call_error(error: Any, known: Asking) -> Classification:
@@ -62,7 +62,7 @@ def _by_status(error: Any, response: Any, known: Asking) -> Classification:
     body = loaded_body(response) if status == 400 else None
     found = judge_status(status, probe(response, "headers"), known.wall, who=who, body=body)
     if found is None:
-        return Classification(PERMANENT, None, True, None, who)
+        return _NO_STATUS.because(who)
     if found.verdict is TRANSIENT and found.retry_after is None:
         hint = _retry_info(probe(error, "details"))
         if hint is not None:
@@ -83,7 +83,7 @@ def _retry_info(details: Any) -> float | None:
 def read_auth_error(error: Any, known: Asking) -> Classification:
     """An access token that was not given: the request itself was not sent."""
     if probe(error, "retryable") is True:
-        return Classification(TRANSIENT, None, False, None, f"{named(error)} [retryable]")
+        return _RETRYABLE.because(f"{named(error)} [retryable]")
     found = known.inner(probe(error, "__cause__"))
     return _AUTHENTICATION.because(named(error)) if found is None else under(found, error, False)
 

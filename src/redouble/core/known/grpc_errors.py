@@ -151,13 +151,13 @@ def _judge(call: Any, row: Row) -> Classification:
     trailers = _trailers(call)
     if "grpc-retry-pushback-ms" in trailers:  # outranks RetryInfo: the server speaks of this very call
         hint = pushback(trailers["grpc-retry-pushback-ms"])
-        return answer(call, _REFUSED) if hint is None else _hinted(call, row, _PUSHED.applied, hint)
+        return answer(call, _REFUSED) if hint is None else _hinted(call, row, _PUSHED, hint)
     hint = retry_info(trailers.get("grpc-status-details-bin"))
-    return answer(call, refined) if hint is None else _hinted(call, row, refined.applied, hint)
+    return answer(call, refined) if hint is None else _hinted(call, row, refined, hint)
 
 
-def _hinted(call: Any, row: Row, applied: bool, hint: float) -> Classification:
-    return Classification(TRANSIENT, hint, applied, None, f"{named(call)} [{row.code}]")
+def _hinted(call: Any, row: Row, told: Row, hint: float) -> Classification:
+    return told.because(f"{named(call)} [{row.code}]", hint)
 
 
 def _refined(call: Any, row: Row) -> Row:

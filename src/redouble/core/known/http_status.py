@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from redouble.core.backoff import constant
-from redouble.core.hints import Picked, from_headers, header, picked, text_of
+from redouble.core.backoff import Backoff, constant
+from redouble.core.hints import LIMITS, Picked, from_headers, from_limits, header, picked, retry_after, text_of
 from redouble.core.known.rows import PERMANENT, TRANSIENT, Row, coded, is_a, probe, remember, whole
 from redouble.core.verdict import Classification, Verdict
 
@@ -17,8 +17,19 @@ if TYPE_CHECKING:
 POLL = constant(5.0)
 """How often a device grant is asked for when the server does not say (RFC 8628, 3.2 and 3.5)."""
 
+SLOWER = constant(10.0)
+"""The same after a slow_down, which asks for five seconds more (RFC 8628, 3.5). That it holds for all later questions is
+for who asks them to remember: nothing is kept between two errors here."""
+
+
+def poll(state: str) -> Backoff:
+    """The curve of a login that is pending, by the word that the server has for it."""
+    return SLOWER if state in _SLOW_DOWN else POLL
+
+
 _RFC = "RFC 9110 15"
 _CLOUDFLARE = "Cloudflare documentation, 5xx errors"
+_SDKS = "openai/_base_client.py, _should_retry"
 _GROUPS = (
     (TRANSIENT, False, "RFC 9110 15.5.9", "the server gave up waiting for the request", "408"),
     (TRANSIENT, False, "RFC 9110 15.5.20", "on another connection, whatever the method", "421"),
@@ -44,10 +55,27 @@ _GROUPS = (
 TABLE: Table = {}
 """No class has a status of its own here: the clients' readers call `judge_status`."""
 
-ROWS: tuple[Row, ...] = coded("http", "status", _GROUPS)
+_STATUSES = coded("http", "status", _GROUPS)
+_BY_STATUS = {row.code: row for row in _STATUSES}
 
-_BY_STATUS = {row.code: row for row in ROWS}
+
+def _row(code: str, verdict: Verdict, source: str, note: str) -> Row:
+    return Row("http", "status", code, verdict, False, source, note)
+
+
+_ASKED = _row("4xx with Retry-After", TRANSIENT, f"{_RFC}; policy", "it names a time to come back, so it is worth it")
+_TRUE = _row("x-should-retry: true", TRANSIENT, _SDKS, "outranks a status of 400 or more; applied as the status tells")
+_FALSE = _row(
+    "x-should-retry: false", PERMANENT, _SDKS, "outranks a status of 400 or more; applied as the status tells"
+)
+_LOGIN = _row("400 authorization_pending slow_down", Verdict.PENDING, "RFC 8628 3.5", "a login that waits for somebody")
+ROWS: tuple[Row, ...] = (*_STATUSES, _ASKED, _TRUE, _FALSE, _LOGIN)
+
+_LIMITED = frozenset((429, 503))
+"""The statuses with which rate limit headers tell when to come back; with any other they are only information."""
+
 _FIRM = frozenset((401, 404, 405, 410, 501, 505))
+_SLOW_DOWN = ("slow_down", "SlowDownException")
 _PENDING = ("authorization_pending", "slow_down")
 _PENDING_IN: tuple[tuple[Any, ...], ...] = (_PENDING, tuple(word.encode() for word in _PENDING))
 _cache: dict[tuple[str, int], Classification] = {}
@@ -67,11 +95,12 @@ def judge_status(
     Args:
         status: The status code; anything but a whole number in 300..599 has no meaning here.
         headers: The headers of the answer, anything with a `get`, or `None`. Retry-After makes a refusal transient
-            (except 401, 404, 405, 410, 501, 505), `x-should-retry` outranks the status.
+            (except 401, 404, 405, 410, 501, 505), `x-should-retry` outranks the status. Of a 429 or 503 without
+            Retry-After the rate limit headers are read.
         wall: Gives seconds since the epoch, for a Retry-After date in an answer without a Date header.
         who: How the reason names the error: `urllib.HTTPError`.
         body: The body, if it is *loaded* already: bytes, text or a parsed dict. Read only for a 400, where RFC 8628
-            says that a login is still pending.
+            says that a login is still pending, and may say in `interval` when to ask again.
         seconds_first: Whether Retry-After outranks its kin in milliseconds.
 
     Source: RFC 9110 15 and 10.2.3, RFC 6585 4, RFC 8470 5.2, RFC 8628 3.5.
@@ -86,14 +115,17 @@ def judge_status(
     number = whole(status)
     if number is None or not 300 <= number <= 599:
         return None
+    given = headers
     headers = picked(headers)
     if type(headers) is Picked and not headers:
         headers = None
     hint = None if headers is None else from_headers(headers, now_of(wall), seconds_first)
+    if hint is None and number in _LIMITED:
+        hint = from_limits(picked(given, LIMITS))
     if number == 400 and body is not None:
-        state = _oauth_error(body)
-        if type(state) is str and state in _PENDING:
-            return Classification(Verdict.PENDING, hint, False, POLL, f"{who} 400 {state}")
+        state, interval = _oauth(body)
+        if state is not None:
+            return _LOGIN.because(f"{who} 400 {state}", interval if hint is None else hint, backoff=poll(state))
     asked = should_retry(headers)
     if asked is not None and number >= 400:
         return _as_asked(number, asked, hint, who)
@@ -143,22 +175,25 @@ def _hinted(number: int, hint: float, who: str) -> Classification:
     row = row_of(number)
     if number < 400 or number in _FIRM:
         return _plain(number, who)
-    reason = f"{who} {number}" if row.verdict is TRANSIENT else f"{who} {number} with Retry-After"
-    return Classification(TRANSIENT, hint, row.applied, None, reason)
+    if row.verdict is TRANSIENT:
+        return row.because(f"{who} {number}", hint)
+    return _ASKED.because(f"{who} {number} with Retry-After", hint, row.applied)
 
 
 def should_retry(headers: Any) -> bool | None:
     """What `x-should-retry` says, by which OpenAI's and Anthropic's servers outrank their own status."""
-    text = None if headers is None else text_of(header(headers, "x-should-retry"))
-    return {"true": True, "false": False}.get((text or "").lower())
+    value = None if headers is None else header(headers, "x-should-retry")
+    if value is None:
+        return None
+    return {"true": True, "false": False}.get((text_of(value) or "").lower())
 
 
 def _as_asked(number: int, again: bool, hint: float | None, who: str) -> Classification:
     applied = row_of(number).applied
     if again:
-        return Classification(TRANSIENT, hint, applied, None, f"{who} {number} [x-should-retry: true]")
+        return _TRUE.because(f"{who} {number} [x-should-retry: true]", hint, applied)
     # What the server says of another try says nothing of the one that failed: a 500 may have been applied all the same.
-    return Classification(PERMANENT, None, applied, None, f"{who} {number} [x-should-retry: false]")
+    return _FALSE.because(f"{who} {number} [x-should-retry: false]", None, applied)
 
 
 def now_of(wall: Callable[[], float]) -> float | None:
@@ -169,15 +204,18 @@ def now_of(wall: Callable[[], float]) -> float | None:
         return None
 
 
-def _oauth_error(body: Any) -> Any:
-    """The `error` of a small JSON object, loaded or not; `None` when there is none."""
+def _oauth(body: Any) -> tuple[str | None, float | None]:
+    """The `error` of a small JSON object, loaded or not, where it says that a login is pending, and its `interval`."""
     try:
         if is_a(body, (bytes, str)):
             if len(body) > 10_000 or not any(word in body for word in _PENDING_IN[is_a(body, bytes)]):
-                return None  # spares the most common errors of all the parser
+                return None, None  # spares the most common errors of all the parser
             from json import loads
 
             body = loads(body)
-        return dict.get(body, "error")
+        state = dict.get(body, "error")
+        if type(state) is str and state in _PENDING:
+            return state, retry_after(dict.get(body, "interval"), None)
     except Exception:  # not JSON, nested without end, or not an object
-        return None
+        pass
+    return None, None

@@ -172,7 +172,7 @@ def _labelled(error: Any) -> Classification | None:
         applied = row.applied and ask(_NOTHING_WRITTEN) is not True
     except Exception:  # a method of theirs, or none
         return None
-    return Classification(row.verdict, _base_backoff(error), applied, None, f"{named(error)} [{row.code}]")
+    return row.because(f"{named(error)} [{row.code}]", _base_backoff(error), applied)
 
 
 def _base_backoff(error: Any) -> float | None:

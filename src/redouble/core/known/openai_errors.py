@@ -6,8 +6,15 @@ waiting does not cure. An error in the middle of a stream comes with the 200 of 
 
 from __future__ import annotations
 
-from redouble.core.hints import picked
-from redouble.core.known.http_status import POLL, judge_response, judge_status, loaded_body, row_of, should_retry
+from redouble.core.hints import LIMITS, WANTED, picked
+from redouble.core.known.http_status import (
+    judge_response,
+    judge_status,
+    loaded_body,
+    poll,
+    row_of,
+    should_retry,
+)
 from redouble.core.known.roots import wrappers
 from redouble.core.known.rows import (
     PERMANENT,
@@ -101,6 +108,17 @@ _IN_STREAM = tuple(
     Row(package, "APIError", "by type", TRANSIENT, True, f"{package}/_streaming.py", "as the status that the type has")
     for package in _SDKS
 )
+_ODD = tuple(
+    Row(package, "APIError", "", PERMANENT, True, f"{package}/_streaming.py", "an error event of an unknown type")
+    for package in _SDKS
+)
+_NO_TOKEN = tuple(
+    Row(package, name, "", PERMANENT, False, source, "without a status: a mistake in the settings")
+    for package, name, source in (
+        ("openai", "SubjectTokenProviderError", "openai/auth"),
+        ("anthropic", "WorkloadIdentityError", "anthropic/lib/credentials/_workload.py"),
+    )
+)
 _EXCHANGE = Row(
     "anthropic",
     "WorkloadIdentityError",
@@ -129,12 +147,15 @@ ROWS: tuple[Row, ...] = (
     *_LOCKED,
     *_SPENT,
     *_IN_STREAM,
+    *_ODD,
     _EXCHANGE,
+    *_NO_TOKEN,
     _SUBJECT,
     _LOGIN,
 )
 
-_SPENT_CODES = {row.code for row in _SPENT}
+_BY_SPENT = {row.code: row for row in _SPENT}
+_WANTED = WANTED | LIMITS
 _TYPES = {
     "api_error": 500,
     "server_error": 500,
@@ -158,7 +179,8 @@ def read_status_error(error: Any, known: Asking) -> Classification | None:
     """An answer of 400 or more, or an error event in a stream that began with 200."""
     who = named(error)
     response = probe(error, "response")
-    status, headers = whole(probe(response, "status_code")), picked(probe(response, "headers"))
+    status = whole(probe(response, "status_code"))
+    headers = picked(probe(response, "headers"), _WANTED)
     body = loaded_body(response) if status == 400 else None
     found = judge_status(status, headers, known.wall, who=who, body=body)
     if found is None:
@@ -166,10 +188,10 @@ def read_status_error(error: Any, known: Asking) -> Classification | None:
     if found.verdict is Verdict.PENDING or should_retry(headers) is not None:
         return found
     if status == 429:
-        code = _code_in_body(error)
-        return found if code is None else Classification(PERMANENT, None, False, None, f"{who} 429 [{code}]")
+        spent = _spent(error)
+        return found if spent is None else spent.because(f"{who} 429 [{spent.code}]")
     if status == 409:
-        return Classification(TRANSIENT, found.retry_after, False, None, f"{who} 409")
+        return _own(_LOCKED, error).because(f"{who} 409", found.retry_after)
     return found
 
 
@@ -184,19 +206,18 @@ def _by_type(error: Any) -> Classification:
     inner = _mapping(body.get("error")) or body
     for word in (inner.get("code"), inner.get("type")):
         if type(word) is str:
-            if word in _SPENT_CODES:
-                return Classification(PERMANENT, None, True, None, f"{named(error)}{shown_code(word)}")
+            if word in _BY_SPENT:
+                return _BY_SPENT[word].because(f"{named(error)}{shown_code(word)}", applied=True)
             if word in _TYPES:
-                row = row_of(_TYPES[word])
-                return Classification(row.verdict, None, True, None, f"{named(error)}{shown_code(word)} in a stream")
-    return Classification(PERMANENT, None, True, None, named(error))
+                return row_of(_TYPES[word]).because(f"{named(error)}{shown_code(word)} in a stream", applied=True)
+    return _own(_ODD, error).because(named(error))
 
 
-def _code_in_body(error: Any) -> str | None:
+def _spent(error: Any) -> Row | None:
     """OpenAI's `code`, Anthropic's `error.details.error_code`; whichever is there."""
     for code in (probe(error, "error_code"), probe(error, "code"), probe(error, "type")):
-        if type(code) is str and code in _SPENT_CODES:
-            return code
+        if type(code) is str and code in _BY_SPENT:
+            return _BY_SPENT[code]
     return None
 
 
@@ -204,11 +225,16 @@ def _mapping(value: Any) -> dict[Any, Any]:
     return value if type(value) is dict else {}
 
 
+def _own(rows: tuple[Row, ...], error: Any) -> Row:
+    """The row of two that is of the error's own SDK."""
+    return rows[named(error).startswith("anthropic.")]
+
+
 def read_oauth_error(error: Any, known: Asking) -> Classification | None:
     """A login: pending as RFC 8628 says, else by its status."""
     word = probe(error, "error")
     if type(word) is str and word in ("authorization_pending", "slow_down"):
-        return Classification(Verdict.PENDING, None, False, POLL, f"{named(error)} {word}")
+        return _LOGIN.because(f"{named(error)} {word}", backoff=poll(word))
     return read_status_error(error, known)
 
 
@@ -216,7 +242,7 @@ def read_exchange_error(error: Any, known: Asking) -> Classification | None:
     """A token that was not given: by the status of who should have given it. The request itself was not sent."""
     response = probe(error, "response")
     found = judge_response(error if response is None else response, known.wall, who=named(error))
-    return Classification(PERMANENT, None, False, None, named(error)) if found is None else as_applied(found, False)
+    return _own(_NO_TOKEN, error).because(named(error)) if found is None else as_applied(found, False)
 
 
 TABLE: Table = {

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import errno
 
+from redouble.core.known.inside import answer, said
 from redouble.core.known.rows import PERMANENT, TRANSIENT, Row, by_class, coded, named, probe, remember, whole
-from redouble.core.verdict import Classification
+from redouble.core.verdict import Classification, Verdict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -98,9 +99,30 @@ _MULTIPLE = Row(
     "asyncio.loop.create_connection",
     "transient when every number in the text is: no address answered, and nothing was sent",
 )
+_WEBSOCKETS = "websockets, asyncio/client.py and sync/client.py"
+_ASYNCPG = "asyncpg/connect_utils.py, _create_ssl_connection"
+
+
+def _saying(name: str, text: str, verdict: Verdict, source: str, note: str) -> Row:
+    return Row("builtins", name, text, verdict, False, source, note)
+
+
+_HANDSHAKE = "nothing was asked of the server yet"
+_WHOLE_TEXTS = (
+    _saying("TimeoutError", "timed out during opening handshake", TRANSIENT, _WEBSOCKETS, _HANDSHAKE),
+    _saying("TimeoutError", "timed out while waiting for handshake response", TRANSIENT, _WEBSOCKETS, _HANDSHAKE),
+    _saying("TimeoutError", "timed out while connecting to HTTP proxy", TRANSIENT, _WEBSOCKETS, _HANDSHAKE),
+    _saying("ConnectionError", "connection closed during TLS handshake", TRANSIENT, _ASYNCPG, _HANDSHAKE),
+)
+_NO_TLS = _saying("ConnectionError", "rejected SSL upgrade", PERMANENT, _ASYNCPG, "the server does not speak TLS")
+_BY_TEXT = {row.code: row for row in _WHOLE_TEXTS}
+"""What clients raise as a builtin error, in words of their own that do not change."""
+
 ROWS: tuple[Row, ...] = (
     *_CODES,
     _MULTIPLE,
+    *_WHOLE_TEXTS,
+    _NO_TLS,
     *(
         Row("builtins", name, "", _BY_CODE[code].verdict, _BY_CODE[code].applied, _DOCS, f"without errno, as {code}")
         for name, code in _CLASSES.items()
@@ -130,10 +152,20 @@ def read(error: Any, _: Asking) -> Classification | None:
     """A builtin OSError: by its errno, else by its class, else by the numbers that asyncio put into its text."""
     cls = type(error)
     number = whole(probe(error, "errno"))
+    if number is None and (cls is TimeoutError or cls is ConnectionError) and error.args:
+        row = _by_words(said(error))
+        if row is not None:
+            return answer(error, row)
     found = _cache.get((cls, number))
     if found is None:
         found = _judge(error, cls, number)
     return found
+
+
+def _by_words(text: str) -> Row | None:
+    if text.startswith('PostgreSQL server at "') and text.endswith('" rejected SSL upgrade'):
+        return _NO_TLS
+    return _BY_TEXT.get(text)
 
 
 def _judge(error: Any, cls: type, number: int | None) -> Classification | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from redouble.core.causes import causes, leaves
+from redouble.core.causes import cause_of, causes, is_group, leaves
 from redouble.core.hints import header
 from redouble.core.known.rows import is_a, probe
 
@@ -30,14 +30,14 @@ def shows_unsafe_method(subject: Any) -> bool:
     """
     if not is_a(subject, BaseException):
         return _is_unsafe(_request_of(subject))
-    group = isinstance(subject, BaseExceptionGroup)
-    if subject.__cause__ is None and type(subject).__module__ == "builtins" and not group:
+    group = is_group(subject)
+    if cause_of(subject) is None and type(subject).__module__ == "builtins" and not group:
         return False  # the most common errors carry no request: spare them the search
     for link in causes(subject):
         request = _request_of(link)
         if request is not None:
             return _is_unsafe(request)
-        if isinstance(link, BaseExceptionGroup):
+        if is_group(link):
             return any(_is_unsafe(_first_request(leaf)) for leaf in leaves(link) or ())
     return False
 

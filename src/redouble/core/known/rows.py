@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from _thread import get_ident
+
+from redouble.core.backoff import Backoff
 from redouble.core.record import Record
 from redouble.core.verdict import Classification, Verdict, type_name
 
@@ -48,9 +51,48 @@ class Row(Record):
     source: str
     note: str = ""
 
-    def because(self, reason: str) -> Classification:
-        """The classification that the row gives, with its reason."""
-        return Classification(self.verdict, None, self.applied, None, reason)
+    def because(
+        self,
+        reason: str,
+        retry_after: float | None = None,
+        applied: bool | None = None,
+        backoff: Backoff | None = None,
+    ) -> Classification:
+        """The classification that the row gives, with its reason; `applied` where the error tells more than the row."""
+        if _listening:
+            _hear(self)
+        return Classification(self.verdict, retry_after, self.applied if applied is None else applied, backoff, reason)
+
+
+_listening: dict[int, list[Row]] = {}
+"""For each thread in which `explain` asks a reader: the rows that this reader has answered with."""
+
+
+def _hear(row: Row) -> None:
+    heard = _listening.get(get_ident())
+    if heard is not None:
+        heard.append(row)
+
+
+def overheard(reader: Reader, error: Any, known: Asking) -> tuple[Classification | None, Row | None]:
+    """What a reader says of an error, and the row that it says it by: what `explain` wants to know, and nobody else.
+
+    What was kept must be forgotten first, for an answer that is kept makes no row speak. Another thread may judge an
+    error of this kind meanwhile, and keep its answer: then no row is heard.
+    """
+    thread = get_ident()
+    outer = _listening.get(thread)
+    heard = _listening[thread] = []
+    for cache in list(_caches.values()):
+        cache.clear()
+    try:
+        found = reader(error, known)
+    finally:
+        if outer is None:
+            del _listening[thread]
+        else:
+            _listening[thread] = outer
+    return found, heard[-1] if heard else None
 
 
 def coded(package: str, name: str, groups: Iterable[tuple[Verdict, bool, str, str, str]]) -> tuple[Row, ...]:
@@ -80,10 +122,15 @@ def _class_reader(row: Row) -> Reader:
 
 def remember(cache: dict[Any, Any], key: Any, value: Any) -> Any:
     """Put `value` into a bounded cache, and give it back."""
-    if len(cache) >= CACHE_SIZE:
+    if not cache or len(cache) >= CACHE_SIZE:
         cache.clear()
+        _caches[id(cache)] = cache
     cache[key] = value
     return value
+
+
+_caches: dict[int, dict[Any, Any]] = {}
+"""Every cache that holds something; they belong to modules and readers, and live as long as the program."""
 
 
 def as_applied(found: Classification, applied: bool) -> Classification:

@@ -1,0 +1,180 @@
+"""On top of the floors: `redouble explain`, what is known of an error, and the rows of the tables."""
+
+from __future__ import annotations
+
+import builtins
+import errno
+import importlib
+import os
+import socket
+from subprocess import CalledProcessError
+from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError
+
+from redouble.cli.output import say
+from redouble.core.explain import Explanation, explain, row_name
+from redouble.core.known.dispatch import find
+from redouble.core.known.sqlstate import row_of
+from redouble.core.known.tables import ROWS
+from redouble.core.verdict import Verdict
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Iterable, Sequence
+
+    from redouble.core.known.rows import Row
+
+
+def run(chosen: Namespace) -> None:
+    """Print what the arguments ask for.
+
+    Raises:
+        ValueError: For what does not exist, or is not known; the message says what it is and what to write.
+    """
+    if chosen.header and chosen.http is None:
+        raise ValueError("--header goes with --http")
+    if chosen.error and not (chosen.http is chosen.sqlstate is chosen.list is None):
+        raise ValueError(f"--http, --sqlstate and --list stand alone, got {' '.join(chosen.error)!r} besides")
+    if chosen.http is not None:
+        _say_http(chosen.http, chosen.header)
+    elif chosen.sqlstate is not None:
+        _say_sqlstate(chosen.sqlstate)
+    elif chosen.exit_code is not None:
+        say(str(explain(CalledProcessError(chosen.exit_code, chosen.error))))
+    elif chosen.list is not None or not chosen.error:
+        _say_rows(_of_package(chosen.list))
+    else:
+        _say_class(chosen.error[0], " ".join(chosen.error[1:]))
+
+
+def _say_http(status: int, given: Sequence[str]) -> None:
+    if not 300 <= status <= 599:
+        raise ValueError(f"--http must be a status in 300..599, got {status}")
+    headers = dict(_header(each) for each in given)
+    why = explain(HTTPError("", status, "", headers, None))  # type: ignore[arg-type]  # a dict does
+    found = why.classification.because(why.classification.reason.replace("urllib.HTTPError", "HTTP"))
+    way = "transient" if found.verdict is Verdict.PERMANENT else "permanent"
+    override = f"retry(on={way}(YourClientsError) | known_errors)"
+    say(str(Explanation(f"HTTP {status}", found, why.known, why.said_by, why.note, why.source, False, (), override)))
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise ValueError(f"--header must be NAME: VALUE, got {text!r}")
+    return name.strip(), value.strip()
+
+
+def _say_sqlstate(state: str) -> None:
+    row = row_of(state.upper())
+    if row is None:
+        raise ValueError(f"--sqlstate must be five letters or digits that stand for an error, got {state!r}")
+    _say_rows((row,))
+
+
+def _of_package(name: str | None) -> tuple[Row, ...]:
+    found = tuple(row for row in ROWS if name in (None, "", row.package))
+    if not found:
+        known = ", ".join(sorted({row.package for row in ROWS}))
+        raise ValueError(f"no row is about the package {name!r}; there are {known}")
+    return found
+
+
+def _say_rows(rows: Iterable[Row]) -> None:
+    for row in rows:
+        applied = "perhaps applied" if row.applied else "not applied"
+        note = f": {row.note}" if row.note else ""
+        say(f"{row.verdict.value:<9}  {applied:<15}  {row_name(row)}{note} ({row.source})")
+
+
+def _say_class(name: str, code: str) -> None:
+    """A class that can be imported is made and explained; of any other the tables alone speak."""
+    cls = _found(name)
+    if cls is None:
+        rows = _rows_of((name.partition(".")[0], name.rpartition(".")[2]), code)
+        if not rows:
+            raise ValueError(
+                f"cannot import {name!r}, and no row of the tables has this name"
+                + (f" and the code {code!r}" if code else "")
+                + "; the rows: redouble explain --list"
+            )
+        say(f"{name} cannot be imported here; this is what the tables say of it:")
+        _say_rows(rows)
+    elif code:
+        _say_code(cls, name, code)
+    else:
+        _say_bare(cls, name)
+
+
+def _say_code(cls: type[BaseException], name: str, code: str) -> None:
+    error = _with_number(cls, code)
+    rows = _further(cls, code)
+    if error is not None:
+        say(str(explain(error)))
+    elif rows:
+        _say_rows(rows)
+    else:
+        raise ValueError(f"no row of the tables is about {name} with the code {code!r}")
+
+
+def _say_bare(cls: type[BaseException], name: str) -> None:
+    """What the class means by itself, and what more there is to know when an error carries something."""
+    why = explain(_made(cls))
+    rows = _further(cls, "")
+    if why.known or not rows:
+        say(str(why))
+    if rows:
+        if why.known:
+            say()
+        say(f"By what it carries, the tables say of {name}:")
+        _say_rows(rows)
+
+
+def _found(name: str) -> type[BaseException] | None:
+    """The exception class of this name; `None` when it cannot be imported."""
+    module, _, last = name.rpartition(".")
+    try:
+        found: Any = getattr(importlib.import_module(module) if module else builtins, last, None)
+    except (ImportError, ValueError):  # ValueError: an empty name between two dots
+        return None
+    except Exception as error:  # whatever the module does when it is imported
+        raise ValueError(f"{module} cannot be imported: {type(error).__name__}: {error}") from error
+    if found is not None and not (isinstance(found, type) and issubclass(found, BaseException)):
+        raise ValueError(f"{name} is no exception class")
+    return found
+
+
+def _made(cls: type[BaseException]) -> BaseException:
+    """An error of a class, by the arguments that most classes take; without its constructor where it wants others."""
+    for args in ((), ("explained",)):
+        try:
+            return cls(*args)
+        except Exception:  # it wants other arguments
+            continue
+    return cls.__new__(cls)
+
+
+def _with_number(cls: type[BaseException], code: str) -> BaseException | None:
+    """An OSError with this number, or with the number of this name; `None` for what has no such number."""
+    if not issubclass(cls, OSError) or cls.__module__ not in ("builtins", "socket"):
+        return None
+    digits = code.lstrip("-").isdecimal() and len(code) < 10
+    number = int(code) if digits else _number_of(cls, code.upper())
+    return None if number is None else cls(number, os.strerror(number) if number > 0 else code)
+
+
+def _number_of(cls: type[BaseException], name: str) -> int | None:
+    names: Any = socket if issubclass(cls, socket.gaierror) else errno
+    found = getattr(names, name, None)
+    return found if isinstance(found, int) else None
+
+
+def _further(cls: type[BaseException], code: str) -> list[Row]:
+    known = find(cls)
+    if known is None or (known[0] == ("builtins", "OSError") and cls is not OSError):
+        return []
+    return [row for row in _rows_of(known[0], code) if row.code]
+
+
+def _rows_of(key: tuple[str, str], code: str) -> list[Row]:
+    return [row for row in ROWS if (row.package, row.name) == key and code.lower() in ("", row.code.lower())]
