@@ -129,6 +129,8 @@ def read_response_error(error: Any, known: Asking) -> Classification | None:
     """
     invented = _defined_in(probe(error, "__cause__"), "aiohttp.http_exceptions")
     found = None
+    if invented and "chunk size" in str(probe(probe(error, "__cause__"), "message")):
+        return _PAYLOAD.because(f"{named(error)} [chunk size]")
     if not invented:
         found = judge_status(probe(error, "status"), probe(error, "headers"), known.wall, who=named(error))
     return _OTHERWISE.because(named(error) + (" [not HTTP]" if invented else "")) if found is None else found

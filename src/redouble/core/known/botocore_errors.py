@@ -21,6 +21,7 @@ from redouble.core.known.rows import (
     shown_code,
     whole,
 )
+from redouble.core.known.tls import telling_handshakes
 from redouble.core.verdict import Classification, Verdict
 
 TYPE_CHECKING = False
@@ -116,8 +117,8 @@ _CONNECTING = (
         "as the error beneath it: nothing was sent",
         "ConnectionError EndpointConnectionError ProxyConnectionError",
     ),
-    *_rows(PERMANENT, False, _SEND, "as the error beneath it; else as a certificate", "SSLError"),
 )
+_TLS = _rows(PERMANENT, False, _SEND, "as the error beneath it, when too; else as a certificate", "SSLError")
 _IN_FLIGHT = _rows(TRANSIENT, True, _SEND, "as the error beneath it", "HTTPClientError ConnectionClosedError")
 _DAMAGED = Row(
     "botocore",
@@ -142,6 +143,7 @@ ROWS: tuple[Row, ...] = (
     _NO_STATUS,
     *_PLAIN,
     *_CONNECTING,
+    *_TLS,
     *_IN_FLIGHT,
     _DAMAGED,
     _NO_CHECKSUM,
@@ -193,7 +195,9 @@ TABLE: Table = {
     ("botocore", "ClientError"): read_client_error,
     ("botocore", "FlexibleChecksumError"): read_checksum_error,
     **by_class(_PLAIN),
+    **telling_handshakes(by_class(_PLAIN), ("botocore", "ReadTimeoutError")),
     **wrappers(_CONNECTING),
+    **wrappers(_TLS, as_inner=True),
     **wrappers(_IN_FLIGHT),
     **wrappers((_UPLOAD,), as_inner=True),
     **wrappers(_RETRIES, "last_exception", as_inner=True),

@@ -15,7 +15,7 @@ from redouble.core.known.http_status import (
     row_of,
     should_retry,
 )
-from redouble.core.known.roots import wrappers
+from redouble.core.known.roots import wrapper
 from redouble.core.known.rows import (
     PERMANENT,
     TRANSIENT,
@@ -23,6 +23,7 @@ from redouble.core.known.rows import (
     as_applied,
     by_class,
     coded,
+    is_a,
     named,
     probe,
     shown_code,
@@ -34,7 +35,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from redouble.core.known.rows import Asking, Table
+    from redouble.core.known.rows import Asking, Reader, Table
 
 _SDKS = ("openai", "anthropic")
 _POLICY = "_base_client.py, _should_retry"
@@ -245,9 +246,22 @@ def read_exchange_error(error: Any, known: Asking) -> Classification | None:
     return _own(_NO_TOKEN, error).because(named(error)) if found is None else as_applied(found, False)
 
 
+def _connection_reader(row: Row) -> Reader:
+    """Anthropic wraps whatever was raised: a host that cannot be (`UnicodeError`) will not be next time either."""
+    below = wrapper(row, as_inner=True)
+
+    def read(error: Any, known: Asking) -> Classification | None:
+        cause = probe(error, "__cause__")
+        if is_a(cause, ValueError) and type(cause).__module__ == "builtins":
+            return Classification(PERMANENT, None, False, None, f"{named(cause)} under {named(error)}")
+        return below(error, known)
+
+    return read
+
+
 TABLE: Table = {
     **by_class(_PLAIN),
-    **wrappers(_CONNECTION, as_inner=True),
+    **{(row.package, row.name): _connection_reader(row) for row in _CONNECTION},
     **{(row.package, row.name): read_status_error for row in _STATUS},
     **{(row.package, row.name): read_api_error for row in _IN_STREAM},
     ("openai", "OAuthError"): read_oauth_error,

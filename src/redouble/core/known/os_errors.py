@@ -141,6 +141,7 @@ ROWS: tuple[Row, ...] = (
     ),
 )
 
+_HANDSHAKE = Row("builtins", "TimeoutError", "handshake", TRANSIENT, False, "Modules/_ssl.c", "nothing was sent")
 _BY_CLASS = {name: _BY_CODE[code] for name, code in _CLASSES.items()}
 # Backwards, so that the first name of a number wins: EAGAIN before EWOULDBLOCK. Platforms lack some of the names.
 _BY_NUMBER = {getattr(errno, row.code): row for row in reversed(_CODES) if hasattr(errno, row.code)}
@@ -163,6 +164,8 @@ def read(error: Any, _: Asking) -> Classification | None:
 
 
 def _by_words(text: str) -> Row | None:
+    if text.endswith(": The handshake operation timed out"):  # Modules/_ssl.c
+        return _HANDSHAKE
     if text.startswith('PostgreSQL server at "') and text.endswith('" rejected SSL upgrade'):
         return _NO_TLS
     return _BY_TEXT.get(text)

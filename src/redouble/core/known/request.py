@@ -59,6 +59,8 @@ def _request_of(subject: Any) -> Any:
     request = probe(subject, "request")
     if request is None:
         request = probe(probe(subject, "response"), "request")
+    if request is None:
+        request = probe(probe(subject, "inner_exception"), "request")  # azure-core's, from requests
     return probe(subject, "request_info") if request is None else request
 
 

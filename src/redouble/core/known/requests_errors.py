@@ -9,6 +9,7 @@ from __future__ import annotations
 from redouble.core.known.http_status import judge_response
 from redouble.core.known.roots import wrappers
 from redouble.core.known.rows import PERMANENT, TRANSIENT, Row, by_class, named, probe
+from redouble.core.known.tls import telling_handshakes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def read_http_error(error: Any, known: Asking) -> Classification | None:
 
 TABLE: Table = {
     **by_class(_PLAIN),
+    **telling_handshakes(by_class(_PLAIN), ("requests", "ReadTimeout")),
     **wrappers(_PHASELESS, as_inner=True),
     **wrappers(_CONNECTING, as_inner=True),
     ("requests", "HTTPError"): read_http_error,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from redouble.core.causes import DEPTH
 from redouble.core.known.rows import (
     PERMANENT,
     TRANSIENT,
     Row,
+    as_applied,
     by_class,
     coded,
+    first_text,
+    is_a,
     named,
     probe,
     shown_code,
@@ -18,7 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from redouble.core.known.rows import Asking, Table
+    from redouble.core.known.rows import Asking, Reader, Table
     from redouble.core.verdict import Classification
 
 _DOCS = "ssl module documentation"
@@ -62,6 +66,31 @@ def read(error: Any, _: Asking) -> Classification:
     reason = _reason(error)
     row = next((row for row in _REASONS if row.code == reason), _ANY)
     return row.because(named(error) + shown_code(reason))
+
+
+def told_in_handshake(found: Classification, error: Any) -> Classification:
+    """The same, but surely not applied where what timed out was the handshake: only Python's text beneath tells."""
+    link = error
+    for _ in range(DEPTH):
+        if is_a(link, TimeoutError) and first_text(link).endswith("The handshake operation timed out"):
+            return as_applied(found, False)
+        link = probe(link, "__cause__") or probe(link, "__context__")
+        if not is_a(link, Exception):
+            break
+    return found
+
+
+def telling_handshakes(table: Table, *keys: tuple[str, str]) -> Table:
+    """Readers for timeouts that may have come before anything was sent."""
+
+    def telling(read: Reader) -> Reader:
+        def read_timeout(error: Any, known: Asking) -> Classification | None:
+            found = read(error, known)
+            return None if found is None else told_in_handshake(found, error)
+
+        return read_timeout
+
+    return {key: telling(table[key]) for key in keys}
 
 
 def _reason(error: Any) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from redouble.core.known.http_status import row_of
 from redouble.core.known.roots import wrapper, wrappers
 from redouble.core.known.rows import PERMANENT, TRANSIENT, Row, as_applied, by_class, first_text, is_a, named, probe
+from redouble.core.known.tls import telling_handshakes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,14 +88,17 @@ def read_protocol_error(error: Any, known: Asking) -> Classification | None:
 
 
 def read_tls_error(error: Any, known: Asking) -> Classification | None:
-    """From the handshake, so surely not applied; from reading the answer where it was raised with a cause.
+    """From the handshake, so surely not applied, only where the peer hung up and no cause was set.
 
-    urllib3's `urlopen` wraps without a cause, its `HTTPResponse._error_catcher` with one.
+    urllib3's `urlopen` wraps without a cause, also what goes wrong while it waits for the answer (a record that cannot
+    be decrypted; an end of file Python's `ssl` hides there); its `HTTPResponse._error_catcher` wraps with one.
     """
     found = _read_tls(error, known)
-    if found is not None and found.verdict is TRANSIENT and is_a(probe(error, "__cause__"), Exception):
-        return as_applied(found, True)
-    return found
+    if found is None or found.verdict is not TRANSIENT:
+        return found
+    args = probe(error, "args")
+    hung_up = type(args) is tuple and bool(args) and type(args[0]).__name__ == "SSLEOFError"
+    return as_applied(found, is_a(probe(error, "__cause__"), Exception) or not hung_up)
 
 
 def read_proxy_error(error: Any, known: Asking) -> Classification | None:
@@ -130,6 +134,7 @@ def read_response_error(error: Any, _: Asking) -> Classification:
 
 TABLE: Table = {
     **by_class(_PLAIN),
+    **telling_handshakes(by_class(_PLAIN), ("urllib3", "ReadTimeoutError")),
     **wrappers((_NEW,)),
     **wrappers((_NAME,), "_reason"),
     **wrappers((_MAX,), "reason", as_inner=True),
