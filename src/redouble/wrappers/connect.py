@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from redouble.control.policy import refuse_async_stop
 from redouble.wrappers import sync
+from redouble.wrappers.opening import opened, opened_async
 from redouble.wrappers.run import trim
-from redouble.wrappers.shape import is_awaitable, is_coroutine_function, name_of, refuse_timeout_without_keyword
+from redouble.wrappers.shape import is_awaitable, name_of, refuse_timeout_without_keyword
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
-    from typing import Any, Generic, TypeAlias, TypeVar
+    from typing import Any, Generic, TypeVar
 
     from redouble.control.policy import Policy
+    from redouble.wrappers.opening import Leave, Opened
 
     T = TypeVar("T")
-    Leave: TypeAlias = Callable[[type[BaseException] | None, BaseException | None, TracebackType | None], Any]
 else:
     T = None
 
@@ -106,134 +107,8 @@ class Connecting(Generic[T]):
         usable: T = value
         return usable
 
-    def _open(self, **kwargs: Any) -> tuple[Any, Leave | None]:
-        thing = self._factory(*self._args, **kwargs)
-        if not self._closing and _enters(thing):
-            return _enter(thing)
-        if is_awaitable(thing) or (_enters_async(thing) and not self._closing):
-            _discard(thing)
-            return f"what {self._name} gives is asynchronous: write `async with` instead of `with`", None
-        asynchronous = f"closing what {self._name} gives is asynchronous: write `async with` instead of `with`"
-        if is_coroutine_function(getattr(thing, "close", None)):
-            return asynchronous, None
-        return self._closed_at_end(thing, lambda close: _leave_now(close, asynchronous), "close")
+    def _open(self, **kwargs: Any) -> Opened:
+        return opened(self._factory(*self._args, **kwargs), self._name, self._closing, "connect")
 
-    async def _open_async(self, **kwargs: Any) -> tuple[Any, Leave | None]:
-        thing = self._factory(*self._args, **kwargs)
-        if not self._closing and _enters_async(thing):
-            return await _enter_async(thing)
-        if is_awaitable(thing):
-            thing = await thing
-        if not self._closing and _enters_async(thing):
-            return await _enter_async(thing)
-        if not self._closing and _enters(thing):
-            return await _enter_in_async(thing)
-        return self._closed_at_end(thing, _leave_later, "aclose", "close")
-
-    def _closed_at_end(
-        self, thing: Any, leave_by: Callable[[Callable[[], Any]], Leave], *methods: str
-    ) -> tuple[Any, Leave | None]:
-        for method in methods:
-            close = getattr(thing, method, None)
-            if callable(close):
-                return thing, leave_by(close)
-        return (
-            f"connect cannot close what {self._name} gives: {type(thing).__qualname__} is no context manager and has no"
-            f" {' or '.join(methods)}(); open it in a function of your own with contextlib.contextmanager",
-            None,
-        )
-
-
-def _enters(thing: Any) -> bool:
-    kind = type(thing)
-    return hasattr(kind, "__enter__") and hasattr(kind, "__exit__")
-
-
-def _enters_async(thing: Any) -> bool:
-    kind = type(thing)
-    return hasattr(kind, "__aenter__") and hasattr(kind, "__aexit__")
-
-
-def _enter(thing: Any) -> tuple[Any, Leave]:
-    leave: Leave = thing.__exit__
-    try:
-        return thing.__enter__(), leave
-    except BaseException:
-        _discard(thing)
-        raise
-
-
-async def _enter_async(thing: Any) -> tuple[Any, Leave]:
-    leave: Leave = thing.__aexit__
-    try:
-        return await thing.__aenter__(), leave
-    except BaseException:
-        await _discard_async(thing)
-        raise
-
-
-async def _enter_in_async(thing: Any) -> tuple[Any, Leave]:
-    leave: Leave = thing.__exit__
-    try:
-        return thing.__enter__(), leave
-    except BaseException:
-        await _discard_async(thing)
-        raise
-
-
-def _leave_now(close: Callable[[], Any], asynchronous: str) -> Leave:
-    """An `__exit__` that closes, and suppresses nothing."""
-
-    def leave(kind: type[BaseException] | None, *_: object) -> None:
-        closed = close()
-        if is_awaitable(closed):
-            _close_coroutine(closed)
-            if kind is None:
-                raise TypeError(asynchronous)
-
-    return leave
-
-
-def _leave_later(close: Callable[[], Any]) -> Leave:
-    """The same for `async with`: what closing gives is awaited."""
-
-    def leave(*_: object) -> Any:
-        closed = close()
-        return _finished(closed) if is_awaitable(closed) else None
-
-    return leave
-
-
-async def _finished(closing: Any) -> None:
-    await closing
-
-
-def _discard(thing: Any) -> None:
-    """Close what a failed attempt had opened; its own error matters, one of closing does not."""
-    close = getattr(thing, "close", None)
-    if callable(close):
-        try:
-            closed: Any = close()
-            if is_awaitable(closed):
-                _close_coroutine(closed)
-        except Exception:
-            return
-
-
-def _close_coroutine(coroutine: Any) -> None:
-    """Nobody can await it here: let it not complain of that."""
-    if hasattr(coroutine, "close"):
-        coroutine.close()
-
-
-async def _discard_async(thing: Any) -> None:
-    for method in ("aclose", "close"):
-        close = getattr(thing, method, None)
-        if callable(close):
-            try:
-                closed: Any = close()
-                if is_awaitable(closed):
-                    await closed
-            except Exception:
-                return
-            return
+    async def _open_async(self, **kwargs: Any) -> Opened:
+        return await opened_async(self._factory(*self._args, **kwargs), self._name, self._closing, "connect")

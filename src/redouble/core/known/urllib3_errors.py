@@ -97,7 +97,8 @@ def read_tls_error(error: Any, known: Asking) -> Classification | None:
     if found is None or found.verdict is not TRANSIENT:
         return found
     args = probe(error, "args")
-    hung_up = type(args) is tuple and bool(args) and type(args[0]).__name__ == "SSLEOFError"
+    inner = args[0] if type(args) is tuple and args else None
+    hung_up = "SSLEOFError" in (type(inner).__name__, type(probe(error, "__context__")).__name__)
     return as_applied(found, is_a(probe(error, "__cause__"), Exception) or not hung_up)
 
 
