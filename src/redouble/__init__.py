@@ -5,8 +5,10 @@ The floors, each importing only from those below it:
 1. `core`: the delay curves, the jitters, the rules and what errors mean. Pure: time and randomness come in as arguments.
 2. `control`: the policy, the controller that counts and decides, events, clocks and scopes.
 3. `wrappers`: the loops that call, wait and call again, synchronous and asyncio.
+4. `loops`: long-lived work on the same controller: connections that drop, answers that are not ready, reads that resume.
 
-On top of them stand `testing` (virtual time for your tests) and `cli` (the command line). This file only hands out names.
+On top of them stand `testing` (virtual time for your tests) and `cli` (the command line). This file only hands out names;
+what stands in `_LATER` is loaded when it is first asked for, so that nobody pays for loops who has none.
 """
 
 from redouble.control.clock import Clock, SystemClock
@@ -17,7 +19,6 @@ from redouble.control.preview import PreviewRow
 from redouble.control.scope import deadline, override, remaining
 from redouble.core.backoff import Backoff, constant, exponential, fibonacci, linear, sequence
 from redouble.core.classify import classify
-from redouble.core.explain import Explanation, explain
 from redouble.core.jitter import Jitter, additive, decorrelated, equal, full, none, proportional
 from redouble.core.known import known_errors
 from redouble.core.known.http_response import http_response
@@ -27,10 +28,54 @@ from redouble.wrappers.attempt import Attempt, current_attempt
 from redouble.wrappers.connect import Connecting
 from redouble.wrappers.decorator import RetryPolicy, policy_of, retry
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from redouble.core.explain import Explanation, explain
+    from redouble.loops.checkpoint import Checkpoint, FileCheckpoint
+    from redouble.loops.latest import latest
+    from redouble.loops.link import LinkStatus
+    from redouble.loops.poll import poll
+    from redouble.loops.reading import Stalled
+    from redouble.loops.reconnect import Link, reconnect
+    from redouble.loops.resume import Resuming, resume
+    from redouble.loops.session import Session
+    from redouble.loops.watchdog import clamp_under, watchdog
+else:
+    _LATER = {
+        "Checkpoint": "loops.checkpoint",
+        "Explanation": "core.explain",
+        "FileCheckpoint": "loops.checkpoint",
+        "Link": "loops.reconnect",
+        "LinkStatus": "loops.link",
+        "Resuming": "loops.resume",
+        "Session": "loops.session",
+        "Stalled": "loops.reading",
+        "clamp_under": "loops.watchdog",
+        "explain": "core.explain",
+        "latest": "loops.latest",
+        "poll": "loops.poll",
+        "reconnect": "loops.reconnect",
+        "resume": "loops.resume",
+        "watchdog": "loops.watchdog",
+    }
+
+    def __getattr__(name):
+        if name not in _LATER:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        globals()[name] = value = getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+        return value
+
+    def __dir__():
+        return sorted({*globals(), *_LATER})
+
+
 __all__ = [
     "Attempt",
     "Backoff",
     "BackoffController",
+    "Checkpoint",
     "Classification",
     "Clock",
     "Connecting",
@@ -38,12 +83,18 @@ __all__ = [
     "Event",
     "EventKind",
     "Explanation",
+    "FileCheckpoint",
     "GaveUp",
     "Jitter",
+    "Link",
+    "LinkStatus",
     "PreviewRow",
     "Reason",
+    "Resuming",
     "RetryPolicy",
     "Rule",
+    "Session",
+    "Stalled",
     "Status",
     "StillPending",
     "Stopped",
@@ -51,6 +102,7 @@ __all__ = [
     "Verdict",
     "Wait",
     "additive",
+    "clamp_under",
     "classify",
     "constant",
     "current_attempt",
@@ -63,6 +115,7 @@ __all__ = [
     "full",
     "http_response",
     "known_errors",
+    "latest",
     "linear",
     "log_retries",
     "none",
@@ -71,10 +124,14 @@ __all__ = [
     "pending",
     "permanent",
     "policy_of",
+    "poll",
     "proportional",
+    "reconnect",
     "register",
     "remaining",
+    "resume",
     "retry",
     "sequence",
     "transient",
+    "watchdog",
 ]

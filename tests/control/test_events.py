@@ -26,7 +26,7 @@ from redouble import (
     transient,
 )
 from redouble.control import events, faults
-from redouble.control.events import DEFAULT_LOG, clean, describe, error_text, notify
+from redouble.control.events import DEFAULT_LOG, ENDED, clean, describe, error_text, notify
 from redouble.testing import fake_time, scripted
 
 if TYPE_CHECKING:
@@ -86,6 +86,15 @@ def test_the_kinds_of_events() -> None:
     assert [repr(kind) for kind in EventKind] == [
         f"EventKind.{name}" for name in ("RETRY", "SUCCESS", "GIVE_UP", "CONNECTED", "DROPPED", "PARKED")
     ]
+
+
+def test_a_redacted_error_is_not_shown() -> None:
+    """Whoever prints an event does not print a secret."""
+    error = OSError("s3cret")
+    kept = Event(EventKind.RETRY, "login", 1, 1, 0.0, 1.0, error, Classification(Verdict.TRANSIENT, redact=True))
+    assert "s3cret" not in repr(kept) and "error=OSError (message withheld)" in repr(kept)
+    plain = Event(EventKind.RETRY, "login", 1, 1, 0.0, 1.0, error, Classification(Verdict.TRANSIENT))
+    assert "OSError('s3cret')" in repr(plain)
 
 
 def test_what_a_call_tells() -> None:
@@ -416,6 +425,11 @@ def test_logging_is_loaded_by_a_give_up_alone() -> None:
             Event(EventKind.PARKED, "link", 7, 7, 1.0),
             "link: parked after attempt 7: it connects again when it is reset",
         ),
+        (
+            Event(EventKind.PARKED, "link", 7, 7, 1.0, 900, None, Classification(Verdict.PERMANENT, reason="bad key")),
+            "link: parked after attempt 7 (bad key): it connects again when it is reset, and tries once in 900 s",
+        ),
+        (Event(EventKind.RETRY, "link", 3, 1, 1.0, 2, None, ENDED), "link: attempt 3 ended; trying again in 2 s"),
         (
             Event(EventKind.GIVE_UP, "fetch", 1, 1, 0.0, None, OSError("x")),
             "fetch: gave up on attempt 1 after 0.00 s: no reason given; it failed with OSError: x",

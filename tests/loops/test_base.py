@@ -112,6 +112,21 @@ def test_a_task_sees_any_of_its_events(kinds: tuple[Any, ...]) -> None:
         asyncio.run(main())
 
 
+def test_an_event_of_another_loop_is_refused_by_the_wait() -> None:
+    """Nothing that goes wrong in waiting for an event is lost."""
+
+    class Foreign(asyncio.Event):
+        async def wait(self) -> Any:
+            raise RuntimeError("bound to a different event loop")
+
+    async def main() -> None:
+        with pytest.raises(RuntimeError, match="different event loop"):
+            await pause_async(clock, 5, asyncio.Event(), Foreign())
+
+    with fake_time() as clock:
+        asyncio.run(main())
+
+
 def test_the_time_of_a_task_with_several_events_runs_out() -> None:
     """When none is set."""
     with fake_time() as clock:

@@ -21,7 +21,9 @@ class Cut:
     `TimeoutError` of the task's own for the timer's.
     """
 
-    __slots__ = ("_before", "_fired", "_settled", "_task", "_timer")
+    __slots__ = ("_before", "_settled", "_task", "_timer", "fired")
+
+    fired: bool  # whether the time ran out
 
     def __init__(self, clock: Clock, seconds: float) -> None:
         task: asyncio.Task[Any] | None = sys.modules["asyncio"].current_task()
@@ -29,12 +31,12 @@ class Cut:
             raise RuntimeError("a time limit on asyncio code needs a task to cancel, and none is running")
         self._task = task
         self._before = task.cancelling()
-        self._fired = self._settled = False
+        self.fired = self._settled = False
         self._timer = clock.call_later(max(0.0, seconds), self._fire)
 
     def _fire(self) -> None:
         if not self._settled:  # a timer that could not be cancelled may still come
-            self._fired = True
+            self.fired = True
             self._task.cancel()
 
     def _cancel_timer(self) -> None:
@@ -47,7 +49,7 @@ class Cut:
         """The task is done with it, with `error` or without: was it cut off by this timer, and by nobody else?"""
         self._settled = True
         self._cancel_timer()
-        if not self._fired:
+        if not self.fired:
             return False
         others = self._task.uncancel() > self._before
         return not others and isinstance(error, sys.modules["asyncio"].CancelledError)

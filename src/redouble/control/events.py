@@ -8,15 +8,13 @@ from redouble.control import faults
 from redouble.control.outcome import Reason
 from redouble.core import checks
 from redouble.core.record import Record
-from redouble.core.verdict import Verdict
+from redouble.core.verdict import Classification, Verdict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Mapping
     from typing import Any, TypeAlias
-
-    from redouble.core.verdict import Classification
 
     Observer: TypeAlias = Callable[["Event"], object]
 
@@ -74,6 +72,17 @@ class Event(Record):
     error: BaseException | None = None
     classification: Classification | None = None
     reason: Reason | None = None
+
+    def __repr__(self) -> str:
+        """As every record's, but the message of an error that is to be kept out of logs is left out."""
+        shown = super().__repr__()
+        if self.error is None or self.classification is None or not self.classification.redact:
+            return shown
+        return shown.replace(repr(self.error), error_text(self.error, redact=True))
+
+
+ENDED: Classification = Classification(Verdict.TRANSIENT, applied=False, reason="the connection ended")
+"""What the end of a kept connection in order is judged to be: it is there to be up, so it is opened again."""
 
 
 def notify(observers: tuple[Observer, ...], event: Event) -> None:
@@ -193,7 +202,9 @@ def describe(event: Event) -> str:
     if event.kind is EventKind.DROPPED:
         return f"{name}: the connection of attempt {event.number} {what if event.error else 'ended'}"
     if event.kind is EventKind.PARKED:
-        return f"{name}: parked after attempt {event.number}: it connects again when it is reset"
+        why = "" if event.classification is None else f" ({event.classification.reason})"
+        soon = "" if event.delay is None else f", and tries once in {_seconds(event.delay)}"
+        return f"{name}: parked after attempt {event.number}{why}: it connects again when it is reset{soon}"
     why = event.reason.value if event.reason is not None else "no reason given"
     how = f"; it {what}" if event.error is not None or event.classification is not None else ""
     return f"{name}: gave up on attempt {event.number} after {event.elapsed:.2f} s: {why}{how}"
@@ -213,6 +224,8 @@ def _outcome_text(event: Event) -> str:
         if _is_pending(event):
             return f"is pending with {error_text(event.error, redact)}"
         return f"failed with {error_text(event.error, redact)}"
+    if event.classification is ENDED:
+        return "ended"
     if _is_pending(event) and event.classification is not None:
         return f"is pending ({event.classification.reason})"
     return f"gave an unwanted result ({event.classification.reason if event.classification else 'no reason given'})"

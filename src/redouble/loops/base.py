@@ -6,6 +6,7 @@ import sys
 from time import monotonic
 
 from redouble.control import scope
+from redouble.core import checks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
     P = TypeVar("P", bound=Policy)
 
-FOR_GOOD = 1e9
-"""How many seconds "until somebody comes" is: some thirty years."""
+FOR_GOOD: float = min(1e9, checks.LONGEST)
+"""How many seconds "until somebody comes" is: some thirty years, or what the system allows."""
 
 POLL = 0.05
 """How often, in seconds, a blocked thread looks at its events where there are several: it can wait for one alone."""
@@ -80,14 +81,12 @@ async def pause_async(clock: Clock, seconds: float, *events: Stop | None) -> Non
 async def _pause_for_any(clock: Clock, seconds: float, events: list[Any]) -> None:
     asyncio: Any = sys.modules["asyncio"]
     told = asyncio.Event()
-
-    async def watch(event: Any) -> None:
-        await event.wait()
-        told.set()
-
-    watchers = [asyncio.ensure_future(watch(event)) for event in events]
+    watchers = [asyncio.ensure_future(event.wait()) for event in events]
+    for watcher in watchers:
+        watcher.add_done_callback(lambda _: told.set())
     try:
         await clock.sleep_async(seconds, told)
     finally:
-        for watcher in watchers:
-            watcher.cancel()
+        over = [watcher for watcher in watchers if not watcher.cancel()]
+    for watcher in over:
+        watcher.result()  # raises what an event could not wait for, such as one of another loop

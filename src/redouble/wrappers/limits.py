@@ -24,6 +24,7 @@ class Limited(BackoffController):
 
     __slots__ = ("_asynchronous", "_attempt_ends", "_bounding", "_cut", "clock", "cut", "error", "kwargs")
 
+    began: float
     kwargs: dict[str, Any] | None
     clock: Clock
     error: BaseException | None

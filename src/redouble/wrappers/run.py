@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from types import FrameType, TracebackType
     from typing import Any
 
+    from redouble.control.clock import Clock
     from redouble.control.policy import Policy
 
 CUT_OFF = Classification(Verdict.TRANSIENT, reason=TOO_LONG)
@@ -57,6 +58,9 @@ class Run(Limited):
     began: float
     status: Status
     attempt: int
+    clock: Clock
+    cut: TimeoutError | None
+    error: BaseException | None
     delay: float
     value: object
     closing: Awaitable[object] | None  # what is left to do for a dropped result
@@ -261,7 +265,7 @@ class Run(Limited):
         if end.reason is not Reason.PERMANENT or end.attempts > 1:
             mark(error, end, end.attempts > 1)
         elif end.classification is not None and end.classification.reason.startswith(UNKNOWN):
-            _say_unknown(self.name, type(error))
+            say_unknown(self.name, type(error))
 
     def _tell(
         self,
@@ -293,7 +297,8 @@ class Run(Limited):
         return error
 
 
-def _say_unknown(name: str | None, kind: type) -> None:
+def say_unknown(name: str | None, kind: type) -> None:
+    """Log once per function and type that an error is not known, and what to write to change it."""
     if faults.once("unknown", name, kind.__module__, kind.__qualname__):
         faults.logger().warning(
             "%s: %s is not known to be transient, so it is not retried; if trying again can help, write"

@@ -1,0 +1,175 @@
+"""Floor 4. Where a long read stands: the protocol of what remembers it, and a file that does."""
+
+from __future__ import annotations
+
+import os
+
+from redouble.core import checks
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Protocol, TypeAlias
+
+    Path: TypeAlias = str | os.PathLike[str]
+
+    class Checkpoint(Protocol):
+        """What `resume` takes as `checkpoint=`: any object with these two methods, which may be coroutine functions."""
+
+        def load(self) -> Any:
+            """The cursor of the page that comes next; `None` for the beginning."""
+            ...
+
+        def save(self, cursor: Any) -> Any:
+            """Remember it; `None` when everything has been read."""
+            ...
+
+else:
+
+    class Checkpoint:
+        """What `resume` takes as `checkpoint=`; any object with these methods does.
+
+        `load()` gives the cursor of the page that comes next, `None` for the beginning. `save(cursor)` remembers it;
+        `None` comes when everything has been read. `stall_after` also needs `load_stalls()`, which gives a whole number
+        (0 at first), and `save_stalls(stalls)`. In the asynchronous form each may be a coroutine function.
+        """
+
+        __module__ = "redouble"
+
+
+VERSION = 1
+
+
+class FileCheckpoint:
+    """A cursor in a file of JSON, for `resume`; it also counts the runs that came to nothing, for `stall_after`.
+
+    The file is written aside, forced to disk, and moved into its place: whoever is killed at whatever moment finds the
+    old cursor or the new one. It is for one reader at a time. Writing takes as long as the disk does, also in asyncio.
+
+    Args:
+        path: The file; it need not exist, its folder does.
+
+    Raises:
+        TypeError: When `path` is no path.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     checkpoint = FileCheckpoint(f"{folder}/export.json")
+    ...     checkpoint.load()
+    ...     checkpoint.save({"page": 7})
+    ...     FileCheckpoint(f"{folder}/export.json").load()
+    {'page': 7}
+    """
+
+    __module__ = "redouble"
+
+    __slots__ = ("_path",)
+
+    _path: str
+
+    def __init__(self, path: Path) -> None:
+        if not isinstance(path, (str, os.PathLike)):
+            raise TypeError(f"path must be a string or a path, got {checks.shown(path)}")
+        self._path = os.fspath(path)
+
+    def load(self) -> Any:
+        """The cursor; `None` when there is no file yet, and after everything has been read.
+
+        Raises:
+            ValueError: When the file is not one of this class: it is left as it is, and nothing is read anew unasked.
+            OSError: When it cannot be read.
+        """
+        return self._read()[0]
+
+    def save(self, cursor: Any) -> None:
+        """Remember the cursor.
+
+        Raises:
+            TypeError: When JSON does not give the cursor back as it was (a tuple comes back as a list).
+            ValueError: When the file is not one of this class.
+            OSError: When it cannot be written.
+        """
+        self._write(cursor, self._read()[1])
+
+    def load_stalls(self) -> int:
+        """How many runs in a row ended in a failure without an advance; raises as `load` does."""
+        return self._read()[1]
+
+    def save_stalls(self, stalls: int) -> None:
+        """Remember how many there were; 0 lets a stalled read try again. Raises as `save` does.
+
+        Raises:
+            TypeError, ValueError: When `stalls` is no whole number >= 0.
+        """
+        self._write(self._read()[0], checks.whole("stalls", stalls, least=0))
+
+    def __repr__(self) -> str:
+        return f"FileCheckpoint({self._path!r})"
+
+    def _read(self) -> tuple[Any, int]:
+        import json
+
+        try:
+            with open(self._path, encoding="utf-8") as file:  # noqa: PTH123  # pathlib takes long to load
+                text = file.read()
+        except FileNotFoundError:
+            return None, 0
+        except UnicodeDecodeError as error:
+            raise self._broken() from error
+        try:
+            state = json.loads(text)
+            if state["version"] != VERSION:
+                raise ValueError("another version")
+            return state["cursor"], checks.whole("stalls", state["stalls"], least=0)
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            raise self._broken() from error
+
+    def _broken(self) -> ValueError:
+        return ValueError(
+            f"{self._path} is no checkpoint that can be read: mend it, or delete it to read from the beginning"
+        )
+
+    def _write(self, cursor: Any, stalls: int) -> None:
+        import _thread
+
+        text = _as_json({"version": VERSION, "cursor": cursor, "stalls": stalls}, cursor)
+        aside = f"{self._path}.{os.getpid()}-{_thread.get_ident()}.tmp"  # nobody else's, and in the same file system
+        try:
+            with open(aside, "w", encoding="utf-8") as file:  # noqa: PTH123  # as above
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(aside, self._path)  # noqa: PTH105  # as above
+        except BaseException:
+            _remove(aside)
+            raise
+        _force_folder(os.path.dirname(self._path))  # noqa: PTH120  # as above
+
+
+def _as_json(state: dict[str, Any], cursor: Any) -> str:
+    import json
+
+    try:
+        text = json.dumps(state)
+        if json.loads(text)["cursor"] == cursor:
+            return text
+    except (TypeError, ValueError, RecursionError):
+        pass  # what follows says it better
+    raise TypeError(f"a cursor in a FileCheckpoint must be what JSON gives back as it was, got {checks.shown(cursor)}")
+
+
+def _remove(path: str) -> None:
+    try:
+        os.remove(path)  # noqa: PTH107  # as above
+    except OSError:
+        return  # it was never made, or is somebody else's trouble: the error that led here matters
+
+
+def _force_folder(folder: str) -> None:
+    """Force to disk that the file was moved: else a power cut may bring the old one back. Windows knows no such thing."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    handle = os.open(folder or ".", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
