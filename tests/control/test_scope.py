@@ -532,12 +532,12 @@ def test_override_with_one_stop_for_all(clock: FakeClock) -> None:
     assert end is not None and end.reason is Reason.STOPPED
 
 
-def test_override_lifts_the_other_default_limit() -> None:
-    """A written limit lifts the default one, as everywhere."""
-    with override(attempts=7):
-        assert (effective(retry).attempts, effective(retry).deadline) == (7, None)
+def test_override_leaves_the_other_limit_as_it_was() -> None:
+    """What is to make policies tighter must not lift the other limit of those that have both by default."""
+    with override(attempts=2):
+        assert (effective(retry).attempts, effective(retry).deadline) == (2, 60.0)
     with override(deadline=7):
-        assert (effective(retry).attempts, effective(retry).deadline) == (None, 7.0)
+        assert (effective(retry).attempts, effective(retry).deadline) == (3, 7.0)
         assert effective(retry(attempts=5)).attempts == 5
 
 

@@ -51,6 +51,9 @@ ATTEMPTS = 3
 DEADLINE = 60.0
 """The default deadline in seconds while no limit is written."""
 
+LIMITS = frozenset({"attempts", "deadline"})
+"""The fields of which each, where a policy is written, lifts the other's default."""
+
 
 class Policy(Record):
     """What a `RetryPolicy` says; the floors above give it its ways in."""
@@ -83,9 +86,12 @@ class Policy(Record):
         return type(self)(**(self._written_fields() | changes))
 
     def overridden(self, **changes: Any) -> Any:
-        """As `changed`, but what only contradicts a field that was written elsewhere is let be."""
+        """As `changed`, but what only contradicts a field that was written elsewhere is let be, and no limit is lifted."""
         policy = type(self).__new__(type(self))
-        policy._set(_checked(self._written_fields() | changes))
+        values = _checked(self._written_fields() | changes)
+        for limit in LIMITS - changes.keys():
+            values[limit] = getattr(self, limit)
+        policy._set(values)
         return policy
 
     def _written_fields(self) -> dict[str, Any]:

@@ -48,19 +48,21 @@ class RetryPolicy(Policy):
     policy; `call`, `for attempt in policy:`, `async for attempt in policy:` and `connect` are its other ways in.
 
     The two default limits (`attempts`, `deadline`) hold while neither is written: writing one lifts the other to
-    `None`. Only a written deadline cancels a running asyncio attempt; the default one only bounds retrying.
+    `None`. Who writes `attempts` and asks for a pending answer, which counts as no failure, writes a `deadline` as well.
+    Only a written deadline cancels a running asyncio attempt; the default one only bounds retrying.
 
     Args:
         on: Rules for errors: a rule, an exception type, a tuple or list of them, `X | Y`, or a callable of the error.
             `None`: no error is retried.
         result: Rules for returned values: a rule, or a callable of the value. `None`: every value is wanted.
         idempotent: `False`: retry only failures that surely had no effect; `True`: all; `None`: as `False` when the
-            error shows a POST or PATCH without Idempotency-Key, else as `True` (RFC 9110 9.2.2).
+            error shows a POST or PATCH without Idempotency-Key, else as `True` (RFC 9110 9.2.2). Not every error does:
+            where repeating would do harm, write `False`.
         attempts: Give up when so many failed in a row, the first included; >= 1. `None`: no limit.
         deadline: Seconds for everything, attempts and waits together; > 0. `None`: no limit.
         attempt_timeout: Seconds for one attempt, never more than what is left; > 0. `None`: no limit.
         timeout_as: The keyword under which each attempt is given its timeout, such as `"timeout"`, for functions that
-            take one. `None`: none is given.
+            take one; never more than the one that the call was made with. `None`: none is given.
         backoff: The curve of the waits.
         budget: Only `None` in this version: no limit that calls share.
         max_hint: Seconds; when the server asks for a longer wait, the call ends.

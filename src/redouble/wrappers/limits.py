@@ -16,13 +16,16 @@ if TYPE_CHECKING:
     from redouble.control.clock import Clock
     from redouble.control.policy import Policy
 
+SHORTEST = 0.001
+"""Seconds that an operation gets where no time is left: to most clients a timeout of 0 means another thing."""
+
 TOO_LONG = "the attempt took longer than its timeout"
 
 
 class Limited(BackoffController):
     """A controller whose attempts are given time limits, and cut off at them where they can be."""
 
-    __slots__ = ("_asynchronous", "_attempt_ends", "_bounding", "_cut", "clock", "cut", "error", "kwargs")
+    __slots__ = ("_asynchronous", "_attempt_ends", "_bounding", "_cut", "_given", "clock", "cut", "error", "kwargs")
 
     began: float
     kwargs: dict[str, Any] | None
@@ -32,6 +35,7 @@ class Limited(BackoffController):
     _cut: Cut | None
     _bounding: list[scope.deadline] | None
     _attempt_ends: float | None  # by attempt_timeout
+    _given: Any  # the timeout with which the caller called
     _asynchronous: bool
 
     def cause(self, cancelled: BaseException) -> BaseException:
@@ -67,13 +71,24 @@ class Limited(BackoffController):
         self.began = monotonic()  # marks of inner retries are compared with it, whatever clock the policy has
         keyword = self.policy.timeout_as
         if keyword is not None and self.kwargs is not None:
-            timeout = self.timeout()
-            if timeout is not None:
-                self.kwargs[keyword] = timeout
+            self._hand_out(keyword, self.kwargs)
         if self._asynchronous and is_cut(self.policy):
             limit = self.timeout()
             self._attempt_ends = None if self.policy.attempt_timeout is None or limit is None else self.now() + limit
             self._arm()
+
+    def _hand_out(self, keyword: str, kwargs: dict[str, Any]) -> None:
+        """Give the operation its timeout, which never is longer than the one that it was called with."""
+        timeout = self.timeout()
+        if timeout is None:
+            return
+        if self._given is None:
+            self._given = kwargs.get(keyword, float("inf"))
+        try:
+            least = min(timeout, self._given)
+        except TypeError:  # a timeout of the client's own kind
+            least = timeout
+        kwargs[keyword] = max(least, SHORTEST) if least is timeout else least
 
     def _arm(self) -> None:
         """Set the timer that cuts the attempt off, and make the error that will stand for it."""
