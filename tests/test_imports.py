@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import redouble
+
 HEAVY = {"asyncio", "dataclasses", "datetime", "inspect", "logging", "random", "re", "threading", "typing"}
 
 
@@ -35,6 +37,12 @@ def test_importing_redouble_loads_nothing_heavy() -> None:
     assert loaded_by("import redouble", "-S") & HEAVY == set()
 
 
+def test_importing_redouble_loads_no_loops() -> None:
+    """Nobody pays for loops who has none."""
+    assert not {name for name in loaded_by("import redouble", "-S") if name.startswith("redouble.loops")}
+    assert "redouble.loops.poll" in loaded_by("from redouble import poll")
+
+
 def test_importing_redouble_loads_no_third_party() -> None:
     """`import redouble` loads only itself and the standard library."""
     tops = {name.partition(".")[0] for name in loaded_by("import redouble", "-S")}
@@ -51,3 +59,16 @@ def test_the_pytest_plugin_does_not_load_redouble() -> None:
     """The plugin, which pytest loads wherever redouble is installed, leaves redouble alone until a fixture is used."""
     loaded = loaded_by("import _redouble_pytest")
     assert {name for name in loaded if name.partition(".")[0] == "redouble"} == set()
+
+
+def test_what_is_loaded_later_is_there() -> None:
+    """Loops and their kin are names like all others: they can be imported, listed, and are the same object each time."""
+    assert set(redouble.__all__) <= set(dir(redouble))
+    for name in redouble.__all__:
+        assert getattr(redouble, name) is getattr(redouble, name)
+
+
+def test_what_does_not_exist_is_said_as_python_says_it() -> None:
+    """A misspelt name is an AttributeError, or an ImportError where it is imported."""
+    with pytest.raises(AttributeError, match="module 'redouble' has no attribute 'retries'"):
+        redouble.retries  # noqa: B018

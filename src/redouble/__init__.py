@@ -15,13 +15,11 @@ from redouble.control.clock import Clock, SystemClock
 from redouble.control.controller import BackoffController, Status
 from redouble.control.events import Event, EventKind, log_retries
 from redouble.control.outcome import DeadlineExceeded, GaveUp, Reason, StillPending, Stopped, Wait, outcome
-from redouble.control.preview import PreviewRow
 from redouble.control.scope import deadline, override, remaining
 from redouble.core.backoff import Backoff, constant, exponential, fibonacci, linear, sequence
 from redouble.core.classify import classify
 from redouble.core.jitter import Jitter, additive, decorrelated, equal, full, none, proportional
 from redouble.core.known import known_errors
-from redouble.core.known.http_response import http_response
 from redouble.core.known.registered import register
 from redouble.core.verdict import Classification, Rule, Verdict, pending, permanent, transient
 from redouble.wrappers.attempt import Attempt, current_attempt
@@ -30,7 +28,9 @@ from redouble.wrappers.decorator import RetryPolicy, policy_of, retry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from redouble.control.preview import PreviewRow
     from redouble.core.explain import Explanation, explain
+    from redouble.core.known.http_response import http_response
     from redouble.loops.checkpoint import Checkpoint, FileCheckpoint
     from redouble.loops.latest import latest
     from redouble.loops.link import LinkStatus
@@ -47,11 +47,13 @@ else:
         "FileCheckpoint": "loops.checkpoint",
         "Link": "loops.reconnect",
         "LinkStatus": "loops.link",
+        "PreviewRow": "control.preview",
         "Resuming": "loops.resume",
         "Session": "loops.session",
         "Stalled": "loops.reading",
         "clamp_under": "loops.watchdog",
         "explain": "core.explain",
+        "http_response": "core.known.http_response",
         "latest": "loops.latest",
         "poll": "loops.poll",
         "reconnect": "loops.reconnect",

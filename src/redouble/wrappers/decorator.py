@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import update_wrapper
 
 from redouble.control.policy import Policy, refuse_async_stop
-from redouble.control.preview import PreviewRow, preview
 from redouble.core import checks
 from redouble.wrappers import sync
 from redouble.wrappers.connect import Connecting
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from typing import Any, Literal, ParamSpec, Self, TypeVar, Unpack, overload
 
     from redouble.control.policy import PolicyFields
+    from redouble.control.preview import PreviewRow
     from redouble.wrappers.attempt import BlockAttempt
 
     F = TypeVar("F", bound=Callable[..., Any])
@@ -249,6 +249,8 @@ class RetryPolicy(Policy):
         2 0.0 1.0 2.0 1.5
         3 0.0 2.0 4.0 3.5
         """
+        from redouble.control.preview import preview
+
         return preview(self, checks.whole("failures", failures, least=1))
 
 
