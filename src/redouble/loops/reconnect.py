@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
     from types import FrameType
-    from typing import Any, Generic, TypeVar, overload
+    from typing import Any, Generic, TypedDict, TypeVar, Unpack, overload
 
     from redouble.control.cut import Cut
     from redouble.control.outcome import GaveUp
@@ -348,67 +348,51 @@ for _dials in (_Sessions._dial, _AsyncSessions._dial):
 
 if TYPE_CHECKING:
 
+    class Options(TypedDict, total=False):
+        """The keywords of `reconnect`, as they are documented there."""
+
+        stable_after: Seconds
+        connect_timeout: Seconds | None
+        half_open: Seconds | None
+        park: RuleLike | None
+
     @overload
     def reconnect(
         open_: Callable[..., AbstractAsyncContextManager[T]],
         policy: Policy = ...,
-        *,
-        stable_after: Seconds = ...,
-        connect_timeout: Seconds | None = ...,
-        half_open: Seconds | None = ...,
-        park: RuleLike | None = ...,
+        **options: Unpack[Options],
     ) -> Link[T]: ...
     @overload
     def reconnect(
         open_: Callable[..., Awaitable[AbstractAsyncContextManager[T]]],
         policy: Policy = ...,
-        *,
-        stable_after: Seconds = ...,
-        connect_timeout: Seconds | None = ...,
-        half_open: Seconds | None = ...,
-        park: RuleLike | None = ...,
+        **options: Unpack[Options],
     ) -> Link[T]: ...
     @overload
     def reconnect(
         open_: Callable[..., Awaitable[AbstractContextManager[T]]],
         policy: Policy = ...,
-        *,
-        stable_after: Seconds = ...,
-        connect_timeout: Seconds | None = ...,
-        half_open: Seconds | None = ...,
-        park: RuleLike | None = ...,
+        **options: Unpack[Options],
     ) -> Link[T]: ...
     @overload
     def reconnect(
         open_: Callable[..., Awaitable[T]],
         policy: Policy = ...,
-        *,
-        stable_after: Seconds = ...,
-        connect_timeout: Seconds | None = ...,
-        half_open: Seconds | None = ...,
-        park: RuleLike | None = ...,
+        **options: Unpack[Options],
     ) -> Link[T]: ...
     @overload
     def reconnect(
         open_: Callable[..., AbstractContextManager[T]],
         policy: Policy = ...,
-        *,
-        stable_after: Seconds = ...,
-        connect_timeout: Seconds | None = ...,
-        half_open: Seconds | None = ...,
-        park: RuleLike | None = ...,
+        **options: Unpack[Options],
     ) -> Link[T]: ...
     @overload
     def reconnect(
         open_: Callable[..., T],
         policy: Policy = ...,
-        *,
-        stable_after: Seconds = ...,
-        connect_timeout: Seconds | None = ...,
-        half_open: Seconds | None = ...,
-        park: RuleLike | None = ...,
+        **options: Unpack[Options],
     ) -> Link[T]: ...
-    def reconnect(open_: Any, policy: Policy = retry, **options: Any) -> Link[Any]:
+    def reconnect(open_: Any, policy: Policy = retry, **options: Unpack[Options]) -> Link[Any]:
         """Keep a connection alive: see below."""
         ...
 
