@@ -50,7 +50,8 @@ def load(into: BackoffController, snapshot: dict[str, Any], now: float) -> None:
 def _load(into: BackoffController, state: dict[str, Any], now: float) -> None:
     if state["version"] != VERSION:
         raise ValueError("another version")
-    into.status = type(into.status)[state["status"]]
+    statuses: Any = type(into.status)
+    into.status = statuses[state["status"]]
     into.attempt = checks.whole("attempt", state["attempt"], least=0)
     into._earlier = checks.whole("earlier", state["earlier"], least=0)
     into.failures = checks.whole("failures", state["failures"], least=0)
