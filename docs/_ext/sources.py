@@ -28,6 +28,7 @@ WHOLE = {
     "Galera documentation": "https://galeracluster.com/library/documentation/",
     "IANA WebSocket close codes": "https://www.iana.org/assignments/websocket/websocket.xhtml",
     "MariaDB error codes": "https://mariadb.com/docs/server/reference/error-codes/mariadb-error-code-reference",
+    "Modules/_ssl.c": "https://github.com/python/cpython/blob/main/Modules/_ssl.c",
     "MongoDB error codes": "https://www.mongodb.com/docs/manual/reference/error-codes/",
     "MongoDB specifications, change streams": f"{SPECIFICATIONS}/change-streams/change-streams.md",
     "MongoDB specifications, client backpressure": f"{SPECIFICATIONS}/client-backpressure/client-backpressure.md",

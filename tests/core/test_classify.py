@@ -132,11 +132,21 @@ def test_a_context_is_no_cause() -> None:
 
 
 def test_what_a_cause_says_is_kept() -> None:
-    """Hint, curve, applied and redact of the rule that knew the cause are those of the whole."""
+    """Hint, curve and redact of the rule that knew the cause are those of the whole."""
     rule = transient(OSError, retry_after=3, applied=False, backoff=constant(1), redact=True)
     found = classify(caused(ValueError(), OSError()), rule)
     reason = "by the rule transient(OSError) under ValueError"
-    assert found == Classification(TRANSIENT, 3.0, False, constant(1), reason, True)
+    assert found == Classification(TRANSIENT, 3.0, True, constant(1), reason, True)
+
+
+def test_who_wraps_a_failure_may_have_done_more() -> None:
+    """That a cause was surely not applied says nothing of what an error that nobody knows was raised for."""
+    rules = transient(OSError, applied=False)
+    assert classify(OSError(), rules).applied is False
+    assert classify(caused(ValueError(), OSError()), rules).applied is True
+    assert classify(ExceptionGroup("", [OSError(), OSError()]), rules).applied is False
+    assert classify(ExceptionGroup("", [OSError(), caused(ValueError(), OSError())]), rules).applied is True
+    assert classify(caused(ValueError(), ExceptionGroup("", [OSError()])), rules).applied is True
 
 
 def test_an_interrupt_ends_the_walk() -> None:

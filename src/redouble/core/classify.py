@@ -5,7 +5,7 @@ from __future__ import annotations
 from redouble.core import checks
 from redouble.core.causes import DEPTH, cause_of, causes, is_exception, is_group, leaves
 from redouble.core.known import known_errors
-from redouble.core.known.rows import named, remember
+from redouble.core.known.rows import as_applied, named, remember
 from redouble.core.verdict import Classification, Rule, Verdict, as_rule, ask_guarded
 
 TYPE_CHECKING = False
@@ -23,7 +23,8 @@ UNKNOWN = "no rule knows "
 def classify(error: BaseException, rules: RuleLike = known_errors) -> Classification:
     """What an error means: its verdict, the wait that the server asked for, and why.
 
-    All rules see the outermost error first, then each explicit `__cause__`; the first opinion decides. An exception
+    All rules see the outermost error first, then each explicit `__cause__`; the first opinion decides. What is said of
+    a cause is said of the error, but for `applied`: who wrapped it may have done more than what failed. An exception
     group is asked itself, then each of its leaves: one permanent leaf makes it permanent, else one pending leaf
     pending, else it is transient with the longest of their hints. What no rule knows is `PERMANENT`.
 
@@ -102,8 +103,13 @@ def _look_deeper(error: Exception, rule: Rule, on_fault: Fault | None, votes: Vo
         if found is None and is_group(link):
             found = _vote(link, rule, on_fault, votes)
         if found is not None:
-            return found if link is error else found.because(f"{found.reason} under {named(error)}")
+            return found if link is error else _of_cause(found, error)
     return _unknown(error)
+
+
+def _of_cause(found: Classification, error: Exception) -> Classification:
+    """What is said of a cause, as said of an error that nobody knows: who raised that may have done more than what failed."""
+    return as_applied(found, True).because(f"{found.reason} under {named(error)}")
 
 
 def _vote(

@@ -141,6 +141,13 @@ def test_a_status_that_nobody_sent() -> None:
     assert (found.verdict, found.applied, found.reason) == (P, True, "aiohttp.ClientResponseError [not HTTP]")
 
 
+def test_an_answer_that_was_cut_in_its_first_chunk() -> None:
+    """The parser refuses half a chunk size together with the answer: it was cut, and may come whole."""
+    cause = made("TransferEncodingError", module="aiohttp.http_exceptions", message="Invalid chunk size")
+    found = ask(made("ClientResponseError", status=400, cause=cause))
+    assert (found.verdict, found.applied, found.reason) == (T, True, "aiohttp.ClientResponseError [chunk size]")
+
+
 def test_payloads() -> None:
     """An answer that was cut may come whole; one that cannot be decoded will not."""
     assert ask(made("ClientPayloadError", "x", cause=parser("TransferEncodingError"))).verdict is T

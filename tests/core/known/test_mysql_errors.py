@@ -82,6 +82,22 @@ def test_a_name_that_does_not_exist() -> None:
     assert (ask(error).verdict, ask(error).applied) == (P, False)
 
 
+@pytest.mark.parametrize("cls", [PYMYSQL, MYSQLDB, CONNECTOR, MARIADB, ASYNCMY])
+@pytest.mark.parametrize(
+    ("resource", "verdict"),
+    [
+        ("max_user_connections", T),
+        ("max_connections_per_hour", P),
+        ("max_queries_per_hour", P),
+        ("max_updates_per_hour", P),
+    ],
+)
+def test_the_limits_of_an_account(cls: Any, resource: str, verdict: Verdict) -> None:
+    """1226 of connections passes when others leave, those of an hour do not; the statement was refused."""
+    found = ask(cls(1226, f"User 'max_user_connections2' has exceeded the '{resource}' resource (current value: 1)"))
+    assert (found.verdict, found.applied) == (verdict, False)
+
+
 def test_texts_that_matter() -> None:
     """A node that is not in its cluster, and a pool that is used up."""
     assert ask(PYMYSQL(1047, "WSREP has not yet prepared node for application use")).verdict is T

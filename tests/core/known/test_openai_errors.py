@@ -121,6 +121,14 @@ def test_connections(package: str) -> None:
     assert ask(made("APIConnectionError", package, cause=root)).verdict is P
 
 
+@SDKS
+def test_a_host_that_cannot_be(package: str) -> None:
+    """A ValueError beneath is a mistake, not a connection: a name that IDNA refuses stays refused."""
+    found = ask(made("APIConnectionError", package, cause=UnicodeError("label too long")))
+    assert (found.verdict, found.applied) == (P, False)
+    assert found.reason == f"UnicodeError under {package}.APIConnectionError"
+
+
 @pytest.mark.parametrize(
     ("package", "name", "verdict", "applied"),
     [

@@ -79,12 +79,13 @@ def test_classes_without_an_errno(row: Any) -> None:
         (TimeoutError("timed out during opening handshake"), Verdict.TRANSIENT),
         (TimeoutError("timed out while waiting for handshake response"), Verdict.TRANSIENT),
         (TimeoutError("timed out while connecting to HTTP proxy"), Verdict.TRANSIENT),
+        (TimeoutError("_ssl.c:990: The handshake operation timed out"), Verdict.TRANSIENT),
         (ConnectionError("connection closed during TLS handshake"), Verdict.TRANSIENT),
         (ConnectionError('PostgreSQL server at "db:5432" rejected SSL upgrade'), Verdict.PERMANENT),
     ],
 )
 def test_words_of_clients_that_raise_builtins(error: Exception, verdict: Verdict) -> None:
-    """Websockets and asyncpg say in a fixed text that nothing was asked of the server yet."""
+    """Websockets, ssl and asyncpg say in a fixed text that nothing was asked of the server yet."""
     found = ask(error)
     assert (found.verdict, found.applied) == (verdict, False)
 
@@ -104,6 +105,15 @@ def test_other_words_mean_nothing(error: Exception) -> None:
     """Any other text, an errno, and a class of somebody's own are judged without the text."""
     found = ask(error)
     assert (found.verdict, found.applied) == (Verdict.TRANSIENT, True)
+
+
+def test_a_channel_of_paramiko_that_is_closed() -> None:
+    """The session was lost, and what was asked before may have been done; with an errno or of a class it is not paramiko's."""
+    found = ask(OSError("Socket is closed"))
+    assert (found.verdict, found.applied, found.reason) == (Verdict.TRANSIENT, True, "OSError [Socket is closed]")
+    assert known_errors.ask(OSError("Socket is closed!")) is None
+    assert known_errors.ask(OSError(99999, "Socket is closed")) is None
+    assert known_errors.ask(type("Own", (OSError,), {"__module__": "mine"})("Socket is closed")) is None
 
 
 def test_a_number_of_another_platform() -> None:

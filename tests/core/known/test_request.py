@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
+from email.message import Message
 from http import HTTPMethod
+from http.client import HTTPResponse, IncompleteRead
 from types import SimpleNamespace
 from typing import Any
+from urllib.error import HTTPError, URLError
 
 import pytest
 
@@ -99,6 +103,53 @@ def test_a_response_may_carry_the_request() -> None:
     assert shows_unsafe_method(SimpleNamespace(request_info=request("PATCH")))
     assert not shows_unsafe_method(SimpleNamespace(request=request("GET")))
     assert not shows_unsafe_method(None)
+
+
+class Socket:
+    """What http.client reads an answer from."""
+
+    def makefile(self, mode: str) -> Any:
+        return io.BytesIO()
+
+
+def answer(method: str | None) -> Any:
+    """A response of http.client, which keeps the method of its request."""
+    return HTTPResponse(Socket(), method=method)  # type: ignore[arg-type]  # all that is needed of a socket
+
+
+@pytest.mark.parametrize(("method", "unsafe"), [("POST", True), ("patch", True), ("GET", False), (None, False)])
+def test_a_response_of_http_client_knows_the_method(method: str | None, unsafe: bool) -> None:
+    """The HTTPError of urllib and the responses of urllib3 keep one, which knows the method but no header of the request."""
+    error = HTTPError("http://h", 500, "", Message(), answer(method))
+    assert shows_unsafe_method(error) is unsafe
+    assert shows_unsafe_method(answer(method)) is unsafe
+    assert shows_unsafe_method(SimpleNamespace(_original_response=answer(method))) is unsafe
+    error.close()
+    assert shows_unsafe_method(error) is unsafe
+
+
+def test_a_request_tells_more_than_its_method() -> None:
+    """With a request of the client's own, the headers are known: what http.client kept is not looked at."""
+    known = request("POST", {"Idempotency-Key": "7"})
+    assert not shows_unsafe_method(SimpleNamespace(request=known, _original_response=answer("POST")))
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        HTTPError("http://h", 500, "", Message(), io.BytesIO()),
+        HTTPError("http://h", 500, "", Message(), None),
+        URLError("x"),
+        IncompleteRead(b""),
+        ClientError(fp=SimpleNamespace(_method="POST")),
+        SimpleNamespace(_method="POST"),
+        answer(5),  # type: ignore[arg-type]
+        type("Nameless", (), {"__module__": 5})(),
+    ],
+)
+def test_what_keeps_no_method(subject: Any) -> None:
+    """Another stream, none at all, an attribute of that name on anything else, and what is no text."""
+    assert not shows_unsafe_method(subject)
 
 
 def test_a_method_that_tells_nothing() -> None:

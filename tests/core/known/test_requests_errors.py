@@ -101,6 +101,18 @@ def test_what_urllib3_says() -> None:
     assert (ask(made("RetryError", retried)).verdict, ask(made("RetryError", retried)).applied) == (T, True)
 
 
+def test_a_handshake_that_took_too_long() -> None:
+    """Only Python's own text, far beneath, tells it from an answer that did not come: nothing was sent yet."""
+    for text, applied in (
+        ("_ssl.c:990: The handshake operation timed out", False),
+        ("The read operation timed out", True),
+    ):
+        late = made("ReadTimeout", beneath("ReadTimeoutError"))
+        late.__cause__ = beneath("ReadTimeoutError")
+        late.__cause__.__context__ = TimeoutError(text)
+        assert (ask(late).verdict, ask(late).applied) == (T, applied)
+
+
 def test_tls_and_proxies() -> None:
     """A certificate stays refused, and so does a proxy that wants a password."""
     cut = beneath("MaxRetryError", reason=beneath("SSLError", ssl.SSLEOFError(8, "EOF")))

@@ -51,13 +51,13 @@ def coded(cls: Any, code: Any) -> Any:
         ("SSH session not active", T, False),
         ("Timeout opening channel.", T, False),
         ("Unable to open channel.", T, False),
-        ("Channel closed.", T, True),
         ("Server connection dropped: ", T, True),
         ("Mismatched MAC", T, True),
         ("No authentication methods available", P, False),
         ("Server 'h' not found in known_hosts", P, False),
         ("Bad host key from server", P, False),
         ("TCP forwarding request denied", P, False),
+        ("Channel closed.", P, False),
         ("", P, False),
     ],
 )
@@ -108,6 +108,22 @@ def test_disconnects(codes: tuple[int, ...], verdict: Verdict, applied: bool) ->
 
 
 @pytest.mark.parametrize(
+    ("code", "text", "applied"),
+    [
+        (10, "Login timeout expired", False),
+        (10, "Connection lost", True),
+        (11, "Login timeout expired", True),
+    ],
+)
+def test_a_login_that_took_too_long(code: int, text: str, applied: bool) -> None:
+    """Nobody was logged in, so nothing was asked; only the text tells it from a connection that was lost in use."""
+    error = coded(DISCONNECT, code)
+    error.args = (text,)
+    found = ask(error)
+    assert (found.verdict, found.applied) == (T, applied)
+
+
+@pytest.mark.parametrize(
     ("code", "verdict", "applied"),
     [(6, T, False), (7, T, True), (17, T, False), (25, T, False), (2, P, False), (4, P, False), (None, P, False)],
 )
@@ -144,6 +160,7 @@ def test_the_real_asyncssh() -> None:
     """The classes of asyncssh."""
     asyncssh = pytest.importorskip("asyncssh")
     assert ask(asyncssh.ConnectionLost("x")).applied is True
+    assert ask(asyncssh.ConnectionLost("Login timeout expired")).applied is False
     assert ask(asyncssh.PermissionDenied("x")).verdict is P
     assert ask(asyncssh.SFTPNoConnection("x")).applied is False
     assert ask(asyncssh.ChannelOpenError(asyncssh.OPEN_RESOURCE_SHORTAGE, "x")).verdict is T

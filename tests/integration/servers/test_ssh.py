@@ -174,8 +174,9 @@ class Paramiko:
 
     def run(self, command: str, timeout: float = 10) -> None:
         """Run a command to its end."""
-        _, output, _ = self.client.exec_command(command, timeout=timeout)
+        given, output, _ = self.client.exec_command(command, timeout=timeout)
         output.read()
+        given.close()  # not before: the command would end with its input
 
     def forward(self, port: int) -> None:
         """Have the server connect to a port."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import socket
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,8 +25,12 @@ QUICK = retry(attempts=3, backoff=exponential(0.01))
 
 
 def speak_http(connection: socket.socket) -> None:
-    """Answer whatever comes as an HTTP server does."""
+    """Answer whatever comes as an HTTP server does, and not sooner than anybody could who is not on the same machine.
+
+    An answer that is there before pymongo's asyncio client begins to read is lost: "connection is already closed", it says.
+    """
     connection.recv(10_000)
+    time.sleep(0.03)
     connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
     while connection.recv(10_000):  # until the client has had enough
         pass

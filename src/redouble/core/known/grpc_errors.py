@@ -46,14 +46,24 @@ _UNSENT = _unavailable("not connected", TRANSIENT, "no connection came about: no
 _NO_NAME = _unavailable("unknown name", PERMANENT, "the name does not exist")
 _NO_TLS = _unavailable("TLS", PERMANENT, "a certificate that is refused, or a port that does not speak TLS")
 _NO_HTTP2 = _unavailable("not HTTP/2", PERMANENT, "what answers is no gRPC server")
+_LIMITS = "grpc documentation, max message length"
 _TOO_LARGE = Row(
     "grpc",
     "RpcError",
     "RESOURCE_EXHAUSTED, too large",
     PERMANENT,
     True,
-    "grpc documentation, max message length",
-    "a request or an answer above the limit",
+    _LIMITS,
+    "a request or an answer above the limit of its receiver",
+)
+_TOO_LARGE_TO_SEND = Row(
+    "grpc",
+    "RpcError",
+    "RESOURCE_EXHAUSTED, too large to send",
+    PERMANENT,
+    False,
+    _LIMITS,
+    "a request above the limit of the client: nothing was sent",
 )
 _PUSHED = Row(
     "grpc", "RpcError", "pushback", TRANSIENT, False, _A6, "grpc-retry-pushback-ms: the server declined, and says when"
@@ -72,7 +82,11 @@ _DETAILS = {
         (_NO_HTTP2, ("http1.x server", "Failed parsing HTTP/2")),
         (_UNSENT, ("failed to connect to all addresses", "DNS resolution failed", "errors resolving ")),
     ),
-    "RESOURCE_EXHAUSTED": ((_TOO_LARGE, ("larger than max", "exceeds maximum size", "exceeds maximum length")),),
+    "RESOURCE_EXHAUSTED": (
+        (_TOO_LARGE, ("SERVER: Sent message larger than max",)),  # its answer
+        (_TOO_LARGE_TO_SEND, ("Sent message larger than max",)),
+        (_TOO_LARGE, ("larger than max", "exceeds maximum size", "exceeds maximum length")),
+    ),
 }
 
 _PLAIN = (
@@ -105,6 +119,7 @@ ROWS: tuple[Row, ...] = (
     _NO_TLS,
     _NO_HTTP2,
     _TOO_LARGE,
+    _TOO_LARGE_TO_SEND,
     _PUSHED,
     _REFUSED,
     *_PLAIN,

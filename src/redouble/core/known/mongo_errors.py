@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from redouble.core.checks import LONGEST
-from redouble.core.known.inside import answer, firm_text, said
+from redouble.core.known.inside import answer, any_in, firm_text, said
 from redouble.core.known.roots import under
 from redouble.core.known.rows import PERMANENT, TRANSIENT, Row, by_class, coded, is_a, named, probe, whole
 from redouble.core.verdict import Classification
@@ -101,10 +101,11 @@ _FIRM = Row(
     "text",
     PERMANENT,
     False,
-    "pymongo/pool_shared.py",
+    "pymongo/pool_shared.py, pymongo/network_layer.py",
     "a certificate, a name or a port that is wrong: only the text tells",
 )
-_NO_MONGO = "Got response id "  # ... "but expected": what answers speaks another protocol
+_NO_MONGO = ("Got response id ", "is larger than server max message size", "not longer than standard ")
+"""What answers speaks another protocol: its first bytes are no header of a message."""
 _PLAIN = (
     Row("pymongo", "WaitQueueTimeoutError", "", TRANSIENT, False, _ERRORS, "no connection of its own pool was free"),
     Row("pymongo", "ConfigurationError", "", PERMANENT, False, _ERRORS, "also InvalidURI"),
@@ -155,7 +156,7 @@ def read_encryption(error: Any, known: Asking) -> Classification:
 
 def _firm(error: Any) -> Classification | None:
     text = said(error)
-    return answer(error, _FIRM) if firm_text(text) or _NO_MONGO in text else None
+    return answer(error, _FIRM) if firm_text(text) or any_in(text, *_NO_MONGO) else None
 
 
 def _code_row(code: Any) -> Row:

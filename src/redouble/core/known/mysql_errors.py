@@ -51,7 +51,7 @@ _GROUPS = (
         "read-only; after a failover only a new connection helps",
         "1290 1792 1836",
     ),
-    (PERMANENT, False, _SERVER + "; policy", "the limits of an account, some of them for an hour", "1226"),
+    (PERMANENT, False, _SERVER + "; policy", "what an account may do in an hour is used up", "1226"),
     (PERMANENT, True, _SERVER, "an error while committing", "1180"),
     (PERMANENT, False, _CLIENT, "an unknown host, another protocol, TLS that cannot come about", "2005 2007 2012 2026"),
     (PERMANENT, False, _CLIENT, "no way to log in", "2054 2059 2061"),
@@ -63,10 +63,20 @@ _BY_NUMBER = {int(row.code): row for row in _NUMBERS}
 _OTHER = Row("mysql", "number", "other", PERMANENT, False, _SERVER + "; policy", "the server refused the statement")
 _SERIALIZATION = Row("mysql", "SQLSTATE", "40001", TRANSIENT, False, _SERVER, "where the number is not known")
 _GREETING = Row("mysql", "number", "2013 in the handshake", TRANSIENT, False, _CLIENT, "lost before anything was asked")
+_USER_FULL = Row(
+    "mysql", "number", "1226 max_user_connections", TRANSIENT, False, _SERVER, "too many connections of this user"
+)
 _GALERA = Row(
     "mysql", "number", "1047 WSREP", TRANSIENT, False, "Galera documentation", "a node that is not (yet) in the cluster"
 )
 _POOL = Row("mysql", "PoolError", "pool exhausted", TRANSIENT, False, "Connector/Python, pooling.py", "its own pool")
+_BY_TEXT: dict[int, tuple[Row, tuple[str, ...]]] = {
+    2013: (_GREETING, ("reading initial communication packet", "reading authorization packet")),
+    1226: (_USER_FULL, ("'max_user_connections'",)),
+    1047: (_GALERA, ("WSREP",)),
+    -1: (_POOL, ("pool exhausted",)),
+}
+"""The numbers that mean something else with one of these words in the text; -1 where there is no number."""
 _CLASSES = (
     *(("pymysql", "MySQLError"), ("MySQLdb", "MySQLError"), ("asyncmy", "MySQLError")),
     *(("mysql", "Error"), ("mariadb", "Error")),
@@ -76,23 +86,22 @@ ROWS: tuple[Row, ...] = (
     *_NUMBERS,
     _OTHER,
     _SERIALIZATION,
-    _GREETING,
-    _GALERA,
-    _POOL,
+    *(row for row, _ in _BY_TEXT.values()),
 )
 
 
 def read(error: Any, known: Asking) -> Classification:
     """An error of any driver for MySQL or MariaDB."""
     number = _number(error)
-    row = _BY_NUMBER.get(number)
-    if row is None:
-        return answer(error, _odd_row(error, number))
-    if number == 2013 and any_in(said(error), "reading initial communication packet", "reading authorization packet"):
-        return answer(error, _GREETING)
+    if number in _BY_TEXT:
+        row, marks = _BY_TEXT[number]
+        if any_in(said(error), *marks):
+            return answer(error, row)
     if number in (2002, 2003):
-        return firm_root(error, known) or answer(error, row)
-    return answer(error, row)
+        found = firm_root(error, known)
+        if found is not None:
+            return found
+    return answer(error, _BY_NUMBER.get(number) or _by_state(error))
 
 
 def _number(error: Any) -> int:
@@ -103,11 +112,7 @@ def _number(error: Any) -> int:
     return -1 if number is None else number
 
 
-def _odd_row(error: Any, number: int) -> Row:
-    if number == 1047 and "WSREP" in said(error):
-        return _GALERA
-    if number == -1 and "pool exhausted" in said(error):
-        return _POOL
+def _by_state(error: Any) -> Row:
     state = probe(error, "sqlstate")
     return _SERIALIZATION if type(state) is str and state == "40001" else _OTHER
 

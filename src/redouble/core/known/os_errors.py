@@ -103,8 +103,8 @@ _WEBSOCKETS = "websockets, asyncio/client.py and sync/client.py"
 _ASYNCPG = "asyncpg/connect_utils.py, _create_ssl_connection"
 
 
-def _saying(name: str, text: str, verdict: Verdict, source: str, note: str) -> Row:
-    return Row("builtins", name, text, verdict, False, source, note)
+def _saying(name: str, text: str, verdict: Verdict, source: str, note: str, applied: bool = False) -> Row:
+    return Row("builtins", name, text, verdict, applied, source, note)
 
 
 _HANDSHAKE = "nothing was asked of the server yet"
@@ -115,6 +115,10 @@ _WHOLE_TEXTS = (
     _saying("ConnectionError", "connection closed during TLS handshake", TRANSIENT, _ASYNCPG, _HANDSHAKE),
 )
 _NO_TLS = _saying("ConnectionError", "rejected SSL upgrade", PERMANENT, _ASYNCPG, "the server does not speak TLS")
+_NO_HANDSHAKE = _saying("TimeoutError", "The handshake operation timed out", TRANSIENT, "Modules/_ssl.c", _HANDSHAKE)
+_CLOSED = _saying(
+    "OSError", "Socket is closed", TRANSIENT, "paramiko/channel.py", "the session was lost, maybe in use", applied=True
+)
 _BY_TEXT = {row.code: row for row in _WHOLE_TEXTS}
 """What clients raise as a builtin error, in words of their own that do not change."""
 
@@ -123,6 +127,8 @@ ROWS: tuple[Row, ...] = (
     _MULTIPLE,
     *_WHOLE_TEXTS,
     _NO_TLS,
+    _NO_HANDSHAKE,
+    _CLOSED,
     *(
         Row("builtins", name, "", _BY_CODE[code].verdict, _BY_CODE[code].applied, _DOCS, f"without errno, as {code}")
         for name, code in _CLASSES.items()
@@ -141,7 +147,6 @@ ROWS: tuple[Row, ...] = (
     ),
 )
 
-_HANDSHAKE = Row("builtins", "TimeoutError", "handshake", TRANSIENT, False, "Modules/_ssl.c", "nothing was sent")
 _BY_CLASS = {name: _BY_CODE[code] for name, code in _CLASSES.items()}
 # Backwards, so that the first name of a number wins: EAGAIN before EWOULDBLOCK. Platforms lack some of the names.
 _BY_NUMBER = {getattr(errno, row.code): row for row in reversed(_CODES) if hasattr(errno, row.code)}
@@ -150,7 +155,7 @@ _cache: dict[tuple[type, int | None], Classification] = {}
 
 
 def read(error: Any, _: Asking) -> Classification | None:
-    """A builtin OSError: by its errno, else by its class, else by the numbers that asyncio put into its text."""
+    """A builtin OSError: by its errno, else by its class, else by its text."""
     cls = type(error)
     number = whole(probe(error, "errno"))
     if number is None and (cls is TimeoutError or cls is ConnectionError) and error.args:
@@ -165,7 +170,7 @@ def read(error: Any, _: Asking) -> Classification | None:
 
 def _by_words(text: str) -> Row | None:
     if text.endswith(": The handshake operation timed out"):  # Modules/_ssl.c
-        return _HANDSHAKE
+        return _NO_HANDSHAKE
     if text.startswith('PostgreSQL server at "') and text.endswith('" rejected SSL upgrade'):
         return _NO_TLS
     return _BY_TEXT.get(text)
@@ -192,10 +197,17 @@ def _remembered(cls: type, number: int | None, found: Classification) -> Classif
 
 
 def _by_text(error: Any) -> Classification | None:
-    """`OSError("Multiple exceptions: [Errno 111] ..., [Errno 101] ...")`: no cause, no context and no errno to read."""
+    """An OSError of text alone: paramiko's, or that of asyncio's create_connection."""
     args = probe(error, "args")
     text = args[0] if type(args) is tuple and len(args) == 1 else None
-    if type(text) is not str or not text.startswith("Multiple exceptions: "):
+    if type(text) is not str:
+        return None
+    return answer(error, _CLOSED) if text == _CLOSED.code else _by_numbers(error, text)
+
+
+def _by_numbers(error: Any, text: str) -> Classification | None:
+    """`OSError("Multiple exceptions: [Errno 111] ..., [Errno 101] ...")`: no cause, no context and no errno to read."""
+    if not text.startswith("Multiple exceptions: "):
         return None
     found = _rows_in(text)
     if not found:

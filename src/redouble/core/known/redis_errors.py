@@ -22,7 +22,8 @@ _CLUSTER = "Redis cluster specification"
 _SENTINEL = "Redis Sentinel documentation"
 
 _GONE = Row("redis", "ConnectionError", "", TRANSIENT, True, _EXC, "the connection is gone, or never came about")
-_UNSENT = Row("redis", "ConnectionError", "connecting", TRANSIENT, False, _EXC, "nothing was asked yet")
+_CONNECTING = "nothing was asked yet, unless the client retried by itself: idempotent=False needs its own retries off"
+_UNSENT = Row("redis", "ConnectionError", "connecting", TRANSIENT, False, _EXC, _CONNECTING)
 _FULL = Row(
     "redis", "ConnectionError", "max number of clients", TRANSIENT, False, _REDIS, "the server takes no more for now"
 )
@@ -37,7 +38,7 @@ _SETUP = Row(
 )
 _SETTINGS = ("protocol must be", "Invalid RESP version", "Invalid Database", "Error setting client name", "ocsp ")
 _TIMEOUT = Row("redis", "TimeoutError", "", TRANSIENT, True, _EXC, "the server may have done it")
-_CONNECT_TIMEOUT = Row("redis", "TimeoutError", "connecting", TRANSIENT, False, "redis/connection.py", "")
+_CONNECT_TIMEOUT = Row("redis", "TimeoutError", "connecting", TRANSIENT, False, "redis/connection.py", _CONNECTING)
 _REFUSED = Row("redis", "ResponseError", "other", PERMANENT, False, _REDIS, "the command, the data or the rights: ERR")
 
 

@@ -29,11 +29,11 @@ class _State:
     __slots__ = ("by_type", "pairs")
 
     def __init__(self, pairs: Registered) -> None:
-        self.pairs = pairs
+        self.pairs: Registered = pairs
         self.by_type: dict[type, Registered] = {}
 
 
-state = _State(())
+state: _State = _State(())
 """What is registered now."""
 
 _lock = allocate_lock()

@@ -21,9 +21,13 @@ def shows_unsafe_method(subject: Any) -> bool:
     """Whether an error or a response carries a request with POST or PATCH and without an Idempotency-Key.
 
     Of a chain the outermost request counts, of a group any of its leaves. Where each client has it: `error.request` of
-    requests, httpx, openai and anthropic (where httpx has none, it raises); `error.response.request` of azure-core and
-    of google-api-core over HTTP; `error.request_info` of aiohttp's answers. urllib, urllib3, elasticsearch and
-    aiohttp's connection errors do not tell their request, and nothing follows from that.
+    httpx, openai and anthropic (where httpx has none, it raises), and of requests; `error.response.request` of
+    azure-core, google-api-core over HTTP and google-auth; `error.request_info` of aiohttp's answers. Of these, those on
+    requests (itself, azure-core, google-api-core, google-auth) carry none on errors that are raised while a body is
+    read. urllib's HTTPError and urllib3's responses keep the method alone, with which an Idempotency-Key is not seen.
+
+    The errors of http.client, asyncio's streams, urllib3 and elasticsearch, urllib's URLError and aiohttp's connection
+    errors do not tell their request, nor does the TimeoutError of an attempt that was cut; nothing follows from that.
 
     Source: RFC 9110 9.2.2 (a client should not automatically retry a method that is not idempotent, unless it knows
     better); the Idempotency-Key header, draft-ietf-httpapi-idempotency-key-header.
@@ -53,15 +57,39 @@ def _is_unsafe(request: Any) -> bool:
 
 
 def _request_of(subject: Any) -> Any:
-    module = probe(type(subject), "__module__")
-    if type(module) is str and module.partition(".")[0] in _SAYS_NOTHING:
+    if _module_of(subject).partition(".")[0] in _SAYS_NOTHING:
         return None
     request = probe(subject, "request")
     if request is None:
         request = probe(probe(subject, "response"), "request")
     if request is None:
         request = probe(probe(subject, "inner_exception"), "request")  # azure-core's, from requests
-    return probe(subject, "request_info") if request is None else request
+    if request is None:
+        request = probe(subject, "request_info")
+    return _what_is_left(subject) if request is None else request
+
+
+class _Method:
+    """All that is left of a request where a client keeps no more; its headers are not known."""
+
+    __slots__ = ("method",)
+
+    def __init__(self, method: str) -> None:
+        self.method = method
+
+
+def _what_is_left(subject: Any) -> _Method | None:
+    """The method that a response of http.client knows: one that is judged, or that urllib or urllib3 has kept."""
+    for answer in (subject, probe(subject, "fp"), probe(subject, "_original_response")):
+        if _module_of(answer) == "http.client":
+            method = probe(answer, "_method")
+            return _Method(method) if is_a(method, str) else None
+    return None
+
+
+def _module_of(subject: Any) -> str:
+    module = probe(type(subject), "__module__")
+    return module if type(module) is str else ""
 
 
 def _has_key(request: Any) -> bool:

@@ -41,10 +41,18 @@ _TEXTS = (
         "Channel is not open",
     ),
     *_paramiko(False, "no channel came about", "Timeout opening channel", "Unable to open channel"),
-    *_paramiko(True, "the session was lost", "Channel closed", "Server connection dropped"),
+    *_paramiko(True, "the session was lost", "Server connection dropped"),
     *_paramiko(True, "bytes were damaged on the way, as TLS's bad record MAC", "Mismatched MAC"),
 )
-_UNKNOWN_TEXT = Row("paramiko", "SSHException", "other", PERMANENT, False, _PARAMIKO, "keys, authentication, protocol")
+_UNKNOWN_TEXT = Row(
+    "paramiko",
+    "SSHException",
+    "other",
+    PERMANENT,
+    False,
+    _PARAMIKO,
+    "keys, authentication, protocol; `Channel closed.`: the server refused a command or a subsystem",
+)
 
 _CHANNEL = coded(
     "ssh",
@@ -69,6 +77,15 @@ _DISCONNECTS = coded(
         (PERMANENT, True, _DISCONNECT, "the protocol was broken", "2 6"),
         (PERMANENT, True, _DISCONNECT, "any other", "other"),
     ),
+)
+_LOGIN = Row(
+    "ssh",
+    "disconnect",
+    "10 Login timeout expired",
+    TRANSIENT,
+    False,
+    "asyncssh/connection.py",
+    "nothing was asked of the server yet",
 )
 _SFTP_CODES = coded(
     "ssh",
@@ -124,6 +141,7 @@ ROWS: tuple[Row, ...] = (
     _NOBODY,
     *_CHANNEL,
     *_DISCONNECTS,
+    _LOGIN,
     *_SFTP_CODES,
     Row("paramiko", "ChannelException", "by code", TRANSIENT, False, _OPEN, "see channel open"),
     Row("asyncssh", "ChannelOpenError", "by code", TRANSIENT, False, _OPEN, "see channel open"),
@@ -155,7 +173,10 @@ def read_channel(error: Any, _: Asking) -> Classification:
 
 def read_disconnect(error: Any, _: Asking) -> Classification:
     """The end of an asyncssh connection, by its reason."""
-    return answer(error, _BY_DISCONNECT.get(_code(error), _OTHER_DISCONNECT))
+    code = _code(error)
+    if code == 10 and said(error) == "Login timeout expired":
+        return answer(error, _LOGIN)
+    return answer(error, _BY_DISCONNECT.get(code, _OTHER_DISCONNECT))
 
 
 def read_sftp(error: Any, _: Asking) -> Classification:

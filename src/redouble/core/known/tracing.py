@@ -35,10 +35,10 @@ class Step:
     __slots__ = ("error", "faults", "found", "key", "package", "row", "rule", "steps")
 
     def __init__(self, error: Any) -> None:
-        self.error = error
+        self.error: Any = error
         self.found: Classification | None = None
         self.rule: Rule | None = None
-        self.package = ""
+        self.package: str = ""
         self.key: tuple[str, str] | None = None
         self.row: Row | None = None
         self.faults: list[tuple[Rule, Exception]] = []
