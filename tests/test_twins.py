@@ -99,6 +99,14 @@ NEXT = [
     Difference(
         "self._begin(asynchronous=False)", "self._begin(asynchronous=True)", "only asyncio can cut an attempt off"
     ),
+    Difference(
+        """
+if self._run.alert:
+    _warn_of_for_in_coroutine(self._run, sys._getframe(1).f_code.co_flags)
+""",
+        "",
+        "only a `for` can be a forgotten `async for`",
+    ),
 ]
 
 TWINS = [

@@ -63,10 +63,14 @@ def test_a_rule_that_answers_nonsense(surface: Any, clock: FakeClock, answer: ob
 
 
 @pytest.mark.parametrize("hint", [raises, lambda error: "soon", lambda error: float("nan"), lambda error: -1])
-def test_a_faulty_hint(surface: Any, clock: FakeClock, hint: Callable[[object], Any]) -> None:
-    """A `retry_after` that raises or answers nonsense is no hint."""
+def test_a_faulty_hint(
+    surface: Any, clock: FakeClock, caplog: pytest.LogCaptureFixture, hint: Callable[[object], Any]
+) -> None:
+    """A `retry_after` that raises or answers nonsense is no hint, and is logged once; the error is transient still."""
     assert surface.fail(policy(on=transient(OSError, retry_after=hint)), scripted(*[DOWN] * 3)) is DOWN
-    assert clock.sleeps in ([], [1, 1])  # without an opinion, or without a hint
+    assert clock.sleeps == [1, 1]
+    (line,) = warnings(caplog, "hint of transient(OSError)")
+    assert line.endswith("it is left out")
 
 
 def test_a_faulty_result_rule(surface: Any, clock: FakeClock) -> None:
@@ -86,6 +90,66 @@ def test_a_faulty_observer(surface: Any, clock: FakeClock, caplog: pytest.LogCap
 
 class Stays(BaseException):
     """Something like Ctrl-C."""
+
+
+@pytest.fixture
+def faulty_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[type[BaseException]]]:
+    """A filter of the user's that raises for every line of ours; the list says what."""
+    kinds: list[type[BaseException]] = [Fault]
+
+    def refuse(record: logging.LogRecord) -> bool:
+        raise kinds[-1](record.getMessage())
+
+    logger = logging.getLogger("redouble")
+    monkeypatch.setattr(logger, "level", logging.INFO)
+    logger.manager._clear_cache()  # type: ignore[attr-defined]
+    logger.addFilter(refuse)
+    yield kinds
+    logger.removeFilter(refuse)
+    logger.manager._clear_cache()  # type: ignore[attr-defined]
+
+
+@pytest.mark.usefixtures("clock", "faulty_logging")
+@pytest.mark.parametrize("fields", [{}, {"observers": [raises]}, {"on": [raises, OSError]}, {"draw": raises}], ids=str)
+def test_logging_that_raises(surface: Any, fields: dict[str, Any]) -> None:
+    """A filter or a handler with a bug keeps no call from success, and hides no error."""
+    given = policy(**fields)
+    assert surface.play(given, scripted(DOWN, "body")) == "body"
+    assert surface.fail(given, scripted(*[DOWN] * 3)) is DOWN and DOWN.__context__ is None
+
+
+@pytest.mark.usefixtures("clock", "faulty_logging")
+def test_logging_that_raises_for_an_unknown_error(surface: Any) -> None:
+    """Nor where it is said that an error is not known."""
+    error = LookupError("the operation's own")
+    assert surface.fail(policy, scripted(error)) is error and error.__context__ is None
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_base_exception_of_logging_passes(surface: Any, faulty_logging: list[type[BaseException]]) -> None:
+    """Ctrl-C in the middle of a log line is not swallowed."""
+    faulty_logging.append(Stays)
+    assert type(surface.fail(policy, scripted(DOWN))) is Stays
+
+
+class DeadStop:
+    """A stop event whose other end has gone, as of a `multiprocessing.Manager` that was shut down."""
+
+    def is_set(self) -> bool:
+        raise Fault("is_set")
+
+    def wait(self, timeout: float | None = None) -> bool:
+        raise Fault("wait")
+
+
+def test_a_faulty_stop(surface: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """A stop event that raises counts as not set; that is logged once."""
+    given = policy(stop=DeadStop(), backoff=constant(0))
+    assert surface.play(given, scripted(DOWN, "body")) == "body"
+    assert surface.fail(given, scripted(*[DOWN] * 3)) is DOWN and DOWN.__context__ is None
+    assert outcome(DOWN).reason is Reason.ATTEMPTS  # type: ignore[union-attr]
+    (line,) = [line for line in warnings(caplog, "stop") if "counts as not set" in line]
+    assert "DeadStop raised Fault('is_set')" in line
 
 
 def test_a_base_exception_of_an_observer_passes(surface: Any, clock: FakeClock) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import signal
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -14,7 +16,7 @@ import redouble
 from redouble import SystemClock
 from redouble.control import clock as module
 from redouble.control import faults
-from redouble.control.clock import STOP_POLL, SYSTEM, guarded_now
+from redouble.control.clock import STOP_POLL, SYSTEM, guarded_now, is_set
 from redouble.testing import FakeClock, fake_time
 
 if TYPE_CHECKING:
@@ -92,6 +94,97 @@ def test_a_stop_set_by_another_thread_ends_the_sleep() -> None:
     stop.set()
     thread.join(30)
     assert over == [True]
+
+
+class Odd:
+    """A stop of another library's, whose `wait` raises."""
+
+    def __init__(self, answers: list[Any]) -> None:
+        self.answers = answers
+
+    def is_set(self) -> Any:
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def wait(self, timeout: float | None = None) -> Any:
+        raise KeyError("wait")
+
+
+@pytest.fixture
+def virtual(monkeypatch: pytest.MonkeyPatch, slept: list[float]) -> list[float]:
+    """As `slept`, and the clock shows what was slept."""
+    monkeypatch.setattr(time, "monotonic", lambda: sum(slept))
+    monkeypatch.setattr(faults, "_said", set())
+    return slept
+
+
+@pytest.mark.parametrize("no_signals", [False, True])
+def test_a_stop_that_cannot_wait_is_asked_now_and_then(
+    virtual: list[float], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, no_signals: bool
+) -> None:
+    """It ends the wait all the same, a little later; that is logged once."""
+    if no_signals:
+        monkeypatch.delitem(sys.modules, "signal")
+    for _ in range(2):
+        SYSTEM.sleep(9, Odd([False, False, True]))
+    assert virtual == [STOP_POLL] * 4
+    (record,) = caplog.records
+    assert record.getMessage().endswith("raised KeyError('wait'); " + module.CANNOT_WAKE)
+
+
+def test_a_stop_that_can_do_nothing(virtual: list[float], caplog: pytest.LogCaptureFixture) -> None:
+    """One that cannot even be asked counts as not set: the wait is what it was."""
+    SYSTEM.sleep(2.5 * STOP_POLL, Odd([ValueError("is_set")] * 9))
+    assert virtual == pytest.approx([STOP_POLL, STOP_POLL, 0.5 * STOP_POLL])
+    assert [record.getMessage().partition("; ")[2] for record in caplog.records] == [
+        module.CANNOT_WAKE,
+        "it counts as not set",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"), [(True, True), (1, True), (False, False), (None, False), (ValueError(), False)]
+)
+def test_whether_a_stop_is_set(answer: Any, expected: bool) -> None:
+    """What it answers, as a bool; one that raises is not set."""
+    assert is_set(Odd([answer])) is expected
+
+
+class Alarm:
+    """A handler of a signal that raises an `Exception`, as a function, a method or an object."""
+
+    def __call__(self, *_: object) -> None:
+        raise TimeoutError("the alarm")
+
+    def method(self, *_: object) -> None:
+        raise TimeoutError("the alarm")
+
+
+def alarm(*_: object) -> None:
+    """The same as a function."""
+    raise TimeoutError("the alarm")
+
+
+@pytest.mark.parametrize("handler", [alarm, Alarm(), Alarm().method], ids=["function", "object", "method"])
+@pytest.mark.parametrize("kind", [threading.Event, asyncio.Event, Odd])
+def test_what_a_signal_raises_in_a_wait_passes(virtual: list[float], kind: type, handler: Callable[..., None]) -> None:
+    """It is for the caller, whichever stop it interrupted."""
+    stop: Any = kind() if kind is not Odd else Odd([])
+    before = signal.signal(signal.SIGTERM, handler)
+    try:
+        stop.is_set = stop.wait = lambda timeout=None: signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(TimeoutError, match="the alarm"):
+            if kind is asyncio.Event:
+                asyncio.run(SYSTEM.sleep_async(9, stop))
+            else:
+                SYSTEM.sleep(9, stop)
+        with pytest.raises(TimeoutError, match="the alarm"):
+            is_set(stop)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert virtual == []
 
 
 def test_the_repr_of_the_systems_clock() -> None:
@@ -209,15 +302,28 @@ def test_an_asyncio_stop_that_nobody_sets() -> None:
         assert asyncio.run(main()) == pytest.approx(2.5)
 
 
-def test_a_timeout_error_of_the_stops_own_passes() -> None:
-    """A TimeoutError that is not the end of the wait is not taken for it."""
+@pytest.mark.parametrize("kind", [TimeoutError, RuntimeError])
+def test_an_asyncio_stop_that_cannot_be_awaited(kind: type[Exception], caplog: pytest.LogCaptureFixture) -> None:
+    """Such as one that belongs to another loop: it is asked now and then, and the wait is what it was."""
 
     class Broken(asyncio.Event):
         async def wait(self) -> Any:
-            raise TimeoutError("mine")
+            raise kind("mine")
 
-    with pytest.raises(TimeoutError, match="mine"):
-        asyncio.run(SYSTEM.sleep_async(5, Broken()))
+    async def main() -> float:
+        loop, stop = asyncio.get_running_loop(), Broken()
+        began = loop.time()
+        await SYSTEM.sleep_async(2.5, stop)
+        loop.call_later(1, stop.set)
+        await SYSTEM.sleep_async(10, stop)
+        return loop.time() - began
+
+    with fake_time() as clock, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(faults, "_said", set())
+        patch.setattr(time, "monotonic", clock.now)
+        assert asyncio.run(main()) == pytest.approx(3.5, abs=2 * STOP_POLL)
+    (record,) = caplog.records
+    assert record.getMessage().endswith("raised " + repr(kind("mine")) + "; " + module.CANNOT_WAKE)
 
 
 @pytest.mark.parametrize("kind", [threading.Event, asyncio.Event, lambda: None])

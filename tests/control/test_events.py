@@ -7,6 +7,7 @@ import logging
 import pickle
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -290,11 +291,17 @@ def test_without_once_every_retry_has_its_line(everything: pytest.LogCaptureFixt
     assert len(everything.records) == 4
 
 
+A_LOGGER = (
+    "logger must be a logging.Logger, its name or None (an object of your own needs the methods log and isEnabledFor)"
+)
+
+
 @pytest.mark.parametrize(
     ("arguments", "keywords", "kind", "message"),
     [
-        ((5,), {}, TypeError, "logger must be a logging.Logger, its name or None, got 5"),
-        ((logging.Logger,), {}, TypeError, "logger must be a logging.Logger, its name or None, got "),
+        ((5,), {}, TypeError, f"{A_LOGGER}, got 5"),
+        ((logging.Logger,), {}, TypeError, f"{A_LOGGER}, got "),
+        ((SimpleNamespace(log=print),), {}, TypeError, f"{A_LOGGER}, got namespace(log="),
         ((None, "INFO"), {}, TypeError, "level must be a whole number >= 1, got 'INFO'"),
         ((None, True), {}, TypeError, "level must be a whole number >= 1, got True"),
         ((None, 0), {}, ValueError, "level must be a whole number >= 1, got 0"),

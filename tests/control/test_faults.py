@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import nullcontext
 
 import pytest
 
-from redouble import Event, Rule, retry
+from redouble import Event, Rule, retry, transient
 from redouble.control import faults
+from redouble.core.verdict import HintOf
 from redouble.testing import fake_time, scripted
 
 
@@ -95,6 +97,49 @@ def test_a_rule_that_raised_is_reported(caplog: pytest.LogCaptureFixture) -> Non
     (record,) = caplog.records
     assert record.getMessage().endswith("raised KeyError('k'); it counts as having no opinion")
     assert "transient(OSError)" in record.getMessage()
+
+
+def test_a_hint_that_raised_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    """Where it was the `retry_after` of a rule alone, it is that which is left out."""
+    faults.rule_raised(HintOf(transient(OSError)), KeyError("k"))
+    (record,) = caplog.records
+    assert record.getMessage() == "hint of transient(OSError) raised KeyError('k'); it is left out"
+
+
+class Everything:
+    """Something of the user's that answers every name with a bug."""
+
+    def __getattr__(self, name: str) -> object:
+        raise RuntimeError(name)
+
+    def __repr__(self) -> str:
+        return "everything"
+
+
+def test_a_thing_whose_attributes_raise_has_a_name_too() -> None:
+    """A `__getattr__` that raises does not get in the way."""
+    assert faults.name_of(Everything()) == "everything"
+
+
+def test_a_warning_says_where_it_comes_from(caplog: pytest.LogCaptureFixture) -> None:
+    """The record names the caller, not the helper."""
+    faults.warn("%s of %s", 1, 2)
+    (record,) = caplog.records
+    assert (record.getMessage(), record.funcName) == ("1 of 2", "test_a_warning_says_where_it_comes_from")
+
+
+@pytest.mark.parametrize("kind", [KeyError, KeyboardInterrupt])
+def test_logging_that_raises(monkeypatch: pytest.MonkeyPatch, kind: type[BaseException]) -> None:
+    """An `Exception` of a handler or filter is swallowed, anything else passes."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise kind
+
+    monkeypatch.setattr(logging.getLogger("redouble"), "handle", refuse)
+    with pytest.raises(KeyboardInterrupt) if kind is KeyboardInterrupt else nullcontext():
+        faults.warn("said")
+    with pytest.raises(KeyboardInterrupt) if kind is KeyboardInterrupt else nullcontext():
+        faults.report("rule", print, KeyError("k"), "no opinion")
 
 
 class ShyRule(Shy, Rule):

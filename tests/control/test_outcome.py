@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
+import os
 import pickle
 import traceback
+from functools import partial
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,9 +23,16 @@ from redouble import (
     Stopped,
     Verdict,
     Wait,
+    constant,
     outcome,
+    pending,
+    retry,
 )
 from redouble.control.outcome import MARK, given_up_since, mark
+from redouble.testing import fake_time
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
 
 END = GaveUp(Reason.ATTEMPTS, 3, 0.314, "fetch", 7.5, Classification(Verdict.TRANSIENT))
 NOTE = "gave up after 3 attempts in 0.31 s: attempts used up"
@@ -240,8 +250,9 @@ def test_the_mark_is_plain_data() -> None:
     """What is kept on the error is made of strings and numbers, so any pickle can carry it."""
     error = PlainError()
     mark(error, END, True)
-    kinds = {type(value) for value in error.__dict__[MARK].values()}
-    assert kinds <= {str, int, float, type(None)}
+    data = error.__dict__[MARK]
+    kinds = {type(value) for value in data.values()}
+    assert kinds <= {str, int, float, tuple, type(None)} and all(isinstance(each, int) for each in data["by"])
 
 
 @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
@@ -309,6 +320,190 @@ def test_a_mark_counts_from_its_own_time_on() -> None:
     at = error.__dict__[MARK]["at"]
     assert before <= at <= monotonic()
     assert given_up_since(error, at) and given_up_since(error, at - 1) and not given_up_since(error, at + 1e-3)
+
+
+def failing() -> None:
+    """An operation that never works."""
+    raise PlainError("down")
+
+
+TWICE = retry(on=PlainError, attempts=2, backoff=constant(0))
+
+
+@TWICE
+async def inner() -> None:
+    """An inner retry of asyncio."""
+    failing()
+
+
+async def inner_block() -> None:
+    """An inner retry as a block."""
+    async for attempt in TWICE:
+        with attempt:
+            failing()
+
+
+async def in_a_task() -> None:
+    """The attempt awaits a task."""
+    await asyncio.create_task(inner())
+
+
+async def in_a_task_of_a_block() -> None:
+    """A task whose retry is a block."""
+    await asyncio.create_task(inner_block())
+
+
+async def in_tasks() -> None:
+    """Several tasks."""
+    await asyncio.gather(inner(), asyncio.sleep(0))
+
+
+async def in_a_group() -> None:
+    """A group of tasks."""
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(inner())
+
+
+async def in_a_thread() -> None:
+    """A thread."""
+    await asyncio.to_thread(TWICE(failing))
+
+
+async def in_a_task_of_a_task() -> None:
+    """A task that awaits a task."""
+    await asyncio.create_task(in_a_task())
+
+
+async def as_a_cause() -> None:
+    """A task whose error becomes a cause."""
+    try:
+        await asyncio.create_task(inner())
+    except PlainError as error:
+        raise PlainError("another") from error
+
+
+async def pending_in_a_task() -> None:
+    """A task with an answer that is never ready."""
+    await asyncio.create_task(TWICE(result=pending(when=lambda value: True), deadline=1).call(in_time))
+
+
+async def in_time() -> None:
+    """An operation that works."""
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        in_a_task, in_a_task_of_a_block, in_tasks, in_a_group, in_a_thread, in_a_task_of_a_task, as_a_cause,
+        pending_in_a_task,
+    ],
+)  # fmt: skip
+def test_an_inner_retry_in_another_task_or_thread(way: Callable[[], Awaitable[None]]) -> None:
+    """An inner retry that the attempt awaits gave up beneath it, wherever it ran."""
+    operation: list[None] = []
+
+    async def counted() -> None:
+        operation.append(None)
+        await way()
+
+    async def main() -> BaseException:
+        with pytest.raises(Exception, match=r".*") as caught:
+            await TWICE(on=Exception).call(counted)
+        return caught.value
+
+    with fake_time():
+        end = outcome(asyncio.run(main()))
+    assert end is not None and end.reason is Reason.NESTED and len(operation) == 1
+
+
+class Shared:
+    """A task that several callers await together, each with a retry of its own."""
+
+    def __init__(self, work: Callable[[], Coroutine[Any, Any, None]], *, caused: bool = False) -> None:
+        self.work = work
+        self.caused = caused
+        self.tasks: list[asyncio.Task[None]] = []
+
+    async def attempt(self) -> None:
+        if not self.tasks or self.tasks[-1].done():
+            self.tasks.append(asyncio.create_task(self.work()))
+        try:
+            await asyncio.shield(self.tasks[-1])
+        except PlainError as error:
+            if self.caused:
+                raise PlainError("another") from error
+            raise
+
+    async def called(self, attempts: int) -> None:
+        await TWICE(attempts=attempts, backoff=constant(1)).call(self.attempt)
+
+    async def in_a_block(self, attempts: int) -> None:
+        async for each in TWICE(attempts=attempts, backoff=constant(1)):
+            with each:
+                await self.attempt()
+
+    def ends(self, way: Callable[[int], Awaitable[None]], *attempts: int) -> list[tuple[int, Reason]]:
+        """How the callers end that have so many attempts."""
+
+        async def caller(most: int) -> BaseException:
+            with pytest.raises(PlainError) as caught:
+                await way(most)
+            return caught.value
+
+        async def main() -> list[BaseException]:
+            return await asyncio.gather(*map(caller, attempts))
+
+        with fake_time():
+            ends = [outcome(error) for error in asyncio.run(main())]
+        return [(end.attempts, end.reason) for end in ends if end is not None]
+
+
+async def connect() -> None:
+    """What takes its time, and then fails."""
+    await asyncio.sleep(1)
+    failing()
+
+
+@pytest.mark.parametrize("way", [Shared.called, Shared.in_a_block])
+@pytest.mark.parametrize("caused", [False, True])
+def test_callers_that_share_an_error(way: Callable[..., Awaitable[None]], caused: bool) -> None:
+    """Of those that await one task together each gives up for itself: the others are not beneath it."""
+    shared = Shared(connect, caused=caused)
+    ends = shared.ends(partial(way, shared), 1, 2, 3)
+    assert ends == [(each, Reason.ATTEMPTS) for each in (1, 2, 3)] and len(shared.tasks) == 3
+
+
+@pytest.mark.parametrize("way", [Shared.called, Shared.in_a_block])
+@pytest.mark.parametrize("work", [inner, inner_block])
+def test_callers_that_share_an_inner_retry(
+    way: Callable[..., Awaitable[None]], work: Callable[[], Coroutine[Any, Any, None]]
+) -> None:
+    """Where the task that they share retried itself, it gave up beneath each of them, whoever marks the error first."""
+    shared = Shared(work)
+    assert shared.ends(partial(way, shared), 5, 5, 5) == [(1, Reason.NESTED)] * 3 and len(shared.tasks) == 1
+
+
+def test_callers_that_share_an_inner_retry_without_a_shield() -> None:
+    """Asyncio gives only the first of them the traceback by which it could be told: it counts for the others, too."""
+
+    async def attempt() -> None:
+        if not shared.tasks:
+            shared.tasks.append(asyncio.create_task(inner()))
+        await shared.tasks[0]
+
+    shared = Shared(inner)
+    assert shared.ends(lambda most: TWICE(attempts=most).call(attempt), 5, 5, 5) == [(1, Reason.NESTED)] * 3
+
+
+PID = os.getpid()
+
+
+@pytest.mark.parametrize("by", [None, "nobody", (), (0, 1, 2), (PID, 1, 2), (PID, 1, 2, 3, 4, 5, 6)], ids=str)
+def test_a_mark_of_which_nobody_can_tell_where_it_was_made(by: Any) -> None:
+    """Of another process, of an error that nobody raised or whose traceback has gone, of an older version: it counts."""
+    error = marked()
+    error.__dict__[MARK]["by"] = by
+    assert given_up_since(error, 0.0)
 
 
 def marked() -> PlainError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -374,7 +374,7 @@ def test_a_deadline_holds_in_tasks_that_start_beneath(clock: FakeClock) -> None:
 
 
 def test_a_task_that_outlives_a_scope(clock: FakeClock) -> None:
-    """The scopes in which it was started bound it still, the outer ones too."""
+    """A scope bounds it for as long as it is open, the outer ones for as long as they are."""
 
     async def job() -> list[float | None]:
         await asyncio.sleep(0.25)
@@ -382,14 +382,112 @@ def test_a_task_that_outlives_a_scope(clock: FakeClock) -> None:
 
     async def main() -> None:
         with deadline(2):
-            with deadline(5):
+            with deadline(1):
                 task = asyncio.create_task(job())
             assert await task == [pytest.approx(1.75)]
         with deadline(1):
             task = asyncio.create_task(job())
-        assert await task == [pytest.approx(0.75)]
+        assert await task == [None]
+        with deadline(1):
+            task = asyncio.create_task(job())
+            assert await task == [pytest.approx(0.75)]
 
     asyncio.run(main())
+
+
+def test_a_retried_call_that_outlives_its_deadline(clock: FakeClock) -> None:
+    """A task of the background is not bounded for ever by what held when it was started."""
+    operation = scripted(*[OSError("down")] * 9, "body", asynchronous=True)
+
+    async def job() -> object:
+        await asyncio.sleep(10)
+        assert not in_deadline() and innermost_deadlines() == []
+        return await PATIENT.call(operation)
+
+    async def main() -> None:
+        with deadline(1) as limit:
+            task = asyncio.create_task(job())
+        assert await task == "body" and not limit.expired
+
+    asyncio.run(main())
+
+
+def test_a_task_that_outlives_an_override(clock: FakeClock) -> None:
+    """The fields are replaced for as long as the scope is open, whoever else has one open, called or as a block."""
+
+    async def job() -> list[int]:
+        await asyncio.sleep(1)
+        counts = []
+        for way in (call, block):
+            for others in (nullcontext(), override(name="mine"), held_elsewhere()):
+                operation = scripted(OSError, OSError, "body")
+                with others:
+                    way(operation)
+                counts.append(len(operation.calls))
+        return counts
+
+    def call(operation: Callable[[], Any]) -> None:
+        with suppress(OSError):
+            PATIENT.call(operation)
+
+    def block(operation: Callable[[], Any]) -> None:
+        with suppress(OSError):
+            for attempt in PATIENT:
+                with attempt:
+                    operation()
+
+    async def main() -> None:
+        with override(attempts=2):
+            with override(attempts=1):
+                task = asyncio.create_task(job())
+            assert await task == [2] * 6
+        with override(attempts=1):
+            task = asyncio.create_task(job())
+        assert await task == [3] * 6
+
+    asyncio.run(main())
+
+
+@contextmanager
+def held_elsewhere() -> Iterator[None]:
+    """An override that somebody else has open meanwhile, in another thread."""
+    scope = override(name="theirs")
+    in_thread(scope.__enter__)
+    yield
+    in_thread(scope.__exit__)
+
+
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_scopes_that_are_closed_out_of_order(clock: FakeClock, everywhere: bool) -> None:
+    """Generators may be: each scope holds until it is closed itself, and nothing is left behind."""
+
+    def stream(*scopes: Any) -> Iterator[None]:
+        with scopes[0], scopes[1]:
+            yield
+
+    first = stream(deadline(1), override(attempts=1, everywhere=everywhere))
+    second = stream(deadline(2), override(name="second", everywhere=everywhere))
+    for each in (first, second):
+        next(each)
+    assert (remaining(), effective(PATIENT).attempts, effective(PATIENT).name) == (1.0, 1, "second")
+    first.close()
+    assert (remaining(), effective(PATIENT).attempts, effective(PATIENT).name) == (2.0, None, "second")
+    second.close()
+    assert (remaining(), effective(PATIENT).attempts, effective(PATIENT).name) == (None, None, None)
+
+
+def test_a_scope_that_is_used_again_within_one_that_was_within_it(clock: FakeClock) -> None:
+    """A scope may come to stand in another that stood in it: looking for them has an end."""
+    one, two = deadline(5), deadline(7)
+    outer, inner = override(attempts=1), override(name="inner")
+    for scopes in ((one, two), (outer, inner)):
+        for each in scopes:
+            each.__enter__()
+        scopes[0].__exit__()
+        scopes[0].__enter__()
+    assert (remaining(), effective(PATIENT).attempts, effective(PATIENT).name) == (5.0, 1, "inner")
+    for each in (two, one, outer, inner):
+        each.__exit__()
 
 
 def test_a_deadline_does_not_reach_other_threads(clock: FakeClock) -> None:

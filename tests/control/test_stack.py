@@ -171,7 +171,51 @@ def test_the_least_that_is_left_beside_other_blocks() -> None:
     assert least_left(sys._getframe()) is None
 
 
+def test_a_call_for_which_no_stack_is_left() -> None:
+    """A reader that runs out of stack leaves the others to bound."""
+
+    def fails(frame: FrameType) -> Call | None:
+        found = read(frame)
+        if found is None:
+            raise RecursionError
+        return found
+
+    known_by(inside.__code__, fails)
+    assert inside(Call(5), lambda: inside(None, lambda: least_left(sys._getframe()))) == 5
+    assert inside(None, lambda: inside(Call(5), lambda: least_left(sys._getframe()))) == 5
+
+
 # Through the ways in.
+
+
+def test_a_function_that_calls_itself_keeps_its_error() -> None:
+    """What a decorated function that walks a tree fails with comes out of any depth that it reaches itself."""
+    calls = 0
+
+    @retry(on=LookupError, attempts=2, deadline=None)
+    def walk(depth: int) -> None:
+        nonlocal calls
+        calls += 1
+        if depth == 0:
+            raise ConnectionResetError("bottom")
+        walk(depth - 1)
+
+    deepest = sys.getrecursionlimit() // 4
+    with fake_time(), pytest.raises(ConnectionResetError, match="bottom"):
+        walk(deepest)
+    assert calls == deepest + 1
+
+
+def test_the_deadline_of_the_outermost_bounds_what_is_far_below() -> None:
+    """However many calls are between, each without a failure so far."""
+
+    @retry
+    def deeper(depth: int) -> Any:
+        return deeper(depth - 1) if depth else (remaining(), current_attempt())
+
+    with fake_time():
+        left, attempt = retry(deadline=5).call(deeper, 100)
+    assert left == 5.0 and attempt.remaining == 5.0
 
 
 def test_a_decorated_function_is_found_from_deeper_down() -> None:

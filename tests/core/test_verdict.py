@@ -129,7 +129,22 @@ def test_what_a_predicate_may_not_answer(answer: Any) -> None:
     faults = Faults()
     assert transient(when=lambda error: answer).ask(OSError(), faults) is None
     (heard,) = faults.heard
-    assert heard[1] == f"TypeError: a rule must answer bool, None, Verdict or Classification, got {answer!r}"
+    assert heard[1].startswith("TypeError: write bool(...) around the ")
+    assert heard[1].endswith(f": a rule must answer bool, None, Verdict or Classification, got {answer!r}")
+
+
+def test_an_answer_that_is_almost_a_bool() -> None:
+    """What another library answers for a comparison is refused with its type and what to write, before logs cut it."""
+
+    class bool_:  # as numpy's
+        def __bool__(self) -> bool:
+            raise AssertionError("nothing is judged by truthiness")
+
+    bool_.__module__ = "numpy._core"
+    bool_.__qualname__ = "bool_"
+    faults = Faults()
+    assert transient(when=lambda error: bool_()).ask(OSError(), faults) is None
+    assert faults.heard[0][1].startswith("TypeError: write bool(...) around the numpy.bool_: ")
 
 
 def test_a_predicate_is_asked_after_the_type() -> None:
@@ -169,20 +184,37 @@ def test_a_hint_may_be_computed(hint: Any, expected: float | None) -> None:
 
 @pytest.mark.parametrize("hint", [-1, float("nan"), float("inf"), "120", True])
 def test_a_computed_hint_that_is_no_duration(hint: Any) -> None:
-    """A junk hint is a fault of the rule, which then has no opinion."""
+    """A junk hint is a fault of the hint alone: the rule says what it says without it."""
     faults = Faults()
     rule = transient(OSError, retry_after=lambda error: hint)
-    assert rule.ask(OSError(), faults) is None
-    assert "retry_after must be a duration" in faults.heard[0][1]
+    assert rule.ask(OSError(), faults) == rule.ask(OSError()) == transient(OSError).ask(OSError())
+    ((name, error),) = faults.heard
+    assert name == "retry_after of transient(OSError)" and "retry_after must be a duration" in error
+
+
+def test_a_hint_is_asked_for_only_where_it_is_used() -> None:
+    """Where the rule has no opinion, or a classification decides by itself, nobody asks for the hint."""
+    asked: list[object] = []
+    for answer in (False, None, Classification(PERMANENT)):
+        transient(when=lambda error, answer=answer: answer, retry_after=asked.append).ask(OSError())
+    assert asked == []
 
 
 def test_a_rule_that_raises_has_no_opinion() -> None:
-    """A bug in a predicate or in a hint goes to whoever asked, and never further."""
-    for rule in (transient(OSError, when=lambda error: error.nope), transient(OSError, retry_after=lambda e: e.nope)):
-        faults = Faults()
-        assert rule.ask(OSError(), faults) is None
-        assert rule.ask(OSError()) is None
-        assert faults.heard == [(repr(rule), "AttributeError: 'OSError' object has no attribute 'nope'")]
+    """A bug in a predicate goes to whoever asked, and never further."""
+    rule, faults = transient(OSError, when=lambda error: error.nope), Faults()
+    assert rule.ask(OSError(), faults) is None
+    assert rule.ask(OSError()) is None
+    assert faults.heard == [(repr(rule), "AttributeError: 'OSError' object has no attribute 'nope'")]
+
+
+def test_a_hint_that_raises_leaves_the_verdict() -> None:
+    """A bug in a hint goes to whoever asked, too, and the rule has its opinion without the hint."""
+    rule, faults = transient(OSError, retry_after=lambda error: error.nope), Faults()
+    assert rule.ask(OSError(), faults) == rule.ask(OSError()) == transient(OSError).ask(OSError())
+    assert faults.heard == [
+        ("retry_after of transient(OSError)", "AttributeError: 'OSError' object has no attribute 'nope'")
+    ]
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit])

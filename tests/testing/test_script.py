@@ -39,6 +39,22 @@ def test_it_records_its_calls() -> None:
     assert operation.calls == [((1,), {"a": 2}), ((), {})]
 
 
+def test_values_are_never_compared() -> None:
+    """Arrays and columns, whose `==` is no yes or no, are values like any other."""
+
+    class Array:
+        def __eq__(self, other: object) -> Array:  # type: ignore[override]
+            return self
+
+        __hash__ = None  # type: ignore[assignment]
+
+        def __bool__(self) -> bool:
+            raise ValueError("the truth value of an array is ambiguous")
+
+    array = Array()
+    assert scripted(array, 1)() is array
+
+
 def test_a_call_beyond_the_script_is_an_assertion_error() -> None:
     """It names the number of the call, and the script."""
     operation = scripted("once")

@@ -202,5 +202,6 @@ def test_what_an_error_in_a_retried_call_holds() -> None:
     with pytest.raises(OSError, match="down") as caught:
         policy.call(scripted(*[OSError("down")] * 3))
     held: dict[str, Any] = vars(caught.value)
-    plain = (str, int, float, type(None))
-    assert all(isinstance(value, plain) for value in held["_redouble_outcome"].values())
+    data = held["_redouble_outcome"]
+    plain = (str, int, float, tuple, type(None))
+    assert all(isinstance(value, plain) for value in (*data.values(), *data["by"]))

@@ -55,6 +55,9 @@ STOP_POLL = 0.05
 """How often, in seconds, an asyncio wait looks at a `threading.Event`: nothing can await one."""
 
 
+CANNOT_WAKE = "it does not end the wait at once, and is asked now and then"
+
+
 class SystemClock:
     """The system's monotonic clock, which a suspended computer may or may not stop (see `time.monotonic`)."""
 
@@ -67,7 +70,7 @@ class SystemClock:
 
     def sleep(self, seconds: float, stop: threading.Event | None = None) -> None:
         if stop is not None:
-            stop.wait(seconds)
+            _wait(seconds, stop)
         elif seconds > 0:  # time.sleep(0) gives the processor away, and costs 80 us
             time.sleep(seconds)
 
@@ -92,21 +95,69 @@ async def _sleep_polling(seconds: float, stop: Any) -> None:
     asyncio = sys.modules["asyncio"]
     end = time.monotonic() + seconds
     await asyncio.sleep(0)  # also a wait of 0 s lets others run, and a cancellation be seen
-    while not stop.is_set() and (left := end - time.monotonic()) > 0:
+    while not is_set(stop) and (left := end - time.monotonic()) > 0:
         await asyncio.sleep(min(STOP_POLL, left))
 
 
 async def _sleep_until_set(seconds: float, stop: Any) -> None:
+    end = time.monotonic() + seconds
     limit = sys.modules["asyncio"].timeout(seconds)
     try:
         async with limit:
             await stop.wait()
-    except TimeoutError:
-        if not limit.expired():
+    except Exception as error:
+        if isinstance(error, TimeoutError) and limit.expired():
+            return
+        if _is_not_its_own(error, stop):
             raise
+        faults.report("stop", type(stop), error, CANNOT_WAKE)  # such as an event of another loop
+        await _sleep_polling(end - time.monotonic(), stop)
+
+
+def _wait(seconds: float, stop: Any) -> None:
+    """Block until `stop` is set; one that cannot wait is asked now and then instead."""
+    end = time.monotonic() + seconds
+    try:
+        stop.wait(seconds)
+    except Exception as error:
+        if _is_not_its_own(error, stop):
+            raise
+        faults.report("stop", type(stop), error, CANNOT_WAKE)
+        while not is_set(stop) and (left := end - time.monotonic()) > 0:
+            time.sleep(min(STOP_POLL, left))
+
+
+def _is_not_its_own(error: Exception, stop: object) -> bool:
+    """Whether not the stop raised this, but the handler of a signal: that is for the caller, whatever it interrupted."""
+    if type(stop).__module__ == "threading" or isinstance(
+        error, InterruptedError
+    ):  # an Event raises nothing of its own
+        return True
+    signal: Any = sys.modules.get("signal")
+    if signal is None:
+        return False
+    handlers = [signal.getsignal(number) for number in signal.valid_signals()]
+    codes = [getattr(each, "__code__", None) or getattr(type(each).__call__, "__code__", None) for each in handlers]
+    at = error.__traceback__
+    while at is not None:
+        if at.tb_frame.f_code in codes:
+            return True
+        at = at.tb_next
+    return False
 
 
 SYSTEM: SystemClock = SystemClock()
+
+
+def is_set(stop: Any) -> bool:
+    """Whether a policy's `stop` is set; one that cannot tell is logged once, and counts as not set."""
+    try:
+        return bool(stop.is_set())
+    except Exception as error:
+        if _is_not_its_own(error, stop):
+            raise
+        faults.report("stop", type(stop), error, "it counts as not set")
+        return False
 
 
 def guarded_now(clock: Clock) -> Callable[[], float]:

@@ -6,7 +6,7 @@ from enum import Enum
 from time import monotonic
 
 from redouble.control import faults
-from redouble.control.clock import SYSTEM, guarded_now
+from redouble.control.clock import SYSTEM, guarded_now, is_set
 from redouble.control.curves import OwnCurves, ended, safe_delay, sane
 from redouble.control.outcome import GaveUp, Reason, Wait, given_up_since
 from redouble.core import checks
@@ -338,7 +338,7 @@ class BackoffController:
                 return self._finish(refused, found, now)
         elif policy.idempotent is False and found.applied:
             return self._finish(Reason.UNSAFE, found, now)  # 5
-        if policy.stop is not None and policy.stop.is_set():
+        if policy.stop is not None and is_set(policy.stop):
             return self._finish(Reason.STOPPED, found, now)  # 6
         limit = policy.attempts
         if limit is not None and failures >= limit:
@@ -381,7 +381,7 @@ class BackoffController:
         """PENDING is no failure: steps 6, 9 and 10 alone."""
         self._forget_failures()
         stop = self.policy.stop
-        if stop is not None and stop.is_set():
+        if stop is not None and is_set(stop):
             return self._finish(Reason.STOPPED, found, now)
         if found.retry_after is not None:
             hint = _sane_hint(found)

@@ -127,9 +127,12 @@ class log_retries:  # noqa: N801  # used as a verb: observers=(log_retries(...),
         once: bool = False,
         extra: Mapping[str, Any] | None = None,
     ) -> None:
-        loggers = logger is None or isinstance(logger, str) or callable(getattr(logger, "log", None))
-        if not loggers or isinstance(logger, type):
-            raise TypeError(f"logger must be a logging.Logger, its name or None, got {checks.shown(logger)}")
+        logs = all(callable(getattr(logger, method, None)) for method in ("log", "isEnabledFor"))
+        if not (logs or logger is None or isinstance(logger, str)) or isinstance(logger, type):
+            raise TypeError(
+                "logger must be a logging.Logger, its name or None (an object of your own needs the methods log and"
+                f" isEnabledFor), got {checks.shown(logger)}"
+            )
         self._logger = logger
         self._found: logging.Logger | None = None
         self._level = checks.whole("level", level, least=1)

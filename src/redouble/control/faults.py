@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 
 from redouble.core import checks
+from redouble.core.verdict import HintOf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import logging
     from types import ModuleType
+
+    from redouble.core.verdict import Rule
 
 LOGGER = "redouble"
 
@@ -33,6 +36,14 @@ def logger() -> logging.Logger:
     return logging.getLogger(LOGGER)
 
 
+def warn(message: str, *values: object) -> None:
+    """Log a warning. What goes wrong in the logging itself, such as in a filter, is swallowed: it matters less than the call."""
+    try:
+        logger().warning(message, *values, stacklevel=2)
+    except Exception:
+        return
+
+
 def loaded_logging() -> ModuleType | None:
     """`logging`, when somebody loaded it; while nobody did, nobody can have asked for lines below WARNING."""
     return sys.modules.get("logging")
@@ -42,17 +53,23 @@ def name_of(thing: object) -> str:
     """What to call a user's callable or object in a log line."""
     if isinstance(thing, str):
         return thing
-    name = getattr(thing, "__qualname__", None)
+    try:
+        name = getattr(thing, "__qualname__", None)
+    except Exception:  # an object that answers every name
+        name = None
     return name if isinstance(name, str) else checks.shown(thing)
 
 
 def report(kind: str, thing: object, error: BaseException, consequence: str) -> None:
-    """Log once per kind, thing and type of error that code handed to us raised, and what follows from it."""
+    """Log once per kind, thing and type of error that code handed to us raised, and what follows; raises no `Exception`."""
     name = name_of(thing)
     if once(kind, name, type(error).__qualname__):
-        logger().warning("%s %s raised %s; %s", kind, name, checks.shown(error), consequence)
+        warn("%s %s raised %s; %s", kind, name, checks.shown(error), consequence)
 
 
-def rule_raised(rule: object, error: Exception) -> None:
-    """A rule raised: it counts as having no opinion."""
-    report("rule", checks.shown(rule), error, "it counts as having no opinion")
+def rule_raised(rule: Rule, error: Exception) -> None:
+    """A rule raised: it counts as having no opinion; where it was its `retry_after` alone, there is no hint."""
+    if isinstance(rule, HintOf):
+        report("hint of", checks.shown(rule.rule), error, "it is left out")
+    else:
+        report("rule", checks.shown(rule), error, "it counts as having no opinion")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from _thread import get_ident
 from enum import Enum
 from time import monotonic
 
@@ -11,12 +14,15 @@ from redouble.core.record import Record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import TracebackType
     from typing import Any
 
     from redouble.core.verdict import Classification
 
 MARK = "_redouble_outcome"
 """Under which name an error's `__dict__` says how its retries ended: plain data, so that it can be pickled anywhere."""
+
+_TRACEBACK: Any = BaseException.__traceback__  # past classes that guard their attributes
 
 
 class Reason(Enum):
@@ -149,6 +155,7 @@ def mark(error: BaseException, end: GaveUp, retried: bool) -> None:
     A class that refuses attributes is left as it is.
     """
     before = _mark(error) or {}
+    by = before.get("by") if end.reason is Reason.NESTED else None  # who gave up on it is whoever did so first
     data: dict[str, Any] = {
         "reason": end.reason.name,
         "attempts": end.attempts,
@@ -156,6 +163,7 @@ def mark(error: BaseException, end: GaveUp, retried: bool) -> None:
         "name": end.name,
         "hint": end.hint,
         "at": monotonic(),
+        "by": by or (*_here(), *_ends_of(_path(error))),
     }
     try:
         if retried or end.reason not in (Reason.PERMANENT, Reason.ATTEMPTS):
@@ -179,14 +187,56 @@ def given_up_since(error: BaseException, since: float) -> bool:
     """Whether an inner retry gave up on this error, on a cause or on a leaf of it, at `since` or later.
 
     `since` is a reading of `time.monotonic`, whatever clock the policy has: it is compared with the mark's own.
+
+    Callers that share a task, as by `asyncio.shield`, are raised one and the same error: where another of them gave up
+    on it, that was not beneath this attempt, as its traceback shows. It counts where the traceback does not: in errors
+    of another process, for all but the first of those who await a task without a shield (asyncio hands the traceback
+    to the first alone), and for threads that share a `concurrent.futures.Future` (which collects the frames of all).
     """
     for each in _related(error):
         data = _mark(each)
         if data is not None:
             at = data.get("at")
-            if isinstance(at, float) and at >= since:
+            if isinstance(at, float) and at >= since and _came_by(each, data.get("by"), caught=each is error):
                 return True
     return False
+
+
+def _here() -> tuple[int, int, int]:
+    """The process, the thread and the task that this runs in, as numbers; 0 where there is no task."""
+    asyncio = sys.modules.get("asyncio")
+    inside = asyncio is not None and asyncio._get_running_loop() is not None
+    task = asyncio.current_task() if inside and asyncio is not None else None
+    return os.getpid(), get_ident(), 0 if task is None else id(task)
+
+
+def _path(error: BaseException, *, skip: bool = False) -> list[tuple[int, int]]:
+    """The frames that the error has come by, from the one that caught it (`skip`: after it) to the one that raised it.
+
+    As numbers, with their code's: a frame that has ended leaves its number to others.
+    """
+    found = []
+    at: TracebackType | None = _TRACEBACK.__get__(error)
+    while at is not None:
+        found.append((id(at.tb_frame), id(at.tb_frame.f_code)))
+        at = at.tb_next
+    return found[1:] if skip else found
+
+
+def _ends_of(path: list[tuple[int, int]]) -> tuple[int, ...]:
+    return (*path[0], *path[-1]) if path else ()
+
+
+def _came_by(error: BaseException, by: object, *, caught: bool) -> bool:
+    """Whether this error came from where it was given up on, or that cannot be told.
+
+    The first frame of the error that was `caught` here is the catcher's own, and so not beneath.
+    """
+    here = _here()
+    if not isinstance(by, tuple) or by[:1] != here[:1] or by[:3] == here:
+        return True
+    path = _path(error, skip=caught)
+    return by[3:5] in path or by[5:7] not in path
 
 
 def _related(error: BaseException) -> Iterator[BaseException]:

@@ -16,7 +16,6 @@ from redouble.core import checks
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextvars import Token
     from types import TracebackType
     from typing import Any, TypeVar, overload
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from redouble.core.checks import Seconds
 
     P = TypeVar("P", bound=Policy)
+    Scope = TypeVar("Scope", "override", "deadline")
 
 overriding: int = 0
 """How many `override` scopes are open in this process: while there is none, no call need look for one."""
@@ -32,16 +32,18 @@ MOST_POLICIES = 64
 """How many changed policies a scope keeps: a loop may make a new policy in every round."""
 
 _lock = allocate_lock()
-_overrides: ContextVar[override | None] = ContextVar("redouble.override", default=None)
-_deadlines: ContextVar[deadline | None] = ContextVar("redouble.deadline", default=None)
+# What a context was given, outermost first. A task may outlive a scope, and a generator may close one out of order, so
+# that closed scopes are met here: whoever looks passes over them.
+_overrides: ContextVar[tuple[override, ...]] = ContextVar("redouble.override", default=())
+_deadlines: ContextVar[tuple[deadline, ...]] = ContextVar("redouble.deadline", default=())
 _everywhere: list[override] = []
 
 
 class override:  # noqa: N801  # used as a verb: with override(attempts=1):
     """Replace fields of every policy used beneath this `with`; `observers` are added to the policy's own.
 
-    A context variable: it holds in this context and in those copied from it (tasks, `asyncio.to_thread`). Inner scopes
-    win over outer ones.
+    A context variable: it holds in this context and in those copied from it (tasks, `asyncio.to_thread`), for as long as
+    it is open. Inner scopes win over outer ones.
 
     Args:
         everywhere: Also hold for contexts that have no `override` of their own: for test fixtures, which often run in
@@ -69,16 +71,17 @@ class override:  # noqa: N801  # used as a verb: with override(attempts=1):
         Policy(**fields)  # refuses here what would be refused at the first call beneath
         self._fields = fields
         self._everywhere = checks.flag("everywhere", everywhere)
-        self._outer: override | None = None
-        self._token: Token[override | None] | None = None
+        self._outer: tuple[override, ...] = ()
+        self._open = False
         self._made: dict[int, tuple[Policy, Policy]] = {}
 
     def __enter__(self) -> override:
         global overriding
-        if self._token is not None:
+        if self._open:
             raise RuntimeError("this override scope is open already; make a new one with override(...)")
-        self._outer = _innermost()
-        self._token = _overrides.set(self)
+        self._outer = _around()
+        self._open = True
+        _overrides.set((*_still_open(_overrides.get()), self))
         with _lock:
             overriding += 1
             if self._everywhere:
@@ -91,51 +94,53 @@ class override:  # noqa: N801  # used as a verb: with override(attempts=1):
             overriding -= 1
             if self._everywhere:
                 _everywhere.remove(self)
-        _overrides.set(self._outer if self._outer not in _everywhere else None)
-        self._token = None
+        self._open = False
+        _overrides.set(_still_open(_overrides.get()))
         self._made.clear()
 
     def over(self, policy: P) -> P:
-        """The policy as it is beneath this scope and those around it."""
+        """The policy with the fields that this scope replaces."""
         made = self._made.get(id(policy))
         if made is None:
-            below = policy if self._outer is None else self._outer.over(policy)
             changes = dict(self._fields)
             if "observers" in changes:
-                changes["observers"] = (*below.observers, *changes["observers"])
+                changes["observers"] = (*policy.observers, *changes["observers"])
             if len(self._made) >= MOST_POLICIES:
                 self._made.clear()
-            made = self._made[id(policy)] = (policy, below.overridden(**changes))
+            made = self._made[id(policy)] = (policy, policy.overridden(**changes))
         found: P = made[1]  # type: ignore[assignment]  # overridden() keeps the class
         return found
 
     @property
     def clock(self) -> Clock | None:
-        """The clock that holds beneath this scope; `None` when no scope names one."""
-        if self._fields.get("clock") is not None:
-            clock: Clock = self._fields["clock"]
-            return clock
-        return None if self._outer is None else self._outer.clock
+        """The clock that this scope names; `None` when it names none."""
+        clock: Clock | None = self._fields.get("clock")
+        return clock
 
 
-def _innermost() -> override | None:
-    found = _overrides.get()
-    if found is None and _everywhere:
-        return _everywhere[-1]
-    return found
+def _still_open(scopes: tuple[Scope, ...]) -> tuple[Scope, ...]:
+    return tuple(each for each in scopes if each._open)
+
+
+def _around() -> tuple[override, ...]:
+    """The open `override` scopes around the caller, outermost first; where there is none, those that hold everywhere."""
+    own = _still_open(_overrides.get()) or tuple(_everywhere[-1:])
+    return (*_still_open(own[0]._outer), *own) if own else ()
 
 
 def effective(policy: P) -> P:
     """The policy with the fields that the scopes around the caller replace."""
-    scope = _innermost()
-    return policy if scope is None else scope.over(policy)
+    for scope in _around():
+        policy = scope.over(policy)
+    return policy
 
 
 def current_clock() -> Clock:
     """The clock that scopes around the caller name, else the system's."""
-    scope = _innermost()
-    clock = None if scope is None else scope.clock
-    return SYSTEM if clock is None else clock
+    for scope in reversed(_around()):
+        if scope.clock is not None:
+            return scope.clock
+    return SYSTEM
 
 
 class deadline:  # noqa: N801  # used as a noun with its number: with deadline(5) as limit:
@@ -143,7 +148,8 @@ class deadline:  # noqa: N801  # used as a noun with its number: with deadline(5
 
     As `with` it bounds what is retried: no wait is begun that would end after it, and `remaining()` tells what is left
     to whoever takes a timeout. As `async with` it also cancels what still runs when the time is up, and raises
-    `DeadlineExceeded` (a `TimeoutError`). A context variable: it travels with copied contexts.
+    `DeadlineExceeded` (a `TimeoutError`). A context variable: it travels with copied contexts, and bounds there for as
+    long as it is open: a task that outlives it is bounded no more.
 
     Args:
         seconds: From entering the scope, in seconds or as a `timedelta`; >= 0. `None`: no limit.
@@ -164,14 +170,13 @@ class deadline:  # noqa: N801  # used as a noun with its number: with deadline(5
 
     __module__ = "redouble"
 
-    __slots__ = ("_blamed", "_clock", "_cut", "_ends", "_now", "_open", "_outer", "_seconds")
+    __slots__ = ("_blamed", "_clock", "_cut", "_ends", "_now", "_open", "_seconds")
 
     def __init__(self, seconds: Seconds | None) -> None:
         self._seconds = checks.seconds_or_none("seconds of deadline()", seconds)
         self._clock: Clock = SYSTEM
         self._now: Callable[[], float] = SYSTEM.now
         self._ends: float | None = None
-        self._outer: deadline | None = None
         self._cut: Cut | None = None
         self._blamed = False
         self._open = False
@@ -200,14 +205,13 @@ class deadline:  # noqa: N801  # used as a noun with its number: with deadline(5
             self._clock = current_clock()
             self._now = guarded_now(self._clock)
             self._ends = self._now() + self._seconds
-        self._outer = _deadlines.get()
-        _deadlines.set(self)
+        _deadlines.set((*_still_open(_deadlines.get()), self))
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         self._blamed = self.expired  # as it stands now: what ended in time does not expire later
-        _deadlines.set(self._outer)  # which is kept: a task that outlives this scope still stands in the outer one
         self._open = False
+        _deadlines.set(_still_open(_deadlines.get()))
 
     async def __aenter__(self) -> deadline:
         self.__enter__()
@@ -231,18 +235,13 @@ class deadline:  # noqa: N801  # used as a noun with its number: with deadline(5
 
 def in_deadline() -> bool:
     """Whether the caller is inside of a `deadline` scope."""
-    return _deadlines.get() is not None
+    scopes = _deadlines.get()
+    return bool(scopes) and any(each._open for each in scopes)  # every call that fails asks: mostly there is none
 
 
 def innermost_deadlines() -> list[deadline]:
     """The open `deadline` scopes around the caller that have a limit, innermost first."""
-    found = []
-    at = _deadlines.get()
-    while at is not None:
-        if at.left() is not None:
-            found.append(at)
-        at = at._outer
-    return found
+    return [each for each in reversed(_deadlines.get()) if each._open and each.left() is not None]
 
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from types import CodeType, FrameType
     from typing import Protocol
 
@@ -38,16 +38,20 @@ def known_by(code: CodeType, reader: Callable[[FrameType], Enclosing | None]) ->
 
 def enclosing(frame: FrameType | None = None) -> Iterator[Enclosing]:
     """The retried calls around the caller, innermost first."""
-    at = sys._getframe(1) if frame is None else frame
+    at: FrameType | None = sys._getframe(1) if frame is None else frame
     while at is not None:
-        code = id(at.f_code)
-        if code in _readers:
-            found = _readers[code](at)
-            if found is not None:
-                yield found
-        elif blocks and id(at) in blocks:
-            yield from reversed(blocks[id(at)])
-        at = at.f_back  # type: ignore[assignment]  # None ends the loop
+        if id(at.f_code) in _readers or (blocks and id(at) in blocks):
+            yield from _calls_in(at)
+        at = at.f_back
+
+
+def _calls_in(frame: FrameType) -> Sequence[Enclosing]:
+    """The retried calls of one frame, innermost first."""
+    reader = _readers.get(id(frame.f_code))
+    if reader is None:
+        return blocks[id(frame)][::-1]
+    found = reader(frame)
+    return () if found is None else (found,)
 
 
 def least_left(frame: FrameType) -> float | None:
@@ -58,10 +62,34 @@ def least_left(frame: FrameType) -> float | None:
     at: FrameType | None = frame
     while at is not None:
         if id(at.f_code) in _readers or (blocks and id(at) in blocks):
-            lefts = [left for call in enclosing(at) if (left := call.left()) is not None]
-            return min(lefts, default=None)
+            return _least_of(at)
         at = at.f_back
     return None
+
+
+def _least_of(frame: FrameType) -> float | None:
+    """As `least_left`, where there is something to read.
+
+    From the outside in: a reader may have to make its call, which asks the same of the frames around it. What is made
+    from the inside out asks within its asking, a few frames deeper for each call, until a function that calls itself
+    has no stack left. Where there is none left, near the bottom, a call does not bound.
+    """
+    frames = []
+    at: FrameType | None = frame
+    while at is not None:
+        if id(at.f_code) in _readers or (blocks and id(at) in blocks):
+            frames.append(at)
+        at = at.f_back
+    least: float | None = None
+    for each in reversed(frames):
+        try:
+            for call in _calls_in(each):
+                left = call.left()
+                if left is not None and (least is None or left < least):
+                    least = left
+        except RecursionError:
+            continue
+    return least
 
 
 def open_block(frame_id: int, attempt: Enclosing) -> None:

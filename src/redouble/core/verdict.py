@@ -147,24 +147,36 @@ class _Match(Rule, Record):
         if self.fixed is not None:
             return self.fixed
         try:
-            return self._judge(subject)
+            return self._judge(subject, on_fault)
         except Exception as error:
             if on_fault is not None:
                 on_fault(self, error)
             return None
 
-    def _judge(self, subject: Any) -> Classification | None:
+    def _judge(self, subject: Any, on_fault: Fault | None = None) -> Classification | None:
         answer = True if self.when is None else self.when(subject)
         if answer is None or answer is False:
             return None
         if isinstance(answer, Classification):
             return answer.redacted() if self.redact else answer
-        hint = self.retry_after(subject) if callable(self.retry_after) else self.retry_after
-        seconds = None if hint is None else checks.seconds("retry_after", hint)
         if answer is True or isinstance(answer, Verdict):
             verdict = self.verdict if answer is True else answer
+            seconds = None if self.retry_after is None else self._hint(subject, on_fault)
             return Classification(verdict, seconds, self.applied, self.backoff, self.reason, self.redact)
-        raise TypeError(f"a rule must answer bool, None, Verdict or Classification, got {checks.shown(answer)}")
+        raise TypeError(  # the advice comes first: logs cut what is long
+            f"write bool(...) around the {type_name(type(answer))}: a rule must answer bool, None, Verdict or"
+            f" Classification, got {checks.shown(answer)}"
+        )
+
+    def _hint(self, subject: Any, on_fault: Fault | None) -> float | None:
+        """The seconds of `retry_after`; what goes wrong there changes nothing of the verdict, there just is no hint."""
+        try:
+            hint = self.retry_after(subject) if callable(self.retry_after) else self.retry_after
+            return None if hint is None else checks.seconds("retry_after", hint)
+        except Exception as error:
+            if on_fault is not None:
+                on_fault(HintOf(self), error)
+            return None
 
     @property
     def reason(self) -> str:
@@ -181,6 +193,15 @@ class _Match(Rule, Record):
 
     def __repr__(self) -> str:
         return self.label
+
+
+class HintOf(Rule, Record):
+    """What a fault is told of when the `retry_after` of a rule raised, and nothing else of it."""
+
+    rule: Rule
+
+    def __repr__(self) -> str:
+        return f"retry_after of {self.rule!r}"
 
 
 class _FirstOf(Rule, Record):
@@ -316,7 +337,8 @@ def transient(
         types: Exception types, subclasses included. None at all: every error (or value) that `when` agrees to.
         when: Asked after the type matched: `True` agrees, `False` or `None` has no opinion; a `Verdict` or a
             `Classification` decides by itself. `None`: the type is enough.
-        retry_after: Seconds to wait at least, or a function of the error that gives them (or `None`: no hint).
+        retry_after: Seconds to wait at least, or a function of the error that gives them (or `None`: no hint). One
+            that raises, or gives what is no duration, is logged once, and there is no hint.
         applied: Whether such a failure may have taken effect: `False` when it surely has not.
         backoff: A curve for these errors alone; it counts the failures that rules with an equal curve judged. `None`:
             the policy's curve.

@@ -6,6 +6,7 @@ import sys
 from time import monotonic
 
 from redouble.control import scope
+from redouble.control.clock import is_set
 from redouble.core import checks
 
 TYPE_CHECKING = False
@@ -43,7 +44,7 @@ class AnyOf:
         self._events = tuple(event for event in events if event is not None)
 
     def is_set(self) -> bool:
-        return any(event.is_set() for event in self._events)
+        return any(is_set(event) for event in self._events)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block the thread until one is set, or for so many seconds; whether one is set."""
@@ -68,7 +69,7 @@ def pause(clock: Clock, seconds: float, *events: Stop | None) -> None:
 async def pause_async(clock: Clock, seconds: float, *events: Stop | None) -> None:
     """Suspend this task for so long, or until one of the events is set; of `asyncio.Event`s that is seen at once."""
     given = [event for event in events if event is not None]
-    if any(event.is_set() for event in given):
+    if any(is_set(event) for event in given):
         return
     asyncio: Any = sys.modules["asyncio"]
     if len(given) > 1 and all(isinstance(event, asyncio.Event) for event in given):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from redouble.control import faults
-from redouble.control.clock import SYSTEM
+from redouble.control.clock import SYSTEM, is_set
 from redouble.control.controller import Status
 from redouble.control.outcome import Stopped
 from redouble.control.scope import remaining
@@ -195,7 +195,7 @@ class _Work:
 
     def over(self) -> bool:
         """Whether the loop was told to end."""
-        return self.stopped or any(event is not None and event.is_set() for event in self.ends)
+        return self.stopped or any(event is not None and is_set(event) for event in self.ends)
 
     def is_due(self) -> bool:
         """Whether there is something to push now; it is read then, as `state`."""
@@ -418,7 +418,7 @@ async def _back_off_async(work: _Work, run: Run) -> bool:
 
 def _pause(work: _Work, seconds: float, *events: Stop | None) -> None:
     if in_event_loop() and faults.once("in loop", work.name):
-        faults.logger().warning(
+        faults.warn(
             "%s: a synchronous loop holds up the running event loop; give `latest` a coroutine function or an"
             " asyncio.Event, or call it with `await asyncio.to_thread(...)`",
             work.name,

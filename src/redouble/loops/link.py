@@ -9,6 +9,7 @@ import sys
 from enum import Enum
 
 from redouble.control import faults, scope
+from redouble.control.clock import is_set
 from redouble.control.controller import BackoffController
 from redouble.control.cut import Cut
 from redouble.control.events import DEFAULT_LOG, ENDED, Event, EventKind, log_retries, notify
@@ -254,7 +255,7 @@ class Line(BackoffController):
     def is_stopped(self) -> bool:
         """Whether the policy's `stop` is set."""
         stop = self.policy.stop
-        return stop is not None and stop.is_set()
+        return stop is not None and is_set(stop)
 
     def ask(self) -> None:
         """Somebody asks for a fresh start, perhaps in another thread."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 
 from redouble.control import faults
+from redouble.control.clock import is_set
 from redouble.control.controller import Status
 from redouble.control.outcome import DeadlineExceeded
 from redouble.control.scope import remaining
@@ -153,7 +154,7 @@ class Reading(Generic[T]):
         return self._state == OVER
 
     def _is_stopped(self) -> bool:
-        return self._policy.stop is not None and self._policy.stop.is_set()
+        return self._policy.stop is not None and is_set(self._policy.stop)
 
     def _begin_page(self, frame: FrameType, *, asynchronous: bool) -> None:
         """The next page: a retried call of its own, whose failures, curve and deadline begin afresh."""

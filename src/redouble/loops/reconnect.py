@@ -327,7 +327,7 @@ def _refuse_to_end_in_silence(error: Exception, name: str) -> None:
 
 def _warn_in_event_loop(line: Line, seconds: float) -> None:
     if seconds > 0 and in_event_loop() and faults.once("in loop", line.name):
-        faults.logger().warning(
+        faults.warn(
             "%s: a synchronous wait of %.3g s holds up the running event loop; loop with `async for session in link`,"
             " or in a thread with `await asyncio.to_thread(...)`",
             line.name,

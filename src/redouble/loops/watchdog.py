@@ -184,7 +184,7 @@ class watchdog:  # noqa: N801  # used as a noun with its number: with watchdog(9
         """The error that ends the body, which has been logged."""
         if not self._said:
             self._said = True
-            faults.logger().warning("watchdog: %s; what was under way ends", self._why)
+            faults.warn("watchdog: %s; what was under way ends", self._why)
         return DeadlineExceeded(self._why)
 
 
@@ -246,7 +246,7 @@ def clamp_under(value: Seconds, *ceilings: Seconds | None, fraction: float = 0.7
     limit = share * least
     if asked <= limit:
         return asked
-    faults.logger().warning(
+    faults.warn(
         "a limit of %g s was asked for, %g s is used (%g of it): it has to end before the one of %g s around it",
         asked,
         limit,

@@ -66,7 +66,7 @@ def scripted(*outcomes: object, asynchronous: bool = False) -> Any:
     >>> fetch("/b", timeout=5), fetch.calls
     ('body', [(('/a',), {}), (('/b',), {'timeout': 5})])
     """
-    if HANG in outcomes and not asynchronous:
+    if any(outcome is HANG for outcome in outcomes) and not asynchronous:
         raise TypeError("HANG needs asynchronous=True: nothing could ever end the call")
     calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
     take = _taker(outcomes, calls)

@@ -6,6 +6,8 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING
 
+from redouble.control.clock import is_set
+
 if TYPE_CHECKING:
     from redouble.control.policy import Stop
 
@@ -25,7 +27,7 @@ class Wait:
 
     def stopped(self) -> bool:
         """Whether its stop event is set."""
-        return self.stop is not None and self.stop.is_set()
+        return self.stop is not None and is_set(self.stop)
 
     def __str__(self) -> str:
         return f"a wait of {self.seconds:g} s"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 
 from redouble.control import faults, scope
+from redouble.control.clock import is_set
 from redouble.control.controller import Status
 from redouble.control.events import DEFAULT_LOG, Event, EventKind, log_retries, notify
 from redouble.control.outcome import DeadlineExceeded, GaveUp, Reason, StillPending, Stopped, mark
@@ -86,7 +87,7 @@ class Run(Limited):
         self.delay = 0.0
         self.error = self.cut = self.value = self.passed = self.closing = None
         self._raised = _NOTHING_RAISED
-        self._cut = self._bounding = self._attempt_ends = None
+        self._cut = self._bounding = self._attempt_ends = self._given = None
         self._asynchronous = asynchronous
         self._heard = bool(policy.observers) or DEFAULT_LOG.hears_retries()
         self.alert = (
@@ -178,7 +179,7 @@ class Run(Limited):
         now = self._now()
         if self._ends is not None and now > self._ends:
             return self._ended_in_wait(self.expire(now))
-        if self.alert and self.policy.stop is not None and self.policy.stop.is_set():
+        if self.alert and self.policy.stop is not None and is_set(self.policy.stop):
             return self._ended_in_wait(self.stop(now))
         self.value = None
         self.status = ATTEMPTING  # as start(), without its questions
@@ -300,7 +301,7 @@ class Run(Limited):
 def say_unknown(name: str | None, kind: type) -> None:
     """Log once per function and type that an error is not known, and what to write to change it."""
     if faults.once("unknown", name, kind.__module__, kind.__qualname__):
-        faults.logger().warning(
+        faults.warn(
             "%s: %s is not known to be transient, so it is not retried; if trying again can help, write"
             " on=transient(%s) | known_errors, else permanent(%s) | known_errors to be told no more",
             name or "a retried call",

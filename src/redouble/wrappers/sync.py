@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from time import monotonic
 
@@ -10,6 +11,7 @@ from redouble.control.clock import SYSTEM
 from redouble.control.policy import thread_event
 from redouble.control.stack import known_by
 from redouble.wrappers.attempt import BlockAttempt
+from redouble.wrappers.limits import is_cut
 from redouble.wrappers.run import Run, begin, in_event_loop, is_plain, run_of
 from redouble.wrappers.shape import GENERATOR, is_awaitable
 
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
     from redouble.control.policy import Policy
+
+IN_COROUTINE = 0x80 | 0x200
+"""The flags of code that may write `async for`: `inspect.CO_COROUTINE` and `inspect.CO_ASYNC_GENERATOR`."""
 
 
 def retrying(policy: Policy, fn: Callable[..., Any], name: str | None) -> Callable[..., Any]:  # noqa: C901  # see below
@@ -97,11 +102,20 @@ def wait(run: Run) -> bool:
 
 def _warn_in_event_loop(run: Run) -> None:
     if in_event_loop() and faults.once("in loop", run.name):
-        faults.logger().warning(
+        faults.warn(
             "%s: a synchronous wait of %.3g s holds up the running event loop; make it `async def` (or `async for"
             " attempt in policy:`), or call it with `await asyncio.to_thread(...)`",
             run.name or "a retried call",
             run.delay,
+        )
+
+
+def _warn_of_for_in_coroutine(run: Run, flags: int) -> None:
+    """A `for` that ought to be an `async for` is seen only by what it does not do: its limits cut nothing off."""
+    if flags & IN_COROUTINE and is_cut(run.policy) and in_event_loop() and faults.once("for", run.name):
+        faults.warn(
+            "%s: `for` in a coroutine cannot cut an attempt off when its time is up; write `async for attempt in policy:`",
+            run.name,
         )
 
 
@@ -118,6 +132,8 @@ class Block(BlockAttempt):
             raise StopIteration
         if self._run is None:
             self._begin(asynchronous=False)
+            if self._run.alert:
+                _warn_of_for_in_coroutine(self._run, sys._getframe(1).f_code.co_flags)
             return self
         self._refuse_forgotten_with("with")
         if wait(self._run):
