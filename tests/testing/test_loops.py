@@ -14,6 +14,7 @@ import pytest
 
 from redouble.testing import FakeClock, fake_time
 from redouble.testing.loops import driver_of
+from redouble.testing.waits import LoopWait
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -604,3 +605,16 @@ def test_a_thread_that_calls_just_before_the_loop_blocks_keeps_time_from_moving(
 
     with fake_time() as clock:
         assert asyncio.run(main()) == 0
+
+
+def test_a_wait_that_has_ended_does_not_end_again() -> None:
+    """What comes too late, such as a complaint that nothing happens, changes nothing."""
+
+    async def main() -> None:
+        wait = LoopWait(5, 0.0, None)
+        wait.end()
+        wait.end(RuntimeError("too late"))
+        await wait.suspend()
+        assert wait.over
+
+    asyncio.run(main())
