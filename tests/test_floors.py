@@ -14,7 +14,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-FLOORS = ["core", "control", "wrappers", "loops", "", "testing", "adapters", "cli", "__main__"]  # "": the facade
+FLOORS = [
+    "core",
+    "known",
+    "control",
+    "wrappers",
+    "loops",
+    "",
+    "testing",
+    "adapters",
+    "cli",
+    "__main__",
+]  # "": the facade
 THIRD_PARTY = {"typing_extensions"}  # the floors' only one, and for type checkers alone
 
 

@@ -17,12 +17,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 import facts
 import sources
 
-from redouble.core.known.tables import MODULES
+from redouble.known.tables import MODULES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from redouble.core.known.rows import Row
+    from redouble.known.rows import Row
 
 PAGE = Path(__file__).parents[1] / "reference" / "known-errors.md"
 MARK = "<!-- What follows is written by docs/_ext/known_errors.py: change the rows, not this. -->"

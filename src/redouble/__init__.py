@@ -17,11 +17,11 @@ from redouble.control.events import Event, EventKind, log_retries
 from redouble.control.outcome import DeadlineExceeded, GaveUp, Reason, StillPending, Stopped, Wait, outcome
 from redouble.control.scope import deadline, override, remaining
 from redouble.core.backoff import Backoff, constant, exponential, fibonacci, linear, sequence
-from redouble.core.classify import classify
 from redouble.core.jitter import Jitter, additive, decorrelated, equal, full, none, proportional
-from redouble.core.known import known_errors
-from redouble.core.known.registered import register
 from redouble.core.verdict import Classification, Rule, Verdict, pending, permanent, transient
+from redouble.known import known_errors
+from redouble.known.classify import classify
+from redouble.known.registered import register
 from redouble.wrappers.attempt import Attempt, current_attempt
 from redouble.wrappers.connect import Connecting
 from redouble.wrappers.decorator import RetryPolicy, policy_of, retry
@@ -29,8 +29,8 @@ from redouble.wrappers.decorator import RetryPolicy, policy_of, retry
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from redouble.control.preview import PreviewRow
-    from redouble.core.explain import Explanation, explain
-    from redouble.core.known.http_response import http_response
+    from redouble.known.explain import Explanation, explain
+    from redouble.known.http_response import http_response
     from redouble.loops.checkpoint import Checkpoint, FileCheckpoint
     from redouble.loops.latest import latest
     from redouble.loops.link import LinkStatus
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 else:
     _LATER = {
         "Checkpoint": "loops.checkpoint",
-        "Explanation": "core.explain",
+        "Explanation": "known.explain",
         "FileCheckpoint": "loops.checkpoint",
         "Link": "loops.reconnect",
         "LinkStatus": "loops.link",
@@ -52,8 +52,8 @@ else:
         "Session": "loops.session",
         "Stalled": "loops.reading",
         "clamp_under": "loops.watchdog",
-        "explain": "core.explain",
-        "http_response": "core.known.http_response",
+        "explain": "known.explain",
+        "http_response": "known.http_response",
         "latest": "loops.latest",
         "poll": "loops.poll",
         "reconnect": "loops.reconnect",

@@ -20,8 +20,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from redouble import classify
-from redouble.core.explain import explain
-from redouble.core.known.registered import register
+from redouble.known.explain import explain
+from redouble.known.registered import register
 
 HEADERS = {"Content-Type": "application/json", "Date": "Sun, 06 Nov 1994 08:49:07 GMT"}
 

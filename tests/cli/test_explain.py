@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from redouble.cli import main
-from redouble.core.known.tables import ROWS
+from redouble.known.tables import ROWS
 
 
 def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from redouble.core.backoff import constant, exponential
-from redouble.core.known import known_errors
 from redouble.core.verdict import (
     Classification,
     Rule,
@@ -25,6 +24,7 @@ from redouble.core.verdict import (
     transient,
     type_name,
 )
+from redouble.known import known_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable

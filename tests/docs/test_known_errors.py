@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from redouble.core.known.tables import MODULES, ROWS
+from redouble.known.tables import MODULES, ROWS
 
 EXTENSIONS = Path(__file__).parents[2] / "docs" / "_ext"
 

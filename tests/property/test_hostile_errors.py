@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from redouble.core.causes import DEPTH, LEAVES
 from redouble.core.checks import LONGEST
-from redouble.core.classify import classify, judge
-from redouble.core.explain import explain
-from redouble.core.known import known_errors
-from redouble.core.known.request import shows_unsafe_method
-from redouble.core.known.tables import TABLE
 from redouble.core.verdict import Classification, Rule, Verdict
+from redouble.known import known_errors
+from redouble.known.classify import classify, judge
+from redouble.known.explain import explain
+from redouble.known.request import shows_unsafe_method
+from redouble.known.tables import TABLE
 
 NAMES = (
     *("__cause__", "__context__", "__suppress_context__", "__notes__", "__class__", "args", "exceptions", "errno"),

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
 
 from redouble.cli.output import say
-from redouble.core.explain import Explanation, explain, row_name
-from redouble.core.known.dispatch import find
-from redouble.core.known.sqlstate import row_of
-from redouble.core.known.tables import ROWS
 from redouble.core.verdict import Verdict
+from redouble.known.dispatch import find
+from redouble.known.explain import Explanation, explain, row_name
+from redouble.known.sqlstate import row_of
+from redouble.known.tables import ROWS
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterable, Sequence
 
-    from redouble.core.known.rows import Row
+    from redouble.known.rows import Row
 
 
 def run(chosen: Namespace) -> None:

@@ -1,4 +1,4 @@
-"""Floor 2. Time: the system's clock, and the protocol that any other clock follows."""
+"""Floor 3. Time: the system's clock, and the protocol that any other clock follows."""
 
 from __future__ import annotations
 

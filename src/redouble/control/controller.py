@@ -1,4 +1,4 @@
-"""Floor 2. The controller: the state of one retried call or one connection. It counts and decides, and only that."""
+"""Floor 3. The controller: the state of one retried call or one connection. It counts and decides, and only that."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from redouble.control.curves import OwnCurves, ended, safe_delay, sane
 from redouble.control.outcome import GaveUp, Reason, Wait, given_up_since
 from redouble.core import checks
 from redouble.core.backoff import CEILING
-from redouble.core.classify import judge
-from redouble.core.known.request import shows_unsafe_method
 from redouble.core.verdict import Classification, Verdict, ask_guarded
+from redouble.known.classify import judge
+from redouble.known.request import shows_unsafe_method
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Floor 2. The waits that curves give: asked safely, and the curves of rules counted apart from the policy's."""
+"""Floor 3. The waits that curves give: asked safely, and the curves of rules counted apart from the policy's."""
 
 from __future__ import annotations
 

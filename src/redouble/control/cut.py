@@ -1,4 +1,4 @@
-"""Floor 2. Cutting off what an asyncio task is doing when its time is up, and telling whose cancellation it was."""
+"""Floor 3. Cutting off what an asyncio task is doing when its time is up, and telling whose cancellation it was."""
 
 from __future__ import annotations
 

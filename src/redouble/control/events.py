@@ -1,4 +1,4 @@
-"""Floor 2. What a retried call tells: one frozen record per event, and the log lines made of them."""
+"""Floor 3. What a retried call tells: one frozen record per event, and the log lines made of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Floor 2. What goes wrong in a user's rule, observer, clock or curve: logged once, and never in the way of the error."""
+"""Floor 3. What goes wrong in a user's rule, observer, clock or curve: logged once, and never in the way of the error."""
 
 from __future__ import annotations
 

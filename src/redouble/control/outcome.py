@@ -1,4 +1,4 @@
-"""Floor 2. How a retried call goes on or ends: the decisions, the errors of our own, and the mark on the user's error."""
+"""Floor 3. How a retried call goes on or ends: the decisions, the errors of our own, and the mark on the user's error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Floor 2. The policy: the frozen configuration of a retried call, every part of it checked when it is written."""
+"""Floor 3. The policy: the frozen configuration of a retried call, every part of it checked when it is written."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import sys
 
 from redouble.core import checks
 from redouble.core.backoff import Backoff, exponential
-from redouble.core.known import known_errors
 from redouble.core.record import Record
 from redouble.core.verdict import Rule, as_rule
+from redouble.known import known_errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

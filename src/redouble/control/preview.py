@@ -1,4 +1,4 @@
-"""Floor 2. What waits a policy makes, without making them."""
+"""Floor 3. What waits a policy makes, without making them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Floor 2. Scopes: what holds for every retried call beneath a `with`: a deadline, and changed fields of policies."""
+"""Floor 3. Scopes: what holds for every retried call beneath a `with`: a deadline, and changed fields of policies."""
 
 from __future__ import annotations
 

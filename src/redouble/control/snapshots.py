@@ -1,4 +1,4 @@
-"""Floor 2. The state of a controller as plain data for JSON, and back: only durations and counts, no readings of clocks."""
+"""Floor 3. The state of a controller as plain data for JSON, and back: only durations and counts, no readings of clocks."""
 
 from __future__ import annotations
 

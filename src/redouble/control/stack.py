@@ -1,4 +1,4 @@
-"""Floor 2. Which retried calls this thread or task is inside of, innermost first.
+"""Floor 3. Which retried calls this thread or task is inside of, innermost first.
 
 The success path of a decorated function must not pay for being found from deeper down, which a context variable would
 cost twice the rest of it. So nothing is set: the frames are walked when somebody asks. A wrapper is known by its code

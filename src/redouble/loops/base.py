@@ -1,4 +1,4 @@
-"""Floor 4. What all loops share: a policy without the limits of single calls, and waits that several events may end."""
+"""Floor 5. What all loops share: a policy without the limits of single calls, and waits that several events may end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Floor 4. Where a long read stands: the protocol of what remembers it, and a file that does."""
+"""Floor 5. Where a long read stands: the protocol of what remembers it, and a file that does."""
 
 from __future__ import annotations
 

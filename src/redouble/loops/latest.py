@@ -1,4 +1,4 @@
-"""Floor 4. Pushing the newest state: after every change, again until it is accepted, and never an older one."""
+"""Floor 5. Pushing the newest state: after every change, again until it is accepted, and never an older one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Floor 4. The state of a link while a loop is at work on it: what a failure leads to, and what observers are told.
+"""Floor 5. The state of a link while a loop is at work on it: what a failure leads to, and what observers are told.
 
 No waiting and no dialling here: the two colours in `reconnect` do that, and ask this what comes next.
 """
@@ -15,8 +15,8 @@ from redouble.control.cut import Cut
 from redouble.control.events import DEFAULT_LOG, ENDED, Event, EventKind, log_retries, notify
 from redouble.control.outcome import DeadlineExceeded, GaveUp, Reason, mark
 from redouble.control.stack import least_left
-from redouble.core.classify import UNKNOWN, judge_exception
 from redouble.core.verdict import Classification, Verdict
+from redouble.known.classify import UNKNOWN, judge_exception
 from redouble.loops.base import FOR_GOOD, for_loop
 from redouble.wrappers.run import ATTEMPTING, CUT_OFF, say_unknown, traceback_of
 

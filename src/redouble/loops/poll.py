@@ -1,4 +1,4 @@
-"""Floor 4. An answer that is not ready yet: ask for it at an interval, until it is there or the time is up."""
+"""Floor 5. An answer that is not ready yet: ask for it at an interval, until it is there or the time is up."""
 
 from __future__ import annotations
 

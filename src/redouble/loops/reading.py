@@ -1,4 +1,4 @@
-"""Floor 4. One run of a `resume` loop: the page that it is about, what has been committed, and what counts as stalled.
+"""Floor 5. One run of a `resume` loop: the page that it is about, what has been committed, and what counts as stalled.
 
 What both colours do alike; in `resume` they fetch, wait and save.
 """

@@ -1,4 +1,4 @@
-"""Floor 4. A connection that drops: dialled again, with waits, for as long as somebody loops over it."""
+"""Floor 5. A connection that drops: dialled again, with waits, for as long as somebody loops over it."""
 
 from __future__ import annotations
 

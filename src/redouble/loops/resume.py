@@ -1,4 +1,4 @@
-"""Floor 4. A long read that goes on where it stopped: page after page, each one committed when it has been dealt with."""
+"""Floor 5. A long read that goes on where it stopped: page after page, each one committed when it has been dealt with."""
 
 from __future__ import annotations
 

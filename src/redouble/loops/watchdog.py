@@ -1,4 +1,4 @@
-"""Floor 4. Progress, not time: ending what does not get on, and keeping a limit beneath those around it."""
+"""Floor 5. Progress, not time: ending what does not get on, and keeping a limit beneath those around it."""
 
 from __future__ import annotations
 

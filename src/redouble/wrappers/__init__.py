@@ -1,1 +1,1 @@
-"""Floor 3: the loops that call, wait and call again; sync and asyncio. All counting is the controller's."""
+"""Floor 4: the loops that call, wait and call again; sync and asyncio. All counting is the controller's."""

@@ -1,4 +1,4 @@
-"""Floor 3. The loops of asyncio code; their twins for synchronous code are in `sync`, and a test keeps them alike.
+"""Floor 4. The loops of asyncio code; their twins for synchronous code are in `sync`, and a test keeps them alike.
 
 Loading this loads asyncio, so it is imported when something asynchronous is decorated, called or entered.
 """

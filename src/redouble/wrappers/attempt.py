@@ -1,4 +1,4 @@
-"""Floor 3. What an attempt tells and takes, from inside of it."""
+"""Floor 4. What an attempt tells and takes, from inside of it."""
 
 from __future__ import annotations
 

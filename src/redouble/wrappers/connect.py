@@ -1,4 +1,4 @@
-"""Floor 3. Opening something for the body of a `with`: only the opening is retried, and what was opened is closed."""
+"""Floor 4. Opening something for the body of a `with`: only the opening is retried, and what was opened is closed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Floor 3. The policy with its ways in: decorate, call, loop over a block, connect."""
+"""Floor 4. The policy with its ways in: decorate, call, loop over a block, connect."""
 
 from __future__ import annotations
 

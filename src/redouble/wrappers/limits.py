@@ -1,4 +1,4 @@
-"""Floor 3. What bounds one attempt: its own time limit, the deadline of the call, and those of the calls around it."""
+"""Floor 4. What bounds one attempt: its own time limit, the deadline of the call, and those of the calls around it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Floor 3. From what a factory gave to what the body of a `with` gets: entered, or closed at the end."""
+"""Floor 4. From what a factory gave to what the body of a `with` gets: entered, or closed at the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Floor 3. One retried call: the controller that decides, and all that the loops of both colours do alike around it.
+"""Floor 4. One retried call: the controller that decides, and all that the loops of both colours do alike around it.
 
 The loops in `sync` and `aio` only call, wait and call again. Here the observers are told, the error is marked, timeouts
 are handed out, and what must not outlive the call is let go.
@@ -15,8 +15,8 @@ from redouble.control.events import DEFAULT_LOG, Event, EventKind, log_retries, 
 from redouble.control.outcome import DeadlineExceeded, GaveUp, Reason, StillPending, Stopped, mark
 from redouble.control.policy import refuse_async_stop
 from redouble.control.stack import least_left
-from redouble.core.classify import UNKNOWN, judge_exception
 from redouble.core.verdict import Classification, Verdict, ask_guarded
+from redouble.known.classify import UNKNOWN, judge_exception
 from redouble.wrappers.limits import TOO_LONG, Limited, is_cut
 
 TYPE_CHECKING = False

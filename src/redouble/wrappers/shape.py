@@ -1,4 +1,4 @@
-"""Floor 3. What kind of callable a function is, found without loading `inspect`."""
+"""Floor 4. What kind of callable a function is, found without loading `inspect`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Floor 3. The loops of synchronous code; their twins for asyncio are in `aio`, and a test keeps them alike."""
+"""Floor 4. The loops of synchronous code; their twins for asyncio are in `aio`, and a test keeps them alike."""
 
 from __future__ import annotations
 

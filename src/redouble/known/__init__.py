@@ -1,0 +1,14 @@
+"""Floor 2. What the errors of real clients mean: one table a domain, dispatched without importing any client."""
+
+from __future__ import annotations
+
+from redouble.known.dispatch import Known
+
+known_errors: Known = Known()
+"""The default rule: what the tables of this package know, each row with its source.
+
+>>> known_errors.ask(ConnectionResetError(104, "reset")).reason
+'ConnectionResetError [ECONNRESET]'
+>>> known_errors.ask(ValueError("bad input")) is None
+True
+"""

@@ -1,0 +1,258 @@
+"""Floor 2. Why an error is retried or not: `explain`, for people.
+
+It asks as `classify` does, through the same walk, with a rule in between that keeps what was asked and answered.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from redouble.core import checks
+from redouble.core.causes import causes, is_exception, is_group
+from redouble.core.record import Record
+from redouble.core.verdict import Classification, Rule, Verdict, as_rule, type_name
+from redouble.known import known_errors
+from redouble.known.classify import judge
+from redouble.known.dispatch import Known
+from redouble.known.registered import parts
+from redouble.known.request import shows_unsafe_method
+from redouble.known.tracing import Step
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from redouble.core.verdict import Fault, RuleLike
+    from redouble.known.rows import Row
+
+
+class Explanation(Record):
+    """Why an error is retried, or is not; `str()` of it is for people.
+
+    Fields:
+        error: The type of the error, as reasons name it.
+        classification: What the error means, exactly as `classify` says.
+        known: Whether anything had an opinion; `False`: nothing knows it, and so it is `PERMANENT`.
+        said_by: What decided: `the row builtins.OSError [ECONNREFUSED]`, `the rule transient(OSError)`; empty when nothing
+            did.
+        note: What that row adds; may be empty.
+        source: Where what the row says is written (an RFC, a manual page, a file of the client), or `policy` for a choice
+            of redouble's; empty for a rule.
+        unsafe_method: Whether the error shows a POST or PATCH without an Idempotency-Key, which a policy with
+            `idempotent=None` repeats only where it was surely not applied.
+        looked_at: What was asked on the way, a line each and indented by what lies beneath what: the error, its causes,
+            what its table looked at beneath it, the leaves of a group.
+        override: A line of code that makes it the other way round; empty for what passes whatever the rules say.
+    """
+
+    __module__ = "redouble"
+
+    error: str
+    classification: Classification
+    known: bool
+    said_by: str
+    note: str
+    source: str
+    unsafe_method: bool
+    looked_at: tuple[str, ...]
+    override: str
+
+    def __str__(self) -> str:
+        return "\n".join(_lines(self))
+
+
+def explain(error: BaseException, rules: RuleLike = known_errors) -> Explanation:
+    """Why an error is retried or not: what it means, which row or rule said so, and what was looked at on the way.
+
+    Says what `classify` says, and how it came to that. For people who wonder, and not for code on its way: it takes
+    some fifty times as long. It names types, rows and rules, and never an error's message, which may carry a secret.
+
+    Args:
+        error: Any exception.
+        rules: Anything that is accepted as a rule; give a policy's `on` to see what that policy makes of it.
+
+    Raises:
+        TypeError: As for `classify`.
+
+    >>> print(explain(ConnectionRefusedError(111, "refused")))
+    ConnectionRefusedError is TRANSIENT: it may pass, and is tried again
+    reason       ConnectionRefusedError [ECONNREFUSED]
+    applied      surely not: nothing was done that another attempt could repeat
+    wait         as the policy's backoff has it: the server asked for nothing
+    said by      the row builtins.OSError [ECONNREFUSED]: nothing listens (yet): no byte was sent
+    source       errno(3), connect(2)
+    looked at    ConnectionRefusedError: the row builtins.OSError [ECONNREFUSED]
+    to change it retry(on=permanent(ConnectionRefusedError) | known_errors)
+    """
+    if not isinstance(error, BaseException):
+        raise TypeError(f"error must be an exception, got {checks.shown(error)}")
+    rule = as_rule("rules", rules)
+    asked = _Asked(rule)
+    found = judge(error, asked)
+    decided = _decisive(asked.steps, found)
+    return Explanation(
+        type_name(type(error)),
+        found,
+        decided is not None,
+        *_told(decided),
+        shows_unsafe_method(error),
+        tuple(_looked_at(error, asked.steps)),
+        _override(_to_change(error, asked.steps, decided), found.verdict, rule) if is_exception(error) else "",
+    )
+
+
+class _Asked(Rule):
+    """Stands in for a rule, and keeps what it was asked and answered."""
+
+    __slots__ = ("parts", "steps")
+
+    def __init__(self, rule: Rule) -> None:
+        self.parts = parts(rule)
+        self.steps: list[Step] = []
+
+    def ask(self, subject: Any, on_fault: Fault | None = None) -> Classification | None:
+        step = Step(subject)
+        self.steps.append(step)
+        for part in self.parts:
+            if step.ask_known(part) if isinstance(part, Known) else step.ask_rule(part):
+                break
+        return step.found
+
+
+def _decisive(steps: list[Step], found: Classification) -> Step | None:
+    """The step that gave the answer: the walk and a group's vote only add to its reason."""
+    for step in steps:
+        if step.found is not None and _became(step.found, found):
+            return step.decisive()
+    return None
+
+
+def _became(one: Classification, found: Classification) -> bool:
+    same = one.verdict is found.verdict and one.retry_after == found.retry_after
+    return same and found.reason.startswith(one.reason)
+
+
+def _told(step: Step | None) -> tuple[str, str, str]:
+    """What decided, what it adds, and its source."""
+    if step is None:
+        return "", "", ""
+    return _by(step), "" if step.row is None else step.row.note, "" if step.row is None else step.row.source
+
+
+def _by(step: Step) -> str:
+    if step.rule is not None:
+        return f"the rule {_shown(step.rule)}" + (f" that {step.package} registered" if step.package else "")
+    if step.row is not None:
+        return f"the row {row_name(step.row)}"
+    return "the table of " + ".".join(step.key or ())
+
+
+def row_name(row: Row) -> str:
+    """A row as explanations name it: `builtins.OSError [ECONNREFUSED]`."""
+    return f"{row.package}.{row.name}" + (f" [{row.code}]" if row.code else "")
+
+
+def _looked_at(error: BaseException, steps: list[Step]) -> Iterator[str]:
+    chain = tuple(causes(error))
+    for step in steps:
+        is_link = any(step.error is link for link in chain)
+        place = "" if step.error is error else "  its cause " if is_link else "  in it "
+        yield from _step_lines(step, place)
+
+
+def _step_lines(step: Step, place: str) -> Iterator[str]:
+    yield f"{place}{type_name(type(step.error))}: {_answer(step)}"
+    for rule, fault in step.faults:
+        yield f"{_indent(place)}  the rule {_shown(rule)} raised {type_name(type(fault))}, which is no opinion"
+    for inner in step.steps:
+        yield from _step_lines(inner, _indent(place) + "  beneath it ")
+
+
+def _indent(place: str) -> str:
+    return " " * (len(place) - len(place.lstrip()))
+
+
+def _answer(step: Step) -> str:
+    if step.found is None:
+        return "not known" if step.key is None else f"the table of {'.'.join(step.key)} has no opinion"
+    if step.row is None and step.rule is None and step.decisive() is not step:
+        return f"the table of {'.'.join(step.key or ())} looks beneath it"
+    return _by(step)
+
+
+def _to_change(error: BaseException, steps: list[Step], decided: Step | None) -> BaseException:
+    """The error that a rule had better be written for: of a group, the leaf that gave the answer."""
+    if is_group(error):
+        for step in steps:
+            gave = step.found is None if decided is None else step.decisive() is decided
+            if gave and not is_group(step.error):
+                leaf: BaseException = step.error
+                return leaf
+    return error
+
+
+def _override(error: BaseException, verdict: Verdict, rule: Rule) -> str:
+    maker = "transient" if verdict is Verdict.PERMANENT else "permanent"
+    return f"retry(on={maker}({importable_name(type(error))}) | {_shown(rule)})"
+
+
+def _shown(rule: Rule) -> str:
+    return checks.shown(rule, 200)
+
+
+def importable_name(cls: type) -> str:
+    """The shortest dotted name under which a class can be had: `httpx.ConnectError`, though it is defined deeper."""
+    module = cls.__module__
+    if not isinstance(module, str) or module in ("builtins", "__main__"):
+        return cls.__qualname__
+    packages = module.split(".")
+    for length in range(1, len(packages)):
+        prefix = ".".join(packages[:length])
+        if getattr(sys.modules.get(prefix), cls.__qualname__, None) is cls:
+            return f"{prefix}.{cls.__qualname__}"
+    return f"{module}.{cls.__qualname__}"
+
+
+_MEANS = {
+    Verdict.TRANSIENT: "TRANSIENT: it may pass, and is tried again",
+    Verdict.PERMANENT: "PERMANENT: trying again cannot help",
+    Verdict.PENDING: "PENDING: not a failure, the answer is not ready",
+}
+
+
+def _lines(why: Explanation) -> Iterator[str]:
+    found = why.classification
+    if not why.override:
+        yield f"{why.error} is no Exception: it asks the program to end, and passes under every policy"
+        return
+    unknown = not why.known
+    yield f"{why.error} is " + ("unknown, so PERMANENT: it is not tried again" if unknown else _MEANS[found.verdict])
+    yield f"reason       {found.reason}"
+    yield f"applied      {_applied(why)}"
+    if found.verdict is not Verdict.PERMANENT:
+        yield f"wait         {_wait(found)}"
+    if why.said_by:
+        yield f"said by      {why.said_by}" + (f": {why.note}" if why.note else "")
+    if why.source:
+        yield f"source       {why.source}"
+    yield from (f"{'' if number else 'looked at':<12} {line}" for number, line in enumerate(why.looked_at))
+    yield f"to change it {why.override}"
+
+
+def _applied(why: Explanation) -> str:
+    if not why.classification.applied:
+        return "surely not: nothing was done that another attempt could repeat"
+    if why.classification.verdict is not Verdict.TRANSIENT:
+        return "perhaps"
+    if why.unsafe_method:
+        return "perhaps, by a POST or PATCH without Idempotency-Key: repeated only with idempotent=True"
+    return "perhaps: it is repeated unless idempotent=False"
+
+
+def _wait(found: Classification) -> str:
+    if found.retry_after is not None:
+        return f"at least {found.retry_after:g} s: the server, or the rule, asks for it"
+    if found.backoff is not None:
+        return f"as the rule's own {found.backoff!r} has it"
+    return "as the policy's backoff has it: the server asked for nothing"

@@ -1,0 +1,144 @@
+"""Floor 2. The rules that libraries bring for their own exceptions: `register`, and who is asked about an error.
+
+All of it is one value that is replaced as a whole, so that whoever reads it while somebody registers sees the old or the
+new state and nothing between; what was found for a type is kept inside that value, and goes with it.
+"""
+
+from __future__ import annotations
+
+import sys
+from _thread import allocate_lock
+
+from redouble.core import checks
+from redouble.core.verdict import Rule, _FirstOf, as_rule, ask_guarded
+from redouble.known.rows import CACHE_SIZE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeAlias
+
+    from redouble.core.verdict import Classification, Fault, RuleLike
+
+    Registered: TypeAlias = tuple[tuple[str, Rule], ...]
+
+
+class _State:
+    """Who registered what, the latest first; and for the types that were met, which of the rules are to be asked."""
+
+    __slots__ = ("by_type", "pairs")
+
+    def __init__(self, pairs: Registered) -> None:
+        self.pairs: Registered = pairs
+        self.by_type: dict[type, Registered] = {}
+
+
+state: _State = _State(())
+"""What is registered now."""
+
+_lock = allocate_lock()
+
+
+def register(rule: RuleLike, *, package: str) -> Callable[[], None]:
+    """Teach `known_errors` what the exceptions of a library mean; for that library to call when it is imported.
+
+    From then on the rule is asked of every error of which some class in the MRO comes from `package`, before anything else
+    that `known_errors` knows: also of a package whose errors it knows by itself, whose own word outranks that. What a
+    user writes in front (`permanent(mylib.Busy) | known_errors`) is asked before. Where several packages have a class in
+    the MRO, that of the nearest class is asked first; of several rules for one package, the latest.
+
+    The same rule for the same package again changes nothing. Registering is safe in threads, and holds for the process.
+
+    Args:
+        rule: Anything that is accepted as a rule, `known_errors` apart, which is what asks it. A fault in it counts as no
+            opinion, and is logged once.
+        package: The library's top package, as it is imported: `mylib` for `mylib.errors.Busy`.
+
+    Returns:
+        A callable that takes the rule out again, for tests; called twice, it does no more.
+
+    Raises:
+        TypeError: When `rule` is nothing that stands for a rule, or `package` no string.
+        ValueError: When `package` is not the name of a top package, or is one of the standard library, whose classes are
+            in the MRO of everybody's errors; when `rule` contains `known_errors`.
+
+    >>> from redouble import classify, transient
+    >>> Busy = type("Busy", (Exception,), {"__module__": "mylib.errors"})
+    >>> unregister = register(transient(Busy, applied=False), package="mylib")
+    >>> classify(Busy()).verdict
+    Verdict.TRANSIENT
+    >>> unregister()
+    >>> classify(Busy()).verdict
+    Verdict.PERMANENT
+    """
+    pair = (_package(package), _rule(rule))
+    with _lock:
+        if pair not in state.pairs:
+            _replace((pair, *state.pairs))
+
+    def unregister() -> None:
+        with _lock:
+            _replace(tuple(each for each in state.pairs if each != pair))
+
+    return unregister
+
+
+def _replace(pairs: Registered) -> None:
+    global state
+    state = _State(pairs)
+
+
+def _package(name: Any) -> str:
+    if not isinstance(name, str):
+        raise TypeError(f"package must be the name of a top package, got {checks.shown(name)}")
+    if not name.isidentifier():
+        raise ValueError(f"package must be the name of a top package, without dots, got {checks.shown(name)}")
+    if name in sys.stdlib_module_names:
+        raise ValueError(
+            f"package must not be of the standard library, got {checks.shown(name)}: write the rule in front of"
+            " known_errors instead"
+        )
+    return name
+
+
+def _rule(given: Any) -> Rule:
+    rule = as_rule("rule", given)
+    if any(getattr(part, "asks_registered", False) for part in parts(rule)):
+        raise ValueError("rule must not contain known_errors, which is what asks it: register only the library's own")
+    return rule
+
+
+def parts(rule: Rule) -> tuple[Rule, ...]:
+    """The rules that were joined with `|`, in their order; a rule that was not joined is its only part."""
+    return rule.rules if isinstance(rule, _FirstOf) else (rule,)
+
+
+def rules_for(cls: type) -> Registered:
+    """The rules to be asked of errors of this type, in their order, each with the package that brought it."""
+    present = state
+    try:
+        found = present.by_type.get(cls)
+        if found is None:
+            found = _find(cls, present.pairs)
+            if len(present.by_type) >= CACHE_SIZE:
+                present.by_type.clear()
+            present.by_type[cls] = found
+    except Exception:  # a metaclass that hides its names or refuses to be hashed
+        return ()
+    return found
+
+
+def _find(cls: type, pairs: Registered) -> Registered:
+    if not issubclass(cls, BaseException):
+        return ()
+    packages = dict.fromkeys(base.__module__.partition(".")[0] for base in cls.__mro__)
+    return tuple(pair for package in packages for pair in pairs if pair[0] == package)
+
+
+def ask(error: Any, on_fault: Fault | None) -> Classification | None:
+    """What the registered rules say of an error; `None` when none has an opinion."""
+    for _, rule in rules_for(type(error)):
+        found = ask_guarded(rule, error, on_fault)
+        if found is not None:
+            return found
+    return None

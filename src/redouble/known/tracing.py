@@ -1,0 +1,99 @@
+"""Floor 2. Asking the known errors as `Known.ask` does, and keeping what was looked at on the way; for `explain`."""
+
+from __future__ import annotations
+
+from redouble.core.causes import DEPTH
+from redouble.core.verdict import ask_guarded
+from redouble.known import registered
+from redouble.known.dispatch import find
+from redouble.known.rows import overheard
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from redouble.core.verdict import Classification, Rule
+    from redouble.known.dispatch import Known, Named
+    from redouble.known.rows import Row
+
+
+class Step:
+    """One error that was asked about: what was found, and what decided.
+
+    Attributes:
+        error: The error.
+        found: What was found; `None`: nothing.
+        rule: The rule that said so, if it was one.
+        package: The package that registered that rule; empty for a rule of the user's.
+        key: The top package and the name of the class by which the tables know it; `None`: they do not.
+        row: The row that said so; `None` where it was left to an error beneath.
+        faults: What went wrong in rules, by rule.
+        steps: The errors beneath that a table asked about in turn.
+    """
+
+    __slots__ = ("error", "faults", "found", "key", "package", "row", "rule", "steps")
+
+    def __init__(self, error: Any) -> None:
+        self.error: Any = error
+        self.found: Classification | None = None
+        self.rule: Rule | None = None
+        self.package: str = ""
+        self.key: tuple[str, str] | None = None
+        self.row: Row | None = None
+        self.faults: list[tuple[Rule, Exception]] = []
+        self.steps: list[Step] = []
+
+    def ask_rule(self, rule: Rule, package: str = "") -> bool:
+        """Ask a rule; whether it had an opinion."""
+        self.found = ask_guarded(rule, self.error, lambda *fault: self.faults.append(fault))
+        if self.found is not None:
+            self.rule, self.package = rule, package
+        return self.found is not None
+
+    def ask_known(self, known: Known, left: int = DEPTH) -> bool:
+        """Ask registered rules and the tables, as `Known.ask` does; whether anything was found."""
+        for package, rule in registered.rules_for(type(self.error)):
+            if self.ask_rule(rule, package):
+                return True
+        named = _named(type(self.error))
+        if named is not None:
+            self.key, reader = named
+            self.found, self.row = overheard(reader, self.error, _Beneath(known, self, left))
+        return self.found is not None
+
+    def decisive(self) -> Step:
+        """The step that decided: this one, or where its table left it to an error beneath, the one that it followed."""
+        if self.row is None and self.rule is None and self.found is not None:
+            for step in self.steps:
+                if step.found is not None and step.found.verdict is self.found.verdict:
+                    return step.decisive()
+        return self
+
+
+class _Beneath:
+    """What a reader that is traced may ask, as `dispatch.Inner` answers it."""
+
+    __slots__ = ("known", "left", "step")
+
+    def __init__(self, known: Known, step: Step, left: int) -> None:
+        self.known, self.step, self.left = known, step, left
+
+    @property
+    def wall(self) -> Callable[[], float]:
+        return self.known.wall
+
+    def inner(self, error: Any) -> Classification | None:
+        if self.left <= 0:
+            return None
+        beneath = Step(error)
+        self.step.steps.append(beneath)
+        beneath.ask_known(self.known, self.left - 1)
+        return beneath.found
+
+
+def _named(cls: type) -> Named | None:
+    try:
+        return find(cls)
+    except Exception:  # a metaclass that hides its name or refuses to be hashed: nobody we know
+        return None
