@@ -11,20 +11,21 @@ On top of them stand `testing` (virtual time for your tests) and `cli` (the comm
 what stands in `_LATER` is loaded when it is first asked for, so that nobody pays for loops who has none.
 """
 
+from redouble.calls.attempt import Attempt, current_attempt
 from redouble.control.clock import Clock, SystemClock
 from redouble.control.controller import BackoffController, Status
 from redouble.control.events import Event, EventKind, log_retries
-from redouble.control.outcome import DeadlineExceeded, GaveUp, Reason, StillPending, Stopped, Wait, outcome
-from redouble.control.scope import deadline, override, remaining
+from redouble.control.mark import outcome
+from redouble.control.outcome import DeadlineExceeded, GaveUp, Reason, StillPending, Stopped, Unwanted, Wait
+from redouble.control.scope import deadline, gave_up_as, override, remaining
 from redouble.core.backoff import Backoff, constant, exponential, fibonacci, linear, sequence
 from redouble.core.jitter import Jitter, additive, decorrelated, equal, full, none, proportional
 from redouble.core.verdict import Classification, Rule, Verdict, pending, permanent, transient
 from redouble.known import known_errors
 from redouble.known.classify import classify
 from redouble.known.registered import register
-from redouble.wrappers.attempt import Attempt, current_attempt
-from redouble.wrappers.connect import Connecting
-from redouble.wrappers.decorator import RetryPolicy, policy_of, retry
+from redouble.ways.connect import Connecting
+from redouble.ways.policy import RetryPolicy, policy_of, retry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ __all__ = [
     "StillPending",
     "Stopped",
     "SystemClock",
+    "Unwanted",
     "Verdict",
     "Wait",
     "additive",
@@ -115,6 +117,7 @@ __all__ = [
     "exponential",
     "fibonacci",
     "full",
+    "gave_up_as",
     "http_response",
     "known_errors",
     "latest",

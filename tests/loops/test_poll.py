@@ -272,10 +272,10 @@ def test_the_deadline_is_the_expiry(ask: Any, clock: FakeClock) -> None:
 
 def test_a_deadline_scope_bounds_it(ask: Any, clock: FakeClock) -> None:
     """A `deadline` around it ends it as well, and tells that it was that; its own does not put the blame there."""
-    with deadline(12) as limit, pytest.raises(StillPending):
+    with deadline(12) as limit, pytest.raises(StillPending) as caught:
         ask(*["no"] * 9, until=done)
-    assert limit.expired and clock.now() == 10.0
-    with deadline(12) as limit, pytest.raises(StillPending):
+    assert limit.ended(caught.value) and not limit.expired and clock.now() == 10.0
+    with deadline(12) as limit, pytest.raises(StillPending) as caught:
         ask(*["no"] * 9, policy=policy(deadline=10), until=done)
     assert not limit.expired
 
@@ -400,7 +400,7 @@ def test_a_permanent_error_is_untouched(ask: Any, clock: FakeClock) -> None:
         ask("no", error, until=done)
     assert caught.value is error and len(ask.calls) == 2
     files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
-    assert sum("redouble/loops" in name or "redouble/wrappers" in name for name in files) == 1
+    assert sum("redouble/loops" in name or "redouble/ways" in name or "redouble/calls" in name for name in files) == 1
 
 
 @pytest.mark.parametrize("last", ["no", OSError("down"), NotYet("yet")], ids=["value", "failure", "pending error"])
@@ -410,7 +410,7 @@ def test_one_frame_of_ours_where_a_wait_ends_it(ask: Any, clock: FakeClock, last
     with pytest.raises((OSError, NotYet, StillPending)) as caught:
         ask(last, policy=slow, until=done)
     files = [frame.filename for frame in traceback.extract_tb(caught.value.__traceback__)]
-    assert sum("redouble/loops" in name or "redouble/wrappers" in name for name in files) == 1
+    assert sum("redouble/loops" in name or "redouble/ways" in name or "redouble/calls" in name for name in files) == 1
 
 
 def test_an_unwanted_value_is_returned_where_a_wait_ends_it(ask: Any, clock: FakeClock) -> None:

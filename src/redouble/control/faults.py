@@ -11,6 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import logging
     from types import ModuleType
+    from typing import Any
 
     from redouble.core.verdict import Rule
 
@@ -73,3 +74,18 @@ def rule_raised(rule: Rule, error: Exception) -> None:
         report("hint of", checks.shown(rule.rule), error, "it is left out")
     else:
         report("rule", checks.shown(rule), error, "it counts as having no opinion")
+
+
+def raised_by_signal(error: BaseException) -> bool:
+    """Return whether the handler of a signal raised this, while it interrupted something: it is meant for the caller."""
+    signal: Any = sys.modules.get("signal")
+    if signal is None:
+        return False
+    handlers = [signal.getsignal(number) for number in signal.valid_signals()]
+    codes = [getattr(each, "__code__", None) or getattr(type(each).__call__, "__code__", None) for each in handlers]
+    at = error.__traceback__
+    while at is not None:
+        if at.tb_frame.f_code in codes:
+            return True
+        at = at.tb_next
+    return False

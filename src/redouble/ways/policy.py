@@ -1,15 +1,15 @@
-"""Floor 4. The policy with its ways in: decorate, call, loop over a block, connect."""
+"""Floor 5. The policy with its ways in: decorate, call, loop over a block, connect."""
 
 from __future__ import annotations
 
 from functools import update_wrapper
 
+from redouble.calls.tracebacks import strip
 from redouble.control.policy import Policy, refuse_async_stop
 from redouble.core import checks
-from redouble.wrappers import sync
-from redouble.wrappers.connect import Connecting
-from redouble.wrappers.run import trim
-from redouble.wrappers.shape import (
+from redouble.ways import wrap
+from redouble.ways.connect import Connecting
+from redouble.ways.shape import (
     is_coroutine_function,
     name_of,
     refuse_missing_keyword,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from redouble.control.policy import PolicyFields
     from redouble.control.preview import PreviewRow
-    from redouble.wrappers.attempt import BlockAttempt
+    from redouble.ways.block import BlockAttempt
 
     F = TypeVar("F", bound=Callable[..., Any])
     P = ParamSpec("P")
@@ -190,7 +190,7 @@ class RetryPolicy(Policy):
             try:
                 return wrapper(*args, **kwargs)
             except BaseException as error:
-                trim(error)
+                strip(error)
                 raise
 
         def connect(self, factory, /, *args, closing=False, **kwargs):
@@ -220,14 +220,15 @@ class RetryPolicy(Policy):
 
     def __iter__(self) -> Iterator[BlockAttempt]:
         """The attempts of a block form: `for attempt in policy: with attempt: ...`."""
-        refuse_async_stop(self)
-        return sync.Block(self)
+        from redouble.ways.block import Block
+
+        return Block(self)
 
     def __aiter__(self) -> AsyncIterator[BlockAttempt]:
         """The attempts of a block form in a coroutine: `async for attempt in policy: with attempt: ...`."""
-        from redouble.wrappers import aio
+        from redouble.ways.block import AsyncBlock
 
-        return aio.Block(self)
+        return AsyncBlock(self)
 
     def preview(self, failures: int = 10) -> list[PreviewRow]:
         """The waits that this policy would make if every attempt failed at once.
@@ -290,9 +291,9 @@ def _bind(policy: RetryPolicy, fn: Any) -> Callable[..., Any]:
     if policy.timeout_as is not None:
         refuse_missing_keyword(fn, policy.timeout_as)
     if is_coroutine_function(fn):
-        from redouble.wrappers import aio
+        from redouble.ways import wrap_async
 
-        return aio.retrying(policy, fn, name)
+        return wrap_async.retrying(policy, fn, name)
     refuse_timeout_without_keyword(policy, name)
-    refuse_async_stop(policy)
-    return sync.retrying(policy, fn, name)
+    refuse_async_stop(policy, name)
+    return wrap.retrying(policy, fn, name)

@@ -1,4 +1,4 @@
-"""Floor 4. What kind of callable a function is, found without loading `inspect`."""
+"""Floor 5. What kind of callable a function is, found without loading `inspect`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from redouble.control.policy import Policy
 
 _COROUTINE, _IS_GENERATOR, _ASYNC_GENERATOR, _ITERABLE_COROUTINE = 0x80, 0x20, 0x200, 0x100
-
-GENERATOR = type(_ for _ in ())
 
 
 def _function_of(fn: Any) -> Any:
@@ -102,11 +100,3 @@ def name_of(fn: Any) -> str:
         if isinstance(name, str):
             return name
     return type(fn).__qualname__
-
-
-def is_awaitable(value: object) -> bool:
-    """Whether `await value` would work: as `inspect.isawaitable`, without loading `inspect`."""
-    kind = type(value)
-    if hasattr(kind, "__await__"):
-        return True
-    return kind is GENERATOR and bool(value.gi_code.co_flags & _ITERABLE_COROUTINE)  # type: ignore[attr-defined]

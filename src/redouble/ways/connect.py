@@ -1,12 +1,13 @@
-"""Floor 4. Opening something for the body of a `with`: only the opening is retried, and what was opened is closed."""
+"""Floor 5. Opening something for the body of a `with`: only the opening is retried, and what was opened is closed."""
 
 from __future__ import annotations
 
+from redouble.calls.hosts import coroutines, threads
+from redouble.calls.tracebacks import strip
 from redouble.control.policy import refuse_async_stop
-from redouble.wrappers import sync
-from redouble.wrappers.opening import opened, opened_async
-from redouble.wrappers.run import trim
-from redouble.wrappers.shape import is_awaitable, name_of, refuse_timeout_without_keyword
+from redouble.ways import wrap
+from redouble.ways.opening import Opening, leaving, opening
+from redouble.ways.shape import name_of, refuse_timeout_without_keyword
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Any, Generic, TypeVar
 
     from redouble.control.policy import Policy
-    from redouble.wrappers.opening import Leave, Opened
+    from redouble.ways.opening import Leave, Opened
 
     T = TypeVar("T")
 else:
@@ -46,16 +47,18 @@ class Connecting(Generic[T]):
         self._leave: Leave | None = None
 
     def __enter__(self) -> T:
-        self._refuse_open()
-        policy = self._without_result_rules()
+        policy = self._checked()
         refuse_timeout_without_keyword(policy, self._name)
-        refuse_async_stop(policy)
+        refuse_async_stop(policy, self._name)
+        how = self._how(asynchronous=False)
         try:
-            value, leave = sync.retrying(policy, self._open, self._name)(**self._kwargs)
+            found = wrap.retrying(policy, lambda **kwargs: threads.perform(opening(how, kwargs)), how.name)(
+                **self._kwargs
+            )
         except BaseException as error:
-            trim(error)
+            strip(error)
             raise
-        return self._usable(value, leave)
+        return self._usable(found)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -65,16 +68,19 @@ class Connecting(Generic[T]):
         return suppress
 
     async def __aenter__(self) -> T:
-        from redouble.wrappers import aio
+        from redouble.ways import wrap_async
 
-        self._refuse_open()
-        open_ = aio.retrying(self._without_result_rules(), self._open_async, self._name)
+        how = self._how(asynchronous=True)
+
+        async def open_(**kwargs: Any) -> Opened:
+            return await coroutines.perform(opening(how, kwargs))
+
         try:
-            value, leave = await open_(**self._kwargs)
+            found = await wrap_async.retrying(self._checked(), open_, how.name)(**self._kwargs)
         except BaseException as error:
-            trim(error)
+            strip(error)
             raise
-        return self._usable(value, leave)
+        return self._usable(found)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -82,33 +88,27 @@ class Connecting(Generic[T]):
         leave, self._leave = self._leave, None
         if leave is None:
             return None
-        answer = leave(kind, error, traceback)
-        suppress: bool | None = await answer if is_awaitable(answer) else answer
+        suppress: bool | None = await coroutines.perform(leaving(leave, kind, error, traceback))
         return suppress
 
     @property
     def _name(self) -> str:
         return name_of(self._factory)
 
-    def _refuse_open(self) -> None:
+    def _how(self, *, asynchronous: bool) -> Opening:
+        return Opening(self._factory, self._args, self._name, "connect", self._closing, asynchronous)
+
+    def _checked(self) -> Policy:
+        """The policy without rules for results: a connection is no answer to be judged, it is there or an error was."""
         if self._leave is not None:
             raise RuntimeError("this connect(...) is open already; call connect(...) again for another one")
-
-    def _without_result_rules(self) -> Policy:
-        """A connection is no answer to be judged: it is there, or there was an error."""
         policy = self._policy
         return policy if policy.result is None else policy.changed(result=None)
 
-    def _usable(self, value: Any, leave: Leave | None) -> T:
-        """The opened value; what cannot be used is refused here, outside of the loop, where no rule retries it."""
-        if leave is None:
-            raise TypeError(value)
-        self._leave = leave
-        usable: T = value
+    def _usable(self, found: Opened) -> T:
+        """The opened value; what cannot be used is refused here, outside of the call, where no rule retries it."""
+        if found.refusal:
+            raise TypeError(found.refusal)
+        self._leave = found.leave
+        usable: T = found.value
         return usable
-
-    def _open(self, **kwargs: Any) -> Opened:
-        return opened(self._factory(*self._args, **kwargs), self._name, self._closing, "connect")
-
-    async def _open_async(self, **kwargs: Any) -> Opened:
-        return await opened_async(self._factory(*self._args, **kwargs), self._name, self._closing, "connect")

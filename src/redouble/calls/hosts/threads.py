@@ -1,0 +1,148 @@
+"""Floor 4. The driver of plain threads: with gevent and eventlet as they are, and as the first function of a greenlet."""
+
+from __future__ import annotations
+
+import time
+
+from redouble.calls.awaitable import is_awaitable
+from redouble.calls.script import ATTEMPT, HAND_OUT, PAUSE, WAIT
+from redouble.calls.tracebacks import context_of, put_back, without_head
+from redouble.control import faults
+from redouble.control.clock import SYSTEM
+from redouble.control.host import in_event_loop
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from typing import Any, TypeVar
+
+    from redouble.calls.call import Call
+    from redouble.calls.pause import Pause
+    from redouble.calls.script import Script
+
+    T = TypeVar("T")
+
+
+def drive(script: Script, call: Call | None = None) -> Call | None:
+    """Perform the steps of a script, until it ends or hands something out.
+
+    Args:
+        script: The script.
+        call: The call that it is about at first, if there is one already.
+
+    Returns:
+        The call, where something was handed out: an attempt to a body, an item, or an awaitable (`call.given`) with
+        which a driver of coroutines is to go on; `None` when the script has ended.
+    """
+    try:
+        for step, subject in script:
+            if step is PAUSE:
+                pause(subject)
+                continue
+            call = subject
+            if step is ATTEMPT:
+                if call.fn is None:
+                    return call
+                try:
+                    value = call.fn(*call.args, **call.kwargs)
+                except Exception as error:
+                    try:
+                        ends = call.failed(error)
+                    except RecursionError:  # no stack is left even to judge it
+                        call.raised, ends = error, True
+                    if ends:
+                        raise
+                else:
+                    if is_awaitable(value):
+                        call.given = value
+                        return call
+                    call.returned(value)
+            elif step is WAIT:
+                wait(call)
+            elif step is HAND_OUT:
+                return call
+            else:
+                raise_held(call)
+        return None
+    except BaseException as out:
+        script.close()  # whatever it opened is closed here and now, in this context
+        if call is None or out is call.raised or call.error is None or call.owns(out):
+            raise
+        call.fault(out)  # type: ignore[arg-type]  # an Exception, or the call owned it
+        call.raised = call.error
+    raise_held(call)
+    return None
+
+
+def perform(steps: Generator[Any, Any, T]) -> T:
+    """Run a generator that yields what it wants awaited, where nothing can be.
+
+    Raises:
+        TypeError: When it yields something.
+    """
+    try:
+        wanted = next(steps)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    if hasattr(wanted, "close"):
+        wanted.close()  # a coroutine: let it not complain
+    steps.close()
+    raise TypeError("this is asynchronous: write `async with` instead of `with`")
+
+
+def wait(call: Call) -> None:
+    """Block the thread between two attempts."""
+    delay = call.delay
+    if delay <= 0.0:
+        return  # time.sleep(0) gives the processor away, and costs 80 us
+    clock = call.tally.clock
+    if clock is SYSTEM and in_event_loop():
+        _warn_in_event_loop(call)
+    if not call.alert:
+        time.sleep(delay)
+        return
+    try:
+        clock.sleep(delay, call.policy.stop)  # type: ignore[arg-type]  # any event that can be looked at
+    except Exception as fault:
+        if clock is SYSTEM or faults.raised_by_signal(fault):
+            raise
+        call.clock_failed(fault)
+
+
+def pause(asked: Pause) -> None:
+    """Block the thread until one of the events is set, or the time is over."""
+    if asked.seconds <= 0 or asked.is_over():
+        return
+    if in_event_loop() and faults.once("in loop", asked.name):
+        faults.warn(
+            "%s: a synchronous loop holds up the running event loop; use the asynchronous form, or run it in a thread"
+            " (`asyncio.to_thread`, `trio.to_thread.run_sync`)",
+            asked.name,
+        )
+    asked.clock.sleep(asked.seconds, asked.as_one())
+
+
+def raise_held(call: Call) -> None:
+    """Raise the error that ends the call, as it was when its attempt raised it."""
+    error = call.raised
+    assert error is not None
+    traceback, context = without_head(error), context_of(error)
+    try:
+        raise error
+    except BaseException:
+        put_back(error, traceback, context)
+        raise
+    finally:
+        del error  # its traceback holds this frame
+
+
+def _warn_in_event_loop(call: Call) -> None:
+    name = call.tally.name or "a retried call"
+    if faults.once("in loop", name):
+        faults.warn(
+            "%s: a synchronous wait of %.3g s holds up the running event loop; make it `async def` (or `async for"
+            " attempt in policy:`), or call it in a thread (`asyncio.to_thread`, `trio.to_thread.run_sync`)",
+            name,
+            call.delay,
+        )

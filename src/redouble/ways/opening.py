@@ -1,0 +1,180 @@
+"""Floor 5. From what a factory gave to what the body of a `with` gets: entered, or closed at the end.
+
+Written once for all hosts: generators that yield what is to be awaited, which only a driver of coroutines does.
+"""
+
+from __future__ import annotations
+
+from redouble.calls.awaitable import is_awaitable
+from redouble.ways.shape import is_coroutine_function
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from types import TracebackType
+    from typing import Any, TypeAlias
+
+    Leave: TypeAlias = Callable[[type[BaseException] | None, BaseException | None, TracebackType | None], Any]
+
+
+class Opening:
+    """How something is opened, and what messages call it.
+
+    Args:
+        factory: Gives the thing, called with `args` and the keywords of each attempt.
+        name: Its name.
+        by: The way in that speaks in messages.
+        closing: Whether also context managers are closed instead of entered.
+        asynchronous: Whether it is for `async with`.
+    """
+
+    __slots__ = ("args", "asynchronous", "by", "closing", "factory", "name")
+
+    def __init__(
+        self, factory: Callable[..., Any], args: tuple[Any, ...], name: str, by: str, closing: bool, asynchronous: bool
+    ) -> None:
+        self.factory, self.args, self.name, self.by = factory, args, name, by
+        self.closing, self.asynchronous = closing, asynchronous
+
+
+class Opened:
+    """What was opened: the value for the body, and what ends it; or why it cannot be used.
+
+    Attributes:
+        value: The value.
+        leave: Called with what an `__exit__` is called with; `None` where nothing needs to be closed.
+        refusal: Why the value cannot be used; empty where it can.
+    """
+
+    __slots__ = ("leave", "refusal", "value")
+
+    def __init__(self, value: Any, leave: Leave | None = None, refusal: str = "") -> None:
+        self.value, self.leave, self.refusal = value, leave, refusal
+
+
+def opening(how: Opening, kwargs: dict[str, Any]) -> Generator[Any, Any, Opened]:
+    """Open: call the factory, enter or await what it gives, and say what ends it.
+
+    An async context manager is entered, else an awaitable awaited, then what came is entered if it is a context manager,
+    else closed at the end. `None`, as a probe gives, needs no closing. What a failure here had opened is closed.
+    """
+    thing = how.factory(*how.args, **kwargs)
+    if not how.asynchronous:
+        refusal = _refusal_to_wait(thing, how)
+        if refusal:
+            yield from discarding(thing, how.asynchronous)
+            return Opened(thing, refusal=refusal)
+    elif is_awaitable(thing) and (how.closing or not _enters_async(thing)):
+        thing = yield thing
+    if not how.closing and how.asynchronous and _enters_async(thing):
+        return (yield from _enter(thing, thing.__aenter__, thing.__aexit__, how.asynchronous))
+    if not how.closing and _enters(thing):
+        return (yield from _enter(thing, thing.__enter__, thing.__exit__, how.asynchronous))
+    return _to_be_closed(thing, how)
+
+
+def _refusal_to_wait(thing: Any, how: Opening) -> str:
+    """Why a synchronous `with` cannot use the thing; empty where it can."""
+    if not how.closing and _enters(thing):
+        return ""
+    if is_awaitable(thing) or (_enters_async(thing) and not how.closing):
+        return f"what {how.name} gives is asynchronous: write `async with` instead of `with`"
+    if is_coroutine_function(getattr(thing, "close", None)):
+        return _closes_asynchronously(how)
+    return ""
+
+
+def _closes_asynchronously(how: Opening) -> str:
+    return f"closing what {how.name} gives is asynchronous: write `async with` instead of `with`"
+
+
+def _enter(thing: Any, enter: Callable[[], Any], leave: Leave, asynchronous: bool) -> Generator[Any, Any, Opened]:
+    try:
+        entered = enter()
+        return Opened((yield entered) if is_awaitable(entered) and asynchronous else entered, leave)
+    except BaseException:
+        yield from discarding(thing, asynchronous)
+        raise
+
+
+def _to_be_closed(thing: Any, how: Opening) -> Opened:
+    if thing is None:
+        return Opened(thing, _leave_nothing)
+    methods = ("aclose", "close") if how.asynchronous else ("close",)
+    for method in methods:
+        close = getattr(thing, method, None)
+        if callable(close):
+            return Opened(thing, _leave_by(close, how))
+    refusal = (
+        f"{how.by} cannot close what {how.name} gives: {type(thing).__qualname__} is no context manager and has no"
+        f" {' or '.join(methods)}(); open it in a function of your own with contextlib.contextmanager"
+    )
+    return Opened(thing, refusal=refusal)
+
+
+def _leave_nothing(*_: object) -> None:
+    return
+
+
+def _leave_by(close: Callable[[], Any], how: Opening) -> Leave:
+    """An `__exit__` that closes, and suppresses nothing."""
+
+    def leave(kind: type[BaseException] | None, *_: object) -> Any:
+        closed = close()
+        if not is_awaitable(closed):
+            return None
+        if how.asynchronous:
+            return _finished(closed)
+        _close_coroutine(closed)
+        if kind is None:
+            raise TypeError(_closes_asynchronously(how))
+        return None
+
+    return leave
+
+
+async def _finished(closing: Any) -> None:
+    await closing
+
+
+def leaving(
+    leave: Leave, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+) -> Generator[Any, Any, Any]:
+    """End what was opened; returns whether the error is suppressed."""
+    answer = leave(kind, error, traceback)
+    if is_awaitable(answer):
+        answer = yield answer
+    return answer
+
+
+def discarding(thing: Any, asynchronous: bool) -> Generator[Any, Any, None]:
+    """Close what a failed attempt had opened; its own error matters, one of closing does not."""
+    for method in ("aclose", "close") if asynchronous else ("close",):
+        close = getattr(thing, method, None)
+        if callable(close):
+            try:
+                closed: Any = close()
+                if is_awaitable(closed):
+                    if asynchronous:
+                        yield closed
+                    else:
+                        _close_coroutine(closed)
+            except Exception:
+                return
+            return
+
+
+def _close_coroutine(coroutine: Any) -> None:
+    """Nothing can await it here: let it not complain of that."""
+    if hasattr(coroutine, "close"):
+        coroutine.close()
+
+
+def _enters(thing: Any) -> bool:
+    kind = type(thing)
+    return hasattr(kind, "__enter__") and hasattr(kind, "__exit__")
+
+
+def _enters_async(thing: Any) -> bool:
+    kind = type(thing)
+    return hasattr(kind, "__aenter__") and hasattr(kind, "__aexit__")

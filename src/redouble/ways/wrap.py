@@ -1,0 +1,134 @@
+"""Floor 5. The wrappers of functions: a hot path for the first attempt, and a script for all that follows a failure."""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from redouble.calls.awaitable import GENERATOR, is_awaitable
+from redouble.calls.call import Call, Site, new_call
+from redouble.calls.hosts import threads
+from redouble.calls.script import attempts
+from redouble.calls.tracebacks import strip
+from redouble.control import scope
+from redouble.control.around import AROUND, NODE, WHO, close_link, first_open, open_link
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from redouble.control.around import Link
+    from redouble.control.policy import Policy
+
+_get, _set, _reset = AROUND.get, AROUND.set, AROUND.reset
+
+
+def is_plain(policy: Policy) -> bool:
+    """Whether a first attempt that succeeds needs nothing but a link with the time at which it began."""
+    return (
+        policy.result is None
+        and policy.attempt_timeout is None
+        and policy.timeout_as is None
+        and policy.clock is None
+        and not policy.is_bounded
+    )
+
+
+def retrying(policy: Policy, fn: Callable[..., Any], name: str | None) -> Callable[..., Any]:
+    """Return a function that calls `fn` until it succeeds or the policy gives up.
+
+    A success pays for one reading of the clock, a link in the chain, and a look at the type of what came back. All else
+    is made after the first failure.
+    """
+    site = Site(policy, name)
+    eager = not is_plain(policy)
+    plain: type | None = None  # the type of the last value: known to be none that is awaited
+
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        nonlocal plain
+        if eager or scope.overriding:
+            try:
+                return run(site, fn, args, kwargs)
+            except BaseException as error:
+                try:
+                    strip(error)
+                except RecursionError:  # no stack is left, and suppress() would be a call as well
+                    pass
+                raise
+        outer = _get()
+        if outer is not None and outer[WHO] is None:
+            outer = first_open(outer)
+        link = [site, outer, monotonic(), None if outer is None else outer[NODE], 0]
+        token = _set(link)
+        call = None
+        try:
+            try:
+                value = fn(*args, **kwargs)
+            except Exception as error:
+                try:
+                    call = call_of(link, fn, args, kwargs)
+                    over = call.failed(error)
+                except RecursionError:  # no stack is left even to judge it
+                    over = True
+                if over:
+                    raise
+            else:
+                if type(value) is plain:
+                    return value
+                if not is_awaitable(value):
+                    plain = None if type(value) is GENERATOR else type(value)
+                    return value
+                return _carry_on(site, value, fn, args, kwargs)
+            try:
+                return finish(call, site)
+            except BaseException as error:
+                strip(error)
+                raise
+        finally:
+            link[WHO] = None
+            _reset(token)
+            if call is not None:  # by assignments, for which there is stack left where there is none for a call
+                call.error = call.raised = call.value = call.given = None
+
+    return wrapper
+
+
+def call_of(link: Link, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    """The call of a wrapper whose first attempt failed: the one that was asked for from deeper down, or a new one."""
+    who = link[WHO]
+    if who.__class__ is Site:
+        bound = link[NODE] if who.policy.is_bounded else None
+        link[WHO] = call = Call(who.policy, who.name, link, fn, args, kwargs, None, bound)
+        return call
+    who.fn, who.args, who.kwargs = fn, args, kwargs
+    found: Call = who
+    return found
+
+
+def finish(call: Call, site: Site) -> Any:
+    """Go on after a first attempt that failed, until the call is over."""
+    if threads.drive(attempts(call, after_failure=True), call):
+        return _carry_on(site, call.given, call.fn, call.args, call.kwargs, call)
+    return call.value
+
+
+def run(site: Site, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Make a whole call by the driver of threads."""
+    link = open_link(site)
+    call = None
+    try:
+        call = new_call(site, link, fn, args, kwargs)
+        if threads.drive(attempts(call), call):
+            return _carry_on(site, call.given, fn, args, kwargs, call)
+        return call.value
+    finally:
+        close_link(link)
+        if call is not None:
+            call.let_go()
+
+
+def _carry_on(*given: Any) -> Any:
+    """Go on in a coroutine; what is asynchronous is loaded for the first thing that is awaited."""
+    from redouble.ways.wrap_async import carry_on
+
+    return carry_on(*given)

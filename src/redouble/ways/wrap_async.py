@@ -1,0 +1,122 @@
+"""Floor 5. The wrappers of coroutine functions, for asyncio and trio alike."""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from redouble.calls.call import Call, Site, new_call
+from redouble.calls.hosts import coroutines
+from redouble.calls.script import attempts
+from redouble.calls.tracebacks import strip
+from redouble.control import scope
+from redouble.control.around import AROUND, NODE, WHO, close_link, first_open, open_link
+from redouble.ways.wrap import call_of, is_plain
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from redouble.control.policy import Policy
+
+_get, _set, _reset = AROUND.get, AROUND.set, AROUND.reset
+
+
+def retrying(policy: Policy, fn: Callable[..., Any], name: str | None) -> Callable[..., Any]:
+    """Return a coroutine function that awaits `fn` until it succeeds or the policy gives up."""
+    site = Site(policy, name)
+    eager = not is_plain(policy)
+
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        outer = _get()
+        if outer is not None and outer[WHO] is None:
+            outer = first_open(outer)
+        if eager or scope.overriding or (outer is not None and outer[NODE] is not None):
+            try:
+                return await run(site, None, fn, args, kwargs)
+            except BaseException as error:
+                try:
+                    strip(error)
+                except RecursionError:  # no stack is left, and suppress() would be a call as well
+                    pass
+                raise
+        link = [site, outer, monotonic(), None, 0]
+        token = _set(link)
+        call = None
+        try:
+            try:
+                return await fn(*args, **kwargs)
+            except Exception as error:
+                try:
+                    call = call_of(link, fn, args, kwargs)
+                    over = call.failed(error)
+                except RecursionError:  # no stack is left even to judge it
+                    over = True
+                if over:
+                    raise
+            try:
+                await coroutines.drive(attempts(call, after_failure=True), call)
+            except BaseException as error:
+                strip(error)
+                raise
+            return call.value
+        finally:
+            link[WHO] = None
+            try:
+                _reset(token)
+            except ValueError:  # closed in another context, as a coroutine may be that nobody awaits to its end
+                pass
+            if call is not None:  # by assignments, for which there is stack left where there is none for a call
+                call.error = call.raised = call.value = call.given = None
+
+    return wrapper
+
+
+async def carry_on(
+    site: Site,
+    given: Any,
+    fn: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    call: Call | None = None,
+) -> Any:
+    """Go on where a synchronous wrapper was given something to await: `given` is its current attempt.
+
+    The clock of a first attempt starts here, when it is awaited.
+    """
+    try:
+        return await run(site, given, fn, args, kwargs, call)
+    except BaseException as error:
+        strip(error)
+        raise
+
+
+async def run(
+    site: Site,
+    given: Any,
+    fn: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    begun: Call | None = None,
+) -> Any:
+    """Make a whole call by the driver of coroutines.
+
+    Args:
+        site: The policy and the name.
+        given: What the first attempt has returned already, to be awaited; `None`: nothing yet.
+        fn, args, kwargs: The operation.
+        begun: The call, where attempts of it have failed before anything was to be awaited.
+    """
+    link = open_link(site)
+    call = None
+    try:
+        call = new_call(site, link, fn, args, kwargs)
+        if begun is not None:
+            call.take_over(begun)
+        call.given = given
+        await coroutines.drive(attempts(call), call)
+        return call.value
+    finally:
+        close_link(link)
+        if call is not None:
+            call.let_go()
