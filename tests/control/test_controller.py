@@ -36,7 +36,7 @@ from redouble import (
 )
 from redouble.control import controller as module
 from redouble.control import faults
-from redouble.control.outcome import mark
+from redouble.control.mark import mark
 from redouble.testing import FakeClock
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 
 from redouble import SystemClock
 from redouble.control import faults
-from redouble.control.cut import Cut
+from redouble.control.cut import cut_after as Cut
 from redouble.testing import FakeClock
 
 if TYPE_CHECKING:

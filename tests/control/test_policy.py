@@ -33,7 +33,7 @@ from redouble import (
     sequence,
     transient,
 )
-from redouble.control.policy import Policy, refuse_async_stop, thread_event
+from redouble.control.policy import Policy, is_of_event_loop, refuse_async_stop
 from redouble.testing import FakeClock
 
 DEFAULTS = {
@@ -612,42 +612,19 @@ def test_copies_of_a_policy_are_itself() -> None:
 # An asyncio.Event in synchronous code.
 
 
-def test_an_asyncio_stop_is_refused_in_synchronous_code() -> None:
-    """Only its own event loop can wait for an asyncio.Event."""
-    with pytest.raises(TypeError, match=r"stop must be a threading\.Event in synchronous code, got an asyncio\.Event"):
-        refuse_async_stop(retry(stop=asyncio.Event()))
-
-
-def test_an_asyncio_stop_is_accepted_on_an_event_loop() -> None:
-    """While an event loop runs, what is called may turn out to be asynchronous."""
-
-    async def main() -> None:
-        refuse_async_stop(retry(stop=asyncio.Event()))
-
-    asyncio.run(main())
+def test_an_asyncio_stop_is_refused_for_a_synchronous_function() -> None:
+    """Only its own event loop can wait for an asyncio.Event: for a function that blocks its thread it is refused."""
+    with pytest.raises(TypeError, match=r"stop must be a threading\.Event for the synchronous fetch: an event of"):
+        refuse_async_stop(retry(stop=asyncio.Event()), "fetch")
 
 
 @pytest.mark.parametrize("stop", [None, threading.Event()])
-def test_other_stops_are_accepted_in_synchronous_code(stop: Any) -> None:
+def test_other_stops_are_accepted_for_synchronous_functions(stop: Any) -> None:
     """A threading.Event, or none at all, is fine everywhere."""
-    refuse_async_stop(retry(stop=stop))
+    refuse_async_stop(retry(stop=stop), "fetch")
 
 
-def test_without_asyncio_there_is_no_asyncio_stop(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nobody loaded asyncio, it is not loaded to find that out."""
-    monkeypatch.delitem(sys.modules, "asyncio")
-    refuse_async_stop(retry(stop=threading.Event()))
-
-
-def test_a_stop_that_a_thread_can_wait_for() -> None:
-    """Of the stops only those of threads can end a wait that blocks the thread."""
-    stop = threading.Event()
-    assert thread_event(stop) is stop
-    assert thread_event(None) is None and thread_event(asyncio.Event()) is None
-
-
-def test_a_stop_of_a_thread_without_asyncio(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nobody loaded asyncio every stop is one of threads."""
-    monkeypatch.delitem(sys.modules, "asyncio")
-    stop = threading.Event()
-    assert thread_event(stop) is stop
+def test_events_of_event_loops_are_known_without_loading_any() -> None:
+    """Those of asyncio are told from those of threads by where their class comes from."""
+    assert is_of_event_loop(asyncio.Event())
+    assert not is_of_event_loop(threading.Event()) and not is_of_event_loop(None)

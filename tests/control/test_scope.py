@@ -27,7 +27,8 @@ from redouble import (
 )
 from redouble.control import scope
 from redouble.control.clock import SYSTEM
-from redouble.control.scope import current_clock, effective, in_deadline, innermost_deadlines
+from redouble.control.around import AROUND
+from redouble.control.scope import current_clock, effective
 from redouble.testing import HANG, FakeClock, fake_time, scripted
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def clock() -> Iterator[FakeClock]:
 def closed() -> Iterator[None]:
     """Every scope that a test opens is closed at its end."""
     yield
-    assert (scope.overriding, scope._everywhere, in_deadline()) == (0, [], False)
+    assert (scope.overriding, scope._everywhere, AROUND.get()) == (0, [], None)
 
 
 def in_thread(fn: Callable[[], Any]) -> Any:
@@ -205,14 +206,15 @@ def test_an_error_in_the_body_passes(clock: FakeClock) -> None:
     """The scope swallows nothing, and ends with it."""
     with pytest.raises(KeyError), deadline(5):
         raise KeyError
-    assert remaining() is None and not in_deadline()
+    assert remaining() is None
 
 
 def test_open_scopes_from_the_inside_out(clock: FakeClock) -> None:
-    """All scopes with a limit are found, innermost first."""
-    assert innermost_deadlines() == [] and not in_deadline()
-    with deadline(9) as one, deadline(None), deadline(7) as two:
-        assert innermost_deadlines() == [two, one] and in_deadline()
+    """The scope that is over first decides, wherever it stands, and one without a limit changes nothing."""
+    with deadline(9), deadline(None), deadline(7):
+        assert remaining() == 7.0
+    with deadline(7), deadline(None), deadline(9):
+        assert remaining() == 7.0
 
 
 # deadline, as `async with`.
@@ -401,7 +403,7 @@ def test_a_retried_call_that_outlives_its_deadline(clock: FakeClock) -> None:
 
     async def job() -> object:
         await asyncio.sleep(10)
-        assert not in_deadline() and innermost_deadlines() == []
+        assert remaining() is None
         return await PATIENT.call(operation)
 
     async def main() -> None:

@@ -28,7 +28,7 @@ from redouble import (
     retry,
     sequence,
 )
-from redouble.control.outcome import mark
+from redouble.control.mark import mark
 
 EIGHTHS = st.integers(0, 80).map(lambda count: count / 8)  # exact as floats, so that sums of them are
 DRAWS = st.sampled_from([0.0, 0.25, 0.5, 0.875])

@@ -14,7 +14,7 @@ from redouble.control.policy import DEADLINE
 from redouble.core import checks
 from redouble.core.backoff import constant, exponential, fibonacci, linear, sequence
 from redouble.core.jitter import additive, decorrelated, equal, full, none, proportional
-from redouble.wrappers.decorator import RetryPolicy
+from redouble.ways.policy import RetryPolicy
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy

@@ -16,7 +16,7 @@ from unittest import mock
 import pytest
 
 from redouble import retry
-from redouble.wrappers import shape
+from redouble.ways import shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from redouble import Attempt, constant, current_attempt, deadline, outcome, remaining, retry, sequence
-from redouble.control import stack
+from redouble.control.around import AROUND
 from redouble.testing import fake_time, scripted
 
 if TYPE_CHECKING:
@@ -325,7 +325,7 @@ def test_blocks_leave_nothing_behind() -> None:
         for attempt in policy:
             with attempt:
                 raise KeyboardInterrupt
-    assert stack.blocks == {}
+    assert AROUND.get() is None
 
 
 def test_a_scope_that_is_over_bounds_no_more(clock: FakeClock) -> None:
