@@ -238,8 +238,8 @@ ORDER = [
              [], [gives_up(1, 1, "CURVE")]),
     Scenario("9 HINT before 10 DEADLINE", {**TOLD_TO_WAIT, "max_hint": 1, "deadline": 2}, [RESET], RESET, [],
              [gives_up(1, 1, "HINT")]),
-    Scenario("10 DEADLINE before 12 Wait", {**TOLD_TO_WAIT, "deadline": 7.3}, [RESET], RESET, [],
-             [gives_up(1, 1, "DEADLINE")]),
+    Scenario("9 HINT that does not fit the deadline", {**TOLD_TO_WAIT, "deadline": 7.3}, [RESET], RESET, [],
+             [gives_up(1, 1, "HINT")]),
     Scenario("12 Wait", {**TOLD_TO_WAIT, "deadline": 7.4}, [RESET, "body"], "body", [7.35],
              [*retries((1, 1, 7.35)), ("SUCCESS", 2, 1, None)]),
 ]  # fmt: skip

@@ -511,7 +511,7 @@ def test_permanent_at_once_is_untouched(surface: Any, clock: FakeClock) -> None:
 def test_permanent_after_a_retry_is_noted(surface: Any, clock: FakeClock) -> None:
     """After a retry it is noted."""
     error = surface.fail(policy, scripted(OSError("down"), KeyError("not there")))
-    assert notes(error) == ["gave up after 2 attempts in 1.00 s: permanent error"]
+    assert notes(error) == ["gave up after 2 attempts in 1.00 s: permanent error; before: OSError"]
 
 
 def test_attempts_without_a_retry_is_not_noted(surface: Any, clock: FakeClock) -> None:

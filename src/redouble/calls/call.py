@@ -41,7 +41,7 @@ from redouble.known.classify import UNKNOWN, judge_exception
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
-    from typing import Any
+    from typing import Any, NoReturn
 
     from redouble.control.around import Link, Node
     from redouble.control.policy import Policy
@@ -301,24 +301,29 @@ class Call:
 
     # What the scripts ask.
 
-    def goes_on(self) -> bool:
+    def goes_on(self, *, early: bool = False) -> bool:
         """The wait is over: begin the next attempt; `False`: the call ended meanwhile.
+
+        Args:
+            early: Whether something other than `stop` ended the wait before its time.
 
         Raises:
             StillPending, Stopped, Unwanted: When the call ended without an error to raise, as of `returned`.
         """
         tally = self.tally
         now = tally.now()
-        lag = tally.pass_wait(now)
-        if lag:
-            self._lag += lag
-            self._move_bound()
+        stopped = self.alert and self.policy.stop is not None and is_set(self.policy.stop)
+        if not (stopped or early):
+            lag = tally.pass_wait(now)
+            if lag:
+                self._lag += lag
+                self._move_bound()
         if self._bounds:
             self._look_around(now)
         own = tally.own_end
         if now > tally.bound or (own is not None and now > own):
             return self._ends_waiting(tally.give_up(Reason.DEADLINE, now, None, self.error))
-        if self.alert and self.policy.stop is not None and is_set(self.policy.stop):
+        if stopped:
             return self._ends_waiting(tally.give_up(Reason.STOPPED, now, None, self.error))
         if self._judge is None:
             self.value = None
@@ -509,7 +514,14 @@ class Call:
         self._tell_end(end, None)
         self.raised = late = StillPending(f"still pending: {end}", self.value)
         self._mark(end, late)
-        raise late from error
+        late.__cause__ = error
+        del late
+        self._raise()
+
+    def _raise(self) -> NoReturn:
+        """Raise the error that is meant for the caller, without holding it in a frame of its own traceback."""
+        assert self.raised is not None
+        raise self.raised
 
     def _ends_waiting(self, end: GaveUp) -> bool:
         """The call ended while waiting: with the error that it holds, else with what became of the last value."""
@@ -531,7 +543,9 @@ class Call:
             return End.IN_ORDER
         self.raised = stopped = Stopped("stopped while the answer was still pending")
         self._mark(end, stopped)
-        raise stopped from error
+        stopped.__cause__ = error
+        del stopped
+        self._raise()
 
     def _raise_for_value(self, end: GaveUp) -> None:
         """Raise what a value at the end stands for; an unwanted one is returned unless the policy says otherwise."""
@@ -546,7 +560,8 @@ class Call:
         if error is not None:
             self._mark(end, error)
             self.raised = error
-            raise error
+            del error
+            self._raise()
 
     def _tell_end(self, end: GaveUp, error: BaseException | None) -> None:
         if error is not None:

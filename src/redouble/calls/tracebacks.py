@@ -66,9 +66,10 @@ def forget_earlier_passes(error: BaseException) -> None:
     if head is None:
         return
     here, around = head.tb_frame, head.tb_frame.f_back
-    at = head.tb_next
+    last, at = head, head.tb_next
     while at is not None:
         if at.tb_frame is here or at.tb_frame is around:
-            head.tb_next = at.tb_next
+            last.tb_next = None
+            strip(error)
             return
-        at = at.tb_next
+        last, at = at, at.tb_next

@@ -86,14 +86,22 @@ class Policy(Record):
     written: frozenset[str]
 
     def __init__(self, **fields: Any) -> None:
+        self._write(fields, fields)
+
+    def _write(self, fields: dict[str, Any], changes: dict[str, Any]) -> None:
+        """Set the written fields, of which this call has written `changes`."""
         values = _checked(fields)
         _lift_defaults(values, fields)
-        _refuse_contradictions(values, frozenset(fields))
+        _refuse_contradictions(values, fields)
+        if {"deadline", "backoff"} <= changes.keys():
+            _refuse_hopeless_deadline(values["deadline"], values["backoff"])
         self._set(values)
 
     def changed(self, **changes: Any) -> Any:
         """Return the same policy with some fields changed: of the same class, everything checked anew."""
-        return type(self)(**(self._written_fields() | changes))
+        policy = type(self).__new__(type(self))
+        policy._write(self._written_fields() | changes, changes)
+        return policy
 
     def overridden(self, **changes: Any) -> Any:
         """As `changed`, but what only contradicts a field that was written elsewhere is let be, and no limit is lifted."""
@@ -266,7 +274,7 @@ _FIELDS: dict[str, tuple[Callable[[str, Any], Any], Any]] = {
 """Each field: its check, and its default."""
 
 
-def _refuse_contradictions(values: dict[str, Any], written: frozenset[str]) -> None:
+def _refuse_contradictions(values: dict[str, Any], written: Collection[str]) -> None:
     timeout, deadline, curve = values["attempt_timeout"], values["deadline"], values["backoff"]
     if timeout is not None and deadline is not None and timeout > deadline:
         if "deadline" not in written:
@@ -277,17 +285,19 @@ def _refuse_contradictions(values: dict[str, Any], written: frozenset[str]) -> N
                 f" together have {deadline!r} s"
             )
     length, attempts = curve.length, values["attempts"]
-    if {"attempts", "backoff"} <= written and length is not None and attempts is not None and attempts > length + 1:
+    if "attempts" in written and "backoff" in written and length is not None and attempts is not None and attempts > length + 1:
         raise ValueError(
             f"attempts must not be above {length + 1}: the curve {curve!r} ends after {length} waits, got {attempts!r}"
         )
-    if {"deadline", "backoff"} <= written and deadline is not None:
-        first = _first_wait(curve, 0.0)
-        if first is not None and first > deadline:
-            raise ValueError(
-                f"deadline must not be below the first wait of backoff, which is {first!r} s at the least: there would"
-                f" never be a second attempt, got {deadline!r}"
-            )
+
+
+def _refuse_hopeless_deadline(deadline: float | None, curve: Backoff) -> None:
+    first = None if deadline is None else _first_wait(curve, 0.0)
+    if first is not None and deadline is not None and first > deadline:
+        raise ValueError(
+            f"deadline must not be below the first wait of backoff, which is {first!r} s at the least: there would"
+            f" never be a second attempt, got {deadline!r}"
+        )
 
 
 def is_of_event_loop(event: object) -> bool:

@@ -185,6 +185,9 @@ class AsyncBlock(BlockAttempt):
         if given is None:
             self._ended()
             raise StopAsyncIteration
+        if self._call.over:
+            self._is_silent(self._call.raised)  # type: ignore[arg-type]  # a StopIteration, which a coroutine cannot raise
+            return self
         self._due = True
         return self
 

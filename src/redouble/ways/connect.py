@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from redouble.calls.hosts import coroutines, threads
 from redouble.calls.tracebacks import strip
-from redouble.control.policy import refuse_async_stop
 from redouble.ways import wrap
 from redouble.ways.opening import Opening, leaving, opening
 from redouble.ways.shape import name_of, refuse_timeout_without_keyword
@@ -49,7 +48,6 @@ class Connecting(Generic[T]):
     def __enter__(self) -> T:
         policy = self._checked()
         refuse_timeout_without_keyword(policy, self._name)
-        refuse_async_stop(policy, self._name)
         how = self._how(asynchronous=False)
         try:
             found = wrap.retrying(policy, lambda **kwargs: threads.perform(opening(how, kwargs)), how.name)(

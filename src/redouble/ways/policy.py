@@ -278,6 +278,8 @@ def _decorate(policy: RetryPolicy, fn: Any) -> Any:
     if isinstance(fn, (staticmethod, classmethod)):
         return type(fn)(_decorate(policy, fn.__func__))
     refuse_what_cannot_be_retried(fn)
+    if not is_coroutine_function(fn):
+        refuse_async_stop(policy, name_of(fn))
     wrapper: Any = _bind(policy, fn)
     wrapper.__name__ = wrapper.__qualname__ = name_of(fn)  # of what has no name of its own, such as a partial
     update_wrapper(wrapper, fn)
@@ -295,5 +297,4 @@ def _bind(policy: RetryPolicy, fn: Any) -> Callable[..., Any]:
 
         return wrap_async.retrying(policy, fn, name)
     refuse_timeout_without_keyword(policy, name)
-    refuse_async_stop(policy, name)
     return wrap.retrying(policy, fn, name)

@@ -6,7 +6,7 @@ from time import monotonic
 
 from redouble.calls.awaitable import GENERATOR, is_awaitable
 from redouble.calls.call import Call, Site, new_call
-from redouble.calls.hosts import threads
+from redouble.calls.hosts.threads import drive
 from redouble.calls.script import attempts
 from redouble.calls.tracebacks import strip
 from redouble.control import scope
@@ -80,10 +80,12 @@ def retrying(policy: Policy, fn: Callable[..., Any], name: str | None) -> Callab
                     return value
                 return _carry_on(site, value, fn, args, kwargs)
             try:
-                return finish(call, site)
+                if drive(attempts(call, after_failure=True), call) is None:
+                    return call.value
             except BaseException as error:
                 strip(error)
                 raise
+            return _carry_on(site, call.given, fn, args, kwargs, call)
         finally:
             link[WHO] = None
             _reset(token)
@@ -105,22 +107,15 @@ def call_of(link: Link, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: d
     return found
 
 
-def finish(call: Call, site: Site) -> Any:
-    """Go on after a first attempt that failed, until the call is over."""
-    if threads.drive(attempts(call, after_failure=True), call):
-        return _carry_on(site, call.given, call.fn, call.args, call.kwargs, call)
-    return call.value
-
-
 def run(site: Site, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Make a whole call by the driver of threads."""
     link = open_link(site)
     call = None
     try:
         call = new_call(site, link, fn, args, kwargs)
-        if threads.drive(attempts(call), call):
-            return _carry_on(site, call.given, fn, args, kwargs, call)
-        return call.value
+        if drive(attempts(call), call) is None:
+            return call.value
+        return _carry_on(site, call.given, fn, args, kwargs, call)
     finally:
         close_link(link)
         if call is not None:

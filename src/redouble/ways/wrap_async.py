@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import monotonic
 
 from redouble.calls.call import Call, Site, new_call
-from redouble.calls.hosts import coroutines
+from redouble.calls.hosts.coroutines import drive
 from redouble.calls.script import attempts
 from redouble.calls.tracebacks import strip
 from redouble.control import scope
@@ -55,7 +55,7 @@ def retrying(policy: Policy, fn: Callable[..., Any], name: str | None) -> Callab
                 if over:
                     raise
             try:
-                await coroutines.drive(attempts(call, after_failure=True), call)
+                await drive(attempts(call, after_failure=True), call)
             except BaseException as error:
                 strip(error)
                 raise
@@ -114,7 +114,7 @@ async def run(
         if begun is not None:
             call.take_over(begun)
         call.given = given
-        await coroutines.drive(attempts(call), call)
+        await drive(attempts(call), call)
         return call.value
     finally:
         close_link(link)

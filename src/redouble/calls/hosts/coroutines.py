@@ -8,7 +8,6 @@ from redouble.calls.awaitable import is_awaitable
 from redouble.calls.hosts.threads import raise_held
 from redouble.calls.script import ATTEMPT, HAND_OUT, PAUSE, WAIT
 from redouble.control import faults
-from redouble.control.clock import SYSTEM
 from redouble.control.host import Host, NoHost, running_host
 
 TYPE_CHECKING = False
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from redouble.calls.call import Call
     from redouble.calls.pause import Pause
     from redouble.calls.script import Script
+    from redouble.control.clock import Clock
 
     T = TypeVar("T")
 
@@ -57,8 +57,8 @@ async def drive(script: Script, call: Call | None = None, *, pending: bool = Fal
                     call.returned(value)
             elif step is WAIT:
                 await wait(call)
-            elif step is HAND_OUT:
-                return call
+            elif step is HAND_OUT or (call.fn is None and isinstance(call.raised, StopIteration)):
+                return call  # a coroutine cannot raise that: the block does
             else:
                 raise_held(call)
         return None
@@ -97,10 +97,8 @@ async def wait(call: Call) -> None:
     clock = call.tally.clock
     try:
         await clock.sleep_async(call.delay, call.policy.stop)
-    except NoHost as fault:
-        call.clock_failed(fault)
     except Exception as fault:
-        if clock is SYSTEM or faults.raised_by_signal(fault):
+        if faults.raised_by_signal(fault):
             raise
         call.clock_failed(fault)
 
@@ -110,18 +108,25 @@ async def pause(asked: Pause) -> None:
     clock, events = asked.clock, asked.events
     if asked.call is not None and asked.call.closing is not None:
         await _finish(asked.call)
-    if asked.seconds <= 0 or asked.is_over():
-        await clock.sleep_async(0)
-    elif len(events) < 2:
-        await clock.sleep_async(asked.seconds, asked.as_one())
+    try:
+        await _sleep(clock, 0.0 if asked.is_over() else asked.seconds, asked, events)
+    except Exception as fault:
+        if asked.call is None or faults.raised_by_signal(fault):
+            raise
+        asked.call.clock_failed(fault)
+
+
+async def _sleep(clock: Clock, seconds: float, asked: Pause, events: tuple[Any, ...]) -> None:
+    if seconds <= 0 or len(events) < 2:
+        await clock.sleep_async(seconds, None if seconds <= 0 else asked.as_one())
     elif running_host() is Host.TRIO:
         from redouble.calls.hosts.trio import sleep_until_any
 
-        await sleep_until_any(clock, asked.seconds, events)
+        await sleep_until_any(clock, seconds, events)
     else:
         from redouble.calls.hosts.asyncio import sleep_until_any
 
-        await sleep_until_any(clock, asked.seconds, events)
+        await sleep_until_any(clock, seconds, events)
 
 
 async def _finish(call: Call) -> None:

@@ -8,7 +8,6 @@ from redouble.calls.awaitable import is_awaitable
 from redouble.calls.script import ATTEMPT, HAND_OUT, PAUSE, WAIT
 from redouble.calls.tracebacks import context_of, put_back, without_head
 from redouble.control import faults
-from redouble.control.clock import SYSTEM
 from redouble.control.host import in_event_loop
 
 TYPE_CHECKING = False
@@ -85,6 +84,10 @@ def perform(steps: Generator[Any, Any, T]) -> T:
     except StopIteration as end:
         result: T = end.value
         return result
+    except RuntimeError as error:
+        if isinstance(error.__cause__, StopIteration):  # what a generator makes of one that was raised in it (PEP 479)
+            raise error.__cause__ from error.__cause__.__cause__
+        raise
     if hasattr(wanted, "close"):
         wanted.close()  # a coroutine: let it not complain
     steps.close()
@@ -96,16 +99,15 @@ def wait(call: Call) -> None:
     delay = call.delay
     if delay <= 0.0:
         return  # time.sleep(0) gives the processor away, and costs 80 us
-    clock = call.tally.clock
-    if clock is SYSTEM and in_event_loop():
-        _warn_in_event_loop(call)
-    if not call.alert:
-        time.sleep(delay)
-        return
     try:
-        clock.sleep(delay, call.policy.stop)  # type: ignore[arg-type]  # any event that can be looked at
+        if in_event_loop():
+            _warn_in_event_loop(call)
+        if call.alert:
+            call.tally.clock.sleep(delay, call.policy.stop)  # type: ignore[arg-type]  # any event that can be looked at
+        else:
+            time.sleep(delay)
     except Exception as fault:
-        if clock is SYSTEM or faults.raised_by_signal(fault):
+        if faults.raised_by_signal(fault):
             raise
         call.clock_failed(fault)
 
@@ -120,7 +122,12 @@ def pause(asked: Pause) -> None:
             " (`asyncio.to_thread`, `trio.to_thread.run_sync`)",
             asked.name,
         )
-    asked.clock.sleep(asked.seconds, asked.as_one())
+    try:
+        asked.clock.sleep(asked.seconds, asked.as_one())
+    except Exception as fault:
+        if asked.call is None or faults.raised_by_signal(fault):
+            raise
+        asked.call.clock_failed(fault)
 
 
 def raise_held(call: Call) -> None:
