@@ -43,9 +43,9 @@ def test_a_line_for_each_retry_and_for_the_end(caplog: pytest.LogCaptureFixture)
     with pytest.raises(OSError, match="down"):
         policy(name="fetch").call(scripted(*[OSError("down")] * 3))
     assert logged(caplog) == [
-        ("INFO", "fetch: attempt 1 failed with OSError: down; trying again in 1 s"),
-        ("INFO", "fetch: attempt 2 failed with OSError: down; trying again in 1 s"),
-        ("WARNING", "fetch: gave up on attempt 3 after 2.00 s: attempts used up; it failed with OSError: down"),
+        ("INFO", "fetch: attempt 1 of 3 failed with OSError: down; trying again in 1 s"),
+        ("INFO", "fetch: attempt 2 of 3 failed with OSError: down; trying again in 1 s"),
+        ("WARNING", "fetch: gave up on attempt 3 of 3 after 2.00 s: attempts used up; it failed with OSError: down"),
     ]
 
 

@@ -11,7 +11,7 @@ import sys
 from redouble.control import faults, scope
 from redouble.control.clock import is_set
 from redouble.control.controller import Status
-from redouble.control.events import DEFAULT_LOG, Event, EventKind, log_retries, notify
+from redouble.control.events import DEFAULT_LOG, Event, EventKind, audience
 from redouble.control.outcome import DeadlineExceeded, GaveUp, Reason, StillPending, Stopped, mark
 from redouble.control.policy import refuse_async_stop
 from redouble.control.stack import least_left
@@ -277,13 +277,13 @@ class Run(Limited):
         reason: Reason | None = None,
         failures: int | None = None,
     ) -> None:
-        observers = self.policy.observers
-        if not any(isinstance(observer, log_retries) for observer in observers):
-            observers = (DEFAULT_LOG, *observers)
         count = self.failures if failures is None else failures
-        event = Event(kind, self.name, self.attempt, count, self.elapsed, delay, error, found, reason)
+        attempts = self.policy.attempts
+        event = Event(
+            kind, self.name, self.attempt, count, self.elapsed, delay, error, found, reason, attempts=attempts
+        )
         try:
-            notify(observers, event)
+            audience(self.policy.observers).tell(event)
         except BaseException:
             self.let_go()
             raise
