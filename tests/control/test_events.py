@@ -708,7 +708,7 @@ def test_none_silences_everything(everything: pytest.LogCaptureFixture) -> None:
 
 def test_the_default_log_is_in_every_audience_without_a_log(everything: pytest.LogCaptureFixture) -> None:
     """It is first, and left out where a `log_retries` is among the observers; an audience of none is made once."""
-    assert audience(()) is audience(())
+    assert audience(()) is audience(()) and repr(audience((print,))) == "<redouble.Audience of 2 observers>"
     for observers in ((), (print,), (log_retries("mine"),), (log_retries("mine"), print)):
         audience(observers).tell(GIVE_UP)
     assert [record.name for record in everything.records] == ["redouble", "redouble", "mine", "mine"]

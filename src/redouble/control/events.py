@@ -118,12 +118,13 @@ class Audience:
     Make one with `audience`. Nothing here raises an `Exception`, but for that of a signal's handler.
     """
 
-    __slots__ = ("_logs", "_surely", "_told")
+    __slots__ = ("_logs", "_observers", "_surely", "_told")
 
     def __init__(self, observers: Iterable[Observer]) -> None:
-        heard = [(observer, _kinds_or_usual(observer)) for observer in observers]
+        self._observers = tuple(observers)
+        heard = [(observer, _kinds_or_usual(observer)) for observer in self._observers]
         self._told = {kind: tuple(each for each, kinds in heard if kind in kinds) for kind in EventKind}
-        self._logs: tuple[log_retries, ...] = tuple(each for each, _ in heard if _is_log(each))  # type: ignore[misc]
+        self._logs: dict[EventKind, Any] = {kind: tuple(filter(_is_log, told)) for kind, told in self._told.items()}
         self._surely = frozenset(kind for each, kinds in heard if not _is_log(each) for kind in kinds)
 
     def hears(self, kind: EventKind) -> bool:
@@ -132,14 +133,19 @@ class Audience:
         For `ATTEMPT` and `CALL` the answer never changes, so ask once a policy; for other kinds it depends on the level
         of a logger, so ask once a call.
         """
-        return kind in self._surely or any(log.wants(kind) for log in self._logs)
+        if kind in self._surely:
+            return True
+        for log in self._logs[kind]:  # noqa: SIM110  # a generator would double what a success pays for asking
+            if log.wants(kind):
+                return True
+        return False
 
     def tell(self, event: Event) -> None:
         """Tell each observer that hears of this kind; a `BaseException` of an observer passes."""
         notify(self._told[event.kind], event)
 
     def __repr__(self) -> str:
-        return f"<redouble.Audience of {len(set().union(*self._told.values()))} observers>"
+        return f"<redouble.Audience of {len(self._observers)} observers>"
 
 
 def audience(observers: tuple[Observer, ...] | None) -> Audience:
