@@ -144,7 +144,7 @@ def test_the_same_object_does_not_grow_when_it_ends_in_a_wait(surface: Any, cloc
     error, stop = OSError("cached"), threading.Event()
 
     def set_it(event: Event) -> None:
-        if event.number == 30:
+        if event.attempt == 30:
             stop.set()
 
     surface.fail(policy(attempts=50, stop=stop, observers=[set_it]), raising(error))

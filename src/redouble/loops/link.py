@@ -12,7 +12,7 @@ from redouble.control import faults, scope
 from redouble.control.clock import is_set
 from redouble.control.controller import BackoffController
 from redouble.control.cut import Cut
-from redouble.control.events import DEFAULT_LOG, ENDED, Event, EventKind, log_retries, notify
+from redouble.control.events import ENDED, Event, EventKind, audience
 from redouble.control.outcome import DeadlineExceeded, GaveUp, Reason, mark
 from redouble.control.stack import least_left
 from redouble.core.verdict import Classification, Verdict
@@ -403,13 +403,11 @@ class Line(BackoffController):
         delay: float | None = None,
         reason: Reason | None = None,
     ) -> None:
-        observers = self.policy.observers
-        if not any(isinstance(observer, log_retries) for observer in observers):
-            observers = (DEFAULT_LOG, *observers)
-        notify(
-            observers,
-            Event(kind, self.name, self.attempt, self.failures, self.elapsed, delay, error, found, reason),
+        attempts = self.policy.attempts
+        event = Event(
+            kind, self.name, self.attempt, self.failures, self.elapsed, delay, error, found, reason, attempts=attempts
         )
+        audience(self.policy.observers).tell(event)
 
 
 def _forget(error: Exception) -> None:
