@@ -86,10 +86,12 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(python=OLDEST, requires=["wheel"])
 def types(session: nox.Session) -> None:
-    """Check types: ours with mypy and pyright, and that every public symbol of the wheel has a known type."""
+    """Check types: ours with four checkers, and that every public symbol of the wheel has a known type."""
     install_wheel(session, "types")
     session.run("mypy")
     session.run("pyright")
+    session.run("pyrefly", "check")
+    session.run("ty", "check", "--error-on-warning")
     with session.chdir(session.create_tmp()):  # away from ./src, which pyright would look at instead of the wheel
         session.run("pyright", "--verifytypes", "redouble", "--ignoreexternal")
 
