@@ -17,6 +17,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, assert_type
 
+import redouble
 from redouble import (
     Attempt,
     Backoff,
@@ -71,6 +72,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+
+assert_type(redouble.__version__, str)
 
 # Decorating: a function keeps its signature, its colour and its type.
 
