@@ -73,8 +73,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-assert_type(redouble.__version__, str)
-
 # Decorating: a function keeps its signature, its colour and its type.
 
 
@@ -572,6 +570,11 @@ def decisions(decision: Wait | GaveUp | None) -> None:
             assert_type(attempts, int)
         case None:
             pass
+
+
+def version() -> None:
+    """The version is text."""
+    assert_type(redouble.__version__, str)
 
 
 def clocks() -> None:
