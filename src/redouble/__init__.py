@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from redouble.loops.resume import Resuming, resume
     from redouble.loops.session import Session
     from redouble.loops.watchdog import clamp_under, watchdog
+
+    __version__: str
 else:
     _LATER = {
         "Checkpoint": "loops.checkpoint",
@@ -62,7 +64,17 @@ else:
         "watchdog": "loops.watchdog",
     }
 
+    def _version():
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            return version(__name__)
+        except PackageNotFoundError:  # run from its source; an AttributeError is what `getattr(..., None)` expects
+            raise AttributeError(f"{__name__} is not installed, so its version is not known") from None
+
     def __getattr__(name):
+        if name == "__version__":
+            return _version()
         if name not in _LATER:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
@@ -71,7 +83,7 @@ else:
         return value
 
     def __dir__():
-        return sorted({*globals(), *_LATER})
+        return sorted({*globals(), *_LATER, "__version__"})
 
 
 __all__ = [

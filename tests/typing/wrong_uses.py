@@ -32,7 +32,7 @@ from redouble import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from redouble import Clock, Event
 
@@ -50,7 +50,7 @@ async def fetch_async(url: str) -> bytes:
 
 
 @contextmanager
-def opened(path: str) -> Iterator[int]:
+def opened(path: str) -> Generator[int, None, None]:
     """A context manager function."""
     yield len(path)
 
