@@ -270,7 +270,6 @@ def alarms() -> Iterator[None]:
 
 def test_a_signal_handler_that_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     """An exception from a signal handler during a real wait is the caller's: it is no failure of the clock."""
-
     monkeypatch.setattr("time.sleep", lambda _: signal.raise_signal(signal.SIGUSR1))
     operation = scripted(OSError)
     with alarms(), pytest.raises(TimeoutError, match="from the alarm"):

@@ -526,9 +526,7 @@ def test_a_handler_anywhere_makes_a_program_configured() -> None:
             " a row)",
         ),
         (
-            Event(
-                EventKind.RETRY, "job", 7, 0, 9.0, 5, None, Classification(Verdict.PENDING, reason="wait"), limit=3
-            ),
+            Event(EventKind.RETRY, "job", 7, 0, 9.0, 5, None, Classification(Verdict.PENDING, reason="wait"), limit=3),
             "job: attempt 7 is pending (wait); asking again in 5 s",
         ),
         (

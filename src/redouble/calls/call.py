@@ -30,7 +30,7 @@ from redouble.control.around import (
     nodes,
 )
 from redouble.control.clock import SYSTEM, is_set
-from redouble.control.events import DEFAULT_LOG, Event, EventKind, log_retries, notify
+from redouble.control.events import Event, EventKind
 from redouble.control.mark import mark
 from redouble.control.outcome import DeadlineExceeded, GaveUp, Reason, StillPending, Stopped, Unwanted
 from redouble.control.scope import effective
@@ -41,7 +41,7 @@ from redouble.known.classify import UNKNOWN, judge_exception
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
-    from typing import Any, NoReturn
+    from typing import Any, Literal
 
     from redouble.control.around import Link, Node
     from redouble.control.policy import Policy
@@ -212,8 +212,7 @@ class Call:
         self.over = False
         self.given = self.error = self.raised = self.value = self.closing = self._bounding = self._cut = None
         self._given_timeout = self._timeout_ends = inf
-        observers = policy.observers
-        self._heard = observers is not None and (observers != () or DEFAULT_LOG.hears_retries())
+        self._heard = policy.audience.hears(EventKind.RETRY)
         self.alert = policy.stop is not None or policy.timeout_as is not None or tally.clock is not SYSTEM
         began = link[BEGAN]
         tally.began = began
@@ -515,12 +514,7 @@ class Call:
         self.raised = late = StillPending(f"still pending: {end}", self.value)
         self._mark(end, late)
         late.__cause__ = error
-        del late
-        self._raise()
-
-    def _raise(self) -> NoReturn:
-        """Raise the error that is meant for the caller, without holding it in a frame of its own traceback."""
-        assert self.raised is not None
+        del late  # a frame of its own traceback must not hold it
         raise self.raised
 
     def _ends_waiting(self, end: GaveUp) -> bool:
@@ -544,8 +538,8 @@ class Call:
         self.raised = stopped = Stopped("stopped while the answer was still pending")
         self._mark(end, stopped)
         stopped.__cause__ = error
-        del stopped
-        self._raise()
+        del stopped  # as above
+        raise self.raised
 
     def _raise_for_value(self, end: GaveUp) -> None:
         """Raise what a value at the end stands for; an unwanted one is returned unless the policy says otherwise."""
@@ -560,13 +554,13 @@ class Call:
         if error is not None:
             self._mark(end, error)
             self.raised = error
-            del error
-            self._raise()
+            del error  # as above
+            raise self.raised
 
     def _tell_end(self, end: GaveUp, error: BaseException | None) -> None:
         if error is not None:
             self._mark(end, error)
-        self._tell(EventKind.GIVE_UP, None, error, end.classification, end.reason)
+        self._tell(EventKind.GIVE_UP, None, error, end.classification, end.reason, end.limit)
 
     def _mark(self, end: GaveUp, error: BaseException) -> None:
         if end.reason is not Reason.PERMANENT or end.attempts > 1:
@@ -583,18 +577,19 @@ class Call:
         error: BaseException | None = None,
         found: Classification | None = None,
         reason: Reason | None = None,
+        ended_by: Literal["own", "scope"] | None = None,
     ) -> None:
-        tally, observers = self.tally, self.policy.observers
-        if observers is None:
+        tally, policy = self.tally, self.policy
+        if not policy.audience.hears(kind):
             return
-        if not any(isinstance(observer, log_retries) for observer in observers):
-            observers = (DEFAULT_LOG, *observers)
         elapsed = tally.elapsed(tally.now() if tally.ended_at is None else tally.ended_at)
-        event = Event(kind, tally.name, tally.attempt, tally.failures, elapsed, delay, error, found, reason)
+        counts = tally.name, tally.attempt, tally.failures, elapsed
+        whose = None if delay is None else tally.delay_by
+        event = Event(kind, *counts, delay, error, found, reason, policy.attempts, ended_by, whose)
         try:
-            notify(observers, event)
-        except BaseException as error:
-            self.raised = error
+            policy.audience.tell(event)
+        except BaseException as raised:
+            self.raised = raised
             self.let_go()
             raise
 

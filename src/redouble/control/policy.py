@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from redouble.control.clock import wakes_threads
+from redouble.control.events import audience, kinds_of
 from redouble.core import checks
 from redouble.core.backoff import Backoff, exponential
 from redouble.core.record import Record
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Any, Literal, Protocol, TypeAlias, TypedDict
 
     from redouble.control.clock import Clock
-    from redouble.control.events import Observer
+    from redouble.control.events import Audience, Observer
     from redouble.core.checks import Seconds
 
     CurveLike: TypeAlias = Backoff | Callable[[int], Any]
@@ -85,6 +86,8 @@ class Policy(Record):
     draw: Callable[[], float] | None
     written: frozenset[str]
 
+    __slots__ = ("_audience",)  # derived from the observers, so no part of the value
+
     def __init__(self, **fields: Any) -> None:
         self._write(fields, fields)
 
@@ -111,6 +114,20 @@ class Policy(Record):
             values[limit] = getattr(self, limit)
         policy._set(values)
         return policy
+
+    def __replace__(self, **changes: Any) -> Any:
+        """As `changed`, for `copy.replace`."""
+        return self.changed(**changes)
+
+    @property
+    def audience(self) -> Audience:
+        """Who is told of a call under this policy; made once."""
+        try:
+            found: Audience = self._audience  # type: ignore[has-type]
+        except AttributeError:
+            found = audience(self.observers)
+            object.__setattr__(self, "_audience", found)
+        return found
 
     @property
     def is_bounded(self) -> bool:
@@ -228,7 +245,10 @@ def _observers(name: str, value: Any) -> tuple[Observer, ...] | None:
         return None
     if not isinstance(value, (tuple, list)):
         raise TypeError(f"{name} must be a tuple or list of callables, or None, got {checks.shown(value)}")
-    return tuple(checks.plain_function(f"each of {name}", each) for each in value)
+    for each in value:
+        checks.plain_function(f"each of {name}", each)
+        kinds_of(each)  # refuses here what it could not be told of
+    return tuple(value)
 
 
 def _name(name: str, value: Any) -> str | None:
@@ -285,7 +305,13 @@ def _refuse_contradictions(values: dict[str, Any], written: Collection[str]) -> 
                 f" together have {deadline!r} s"
             )
     length, attempts = curve.length, values["attempts"]
-    if "attempts" in written and "backoff" in written and length is not None and attempts is not None and attempts > length + 1:
+    if (
+        "attempts" in written
+        and "backoff" in written
+        and length is not None
+        and attempts is not None
+        and attempts > length + 1
+    ):
         raise ValueError(
             f"attempts must not be above {length + 1}: the curve {curve!r} ends after {length} waits, got {attempts!r}"
         )

@@ -23,6 +23,7 @@ from redouble.known.request import shows_unsafe_method
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Literal
 
     from redouble.control.clock import Clock
     from redouble.control.policy import Policy
@@ -50,6 +51,7 @@ class Tally:
         earlier_errors: How often each type of error was raised by an attempt that another one followed.
         failures: How many attempts have failed in a row.
         began: When the current attempt began, by `time.monotonic`, whatever clock the policy has.
+        delay_by: Whose wait the last one is.
         started: When the first attempt of the episode began; `None` before.
         ended_at: When the episode ended; `None` while it is under way.
         exclusive: Whether the moment of the policy's deadline itself is too late.
@@ -67,6 +69,7 @@ class Tally:
         "bound",
         "clock",
         "curves",
+        "delay_by",
         "draw",
         "due",
         "earlier",
@@ -90,6 +93,7 @@ class Tally:
     bound: float
     clock: Clock
     curves: OwnCurves | None
+    delay_by: Literal["curve", "server"]
     draw: Callable[[], float]
     due: float | None
     earlier: int
@@ -122,6 +126,7 @@ class Tally:
         self.started = self.ended_at = self.own_end = self.due = self.previous = None
         self.curves = self.end = self.used_up = self.earlier_errors = None
         self.vouched = self.exclusive = False
+        self.delay_by = "curve"
 
     # An episode.
 
@@ -237,7 +242,10 @@ class Tally:
             asked = self._asked(found, draw)
             if asked is None or (asked > 0 and now + asked > self.ends):
                 return self.give_up(Reason.HINT, now, found, error)  # 9
+            self.delay_by = "server" if asked > wait else "curve"
             wait = max(wait, asked)
+        else:
+            self.delay_by = "curve"
         self.due = due = now + wait
         own = self.own_end
         if due > self.bound or (own is not None and due > own):
@@ -284,10 +292,11 @@ class Tally:
             asked = self._asked(found, draw)
             if asked is None:
                 return self.give_up(Reason.HINT, now, found)  # 9
-            wait, late = max(SHORTEST_PENDING, asked), Reason.HINT
+            wait, late, self.delay_by = max(SHORTEST_PENDING, asked), Reason.HINT, "server"
         else:
             every = None if found.backoff is None else safe_delay(found.backoff, 1, None, 0.5)
-            wait, late = PENDING_EVERY if every is None else max(every, SHORTEST_PENDING), Reason.DEADLINE
+            wait = PENDING_EVERY if every is None else max(every, SHORTEST_PENDING)
+            late, self.delay_by = Reason.DEADLINE, "curve"
         self.due = now + wait
         return self.give_up(late, now, found) if self.due > self.ends else wait  # 9, 10, 12
 

@@ -81,7 +81,11 @@ class _RecordType(type):
         defaults = {field: default for base in records for field, default in base._DEFAULTS.items()}
         defaults |= {field: namespace.pop(field) for field in own if field in namespace}
         namespace |= {"FIELDS": fields, "_DEFAULTS": defaults}
-        namespace["__slots__"] = tuple(field for field in own if field not in inherited)
+        own_slots = tuple(field for field in own if field not in inherited)
+        namespace["__slots__"] = (
+            *namespace.get("__slots__", ()),
+            *own_slots,
+        )  # more than the fields: for what is derived
         namespace.setdefault("__match_args__", fields)
         cls = super().__new__(mcs, name, bases, namespace, **options)
         if own and "__init__" not in namespace:

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 _get, _set, _reset = AROUND.get, AROUND.set, AROUND.reset
 
 
-def retrying(policy: Policy, fn: Callable[..., Any], name: str | None) -> Callable[..., Any]:
+def retrying(policy: Policy, fn: Callable[..., Any], name: str | None) -> Callable[..., Any]:  # noqa: C901  # see below
     """Return a coroutine function that awaits `fn` until it succeeds or the policy gives up."""
     site = Site(policy, name)
     eager = not is_plain(policy)
 
-    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:  # noqa: C901  # as in `wrap`
         outer = _get()
         if outer is not None and outer[WHO] is None:
             outer = first_open(outer)
@@ -35,7 +35,7 @@ def retrying(policy: Policy, fn: Callable[..., Any], name: str | None) -> Callab
             try:
                 return await run(site, None, fn, args, kwargs)
             except BaseException as error:
-                try:
+                try:  # noqa: SIM105
                     strip(error)
                 except RecursionError:  # no stack is left, and suppress() would be a call as well
                     pass
@@ -62,7 +62,7 @@ def retrying(policy: Policy, fn: Callable[..., Any], name: str | None) -> Callab
             return call.value
         finally:
             link[WHO] = None
-            try:
+            try:  # noqa: SIM105  # suppress() would be paid for by every call
                 _reset(token)
             except ValueError:  # closed in another context, as a coroutine may be that nobody awaits to its end
                 pass

@@ -50,7 +50,7 @@ async def limit(
         value = await given
     except CancelledError as cancelled:
         if cut.settle(cancelled):
-            raise cut_off(cancelled)  # which has its cause
+            raise cut_off(cancelled)  # noqa: B904  # it has its cause: the last error, where there is one
         raise
     except BaseException as error:
         cut.settle(error)
