@@ -50,7 +50,7 @@ class Backoff:
 
     __slots__ = ()
 
-    def delay(self, failures: int, previous: float | None, draw: Draw) -> float | None:
+    def delay(self, failures: int, previous: float | None, draw: Any) -> float | None:
         """Return the wait after `failures` failures in a row.
 
         Args:
@@ -513,7 +513,7 @@ class _Called(Record, _Ours):
         wait = self.function(failures)
         if wait is None:
             return None
-        return min(checks.seconds(f"the answer of the curve {self!r}", _plain(wait)), CEILING)
+        return min(checks.seconds(f"the answer of the curve {self!r}", plain_number(wait)), CEILING)
 
     def __hash__(self) -> int:
         try:
@@ -526,7 +526,7 @@ class _Called(Record, _Ours):
         return name if isinstance(name, str) and name.isidentifier() else checks.shown(self.function)
 
 
-def _plain(wait: Any) -> Any:
+def plain_number(wait: Any) -> Any:
     """Return a wait as a plain number where it is one of another kind: a `Decimal`, or one of numpy's (no truth value)."""
     kind = type(wait)
     if isinstance(wait, (int, float)):
