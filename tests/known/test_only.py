@@ -10,7 +10,7 @@ from urllib.error import HTTPError
 
 import pytest
 
-from redouble import classify, known_errors, permanent, register
+from redouble import classify, known_errors, permanent, register, transient
 from redouble.core.verdict import Verdict
 
 TRANSIENT, PERMANENT = Verdict.TRANSIENT, Verdict.PERMANENT
@@ -78,6 +78,9 @@ def test_what_is_left_out_is_left_to_the_next_rule() -> None:
     rule = known_errors.only("ECONNREFUSED") | known_errors.only("ECONNRESET")
     assert classify(RESET, rule).verdict is TRANSIENT
     assert classify(REFUSED, permanent(ConnectionRefusedError) | rule).verdict is PERMANENT
+    firm = HTTPError("http://example.com/", 503, "x", {"x-should-retry": "false"}, None)  # type: ignore[arg-type]
+    assert classify(firm, known_errors.only("503")).verdict is PERMANENT
+    assert classify(firm, known_errors.only("503") | transient(HTTPError)).verdict is TRANSIENT
 
 
 def test_an_inherited_meaning_still_asks_its_cause() -> None:

@@ -246,6 +246,10 @@ def test_a_predicate_of_a_rule_that_names_the_group_is_asked_about_its_leaves() 
     assert classify(ExceptionGroup("", [CloudError()]), rule).verdict is TRANSIENT
     assert classify(ExceptionGroup("", [CloudError(), ValueError()]), rule).verdict is PERMANENT
     assert classify(CloudError(), rule).verdict is PERMANENT
+    seen: list[Exception] = []
+    leaf = CloudError()
+    classify(ExceptionGroup("", [leaf]), transient(Exception, when=seen.append))
+    assert seen == [leaf]
 
 
 def test_the_leaves_of_a_named_group_are_what_the_tables_know() -> None:
