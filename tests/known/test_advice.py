@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -159,3 +160,19 @@ def test_a_class_whose_name_lies() -> None:
     strange = type("Strange", (Exception,), {"__module__": None})
     assert classify(strange()).verdict is Verdict.PERMANENT
     assert on(advice(strange(), known_errors)) == "transient(Strange) | known_errors"
+
+
+def test_a_name_that_cannot_be_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no import is possible any more, an error is named as reasons name it."""
+    monkeypatch.setitem(sys.modules, "redouble.known.explain", None)
+    assert on(advice(CloudError(), known_errors)) == f"transient({CLOUD.partition('.')[0]}.CloudError) | known_errors"
+
+
+def test_a_chain_of_contexts_is_bounded() -> None:
+    """Beyond so many contexts nobody looks."""
+    error: Exception = ConnectionResetError(104, "x")
+    for _ in range(50):
+        outer = CloudError()
+        outer.__context__, error = error, outer
+    text = advice(error, known_errors)
+    assert text is not None and text.endswith("to be told no more")

@@ -448,3 +448,40 @@ def test_tables_that_cannot_be_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.verdict is PERMANENT and heard
     assert judge_exception(RESET, transient(OSError)).verdict is TRANSIENT
     assert classify(raised_from(FORBIDDEN, CloudNetworkError())).verdict is PERMANENT
+
+
+def test_a_response_that_cannot_be_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the table of statuses fails, that is told, and the rule's verdict on a result stands."""
+
+    def broken(*_: Any, **__: Any) -> Any:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr("redouble.known.http_status.judge_response", broken)
+    heard: list[Exception] = []
+    found = judge_result(answer(429), transient(when=lambda value: True), lambda rule, fault: heard.append(fault))
+    assert found is not None and (found.verdict, found.applied) == (TRANSIENT, True)
+    assert [type(each) for each in heard] == [OSError]
+
+
+def test_more_types_than_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that makes classes for ever fills no memory: what was remembered of types is forgotten then."""
+    from redouble.known import classify as module
+
+    monkeypatch.setattr(module, "CACHE_SIZE", 3)
+    for number in range(8):
+        error = type(f"Made{number}", (Exception,), {})("x")
+        assert classify(error) == classify(error)
+        assert len(module._kinds) <= 3 and len(module._unknowns) <= 3
+
+
+def test_a_walk_that_cannot_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no stack is left for the walk, that is told, and the error is unknown: it is never replaced."""
+
+    def exhausted(*_: Any, **__: Any) -> Any:
+        raise RecursionError
+
+    monkeypatch.setattr("redouble.known.classify.leaves", exhausted)
+    heard: list[Exception] = []
+    found = judge_exception(ExceptionGroup("", [RESET]), known_errors, lambda rule, fault: heard.append(fault))
+    assert found == Classification(PERMANENT, reason="no rule knows ExceptionGroup")
+    assert [type(each) for each in heard] == [RecursionError]
