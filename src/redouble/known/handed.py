@@ -109,7 +109,7 @@ def _is_key(value: Any, key: str) -> bool:
         return key_text(value) == key
     if kind is int:
         return len(key) <= 20 and value.bit_length() <= 64 and str(value) == key
-    if _module_of(kind) == "uuid" and _name_of(kind) == "UUID":
+    if module_of(kind) == "uuid" and name_of(kind) == "UUID":
         return f"{value.int:032x}" == key.replace("-", "").lower()
     return False
 
@@ -142,11 +142,11 @@ def _of_function(value: FunctionType) -> Iterator[Any]:
 def _of_instance(value: Any) -> Iterator[Any]:
     """The attributes of an instance, in its dict and in its slots; a `functools.partial` has slots too."""
     kinds = _mro_of(type(value))
-    if any(_module_of(kind).partition(".")[0] in _ENGINES for kind in kinds):
+    if any(module_of(kind).partition(".")[0] in _ENGINES for kind in kinds):
         return
     yield from (instance_dict(value) or {}).values()
     for kind in kinds:
-        for slot in _namespace_of(kind).values():
+        for slot in namespace_of(kind).values():
             if type(slot) is MemberDescriptorType:
                 try:
                     yield slot.__get__(value)
@@ -154,15 +154,16 @@ def _of_instance(value: Any) -> Iterator[Any]:
                     continue
 
 
-def _module_of(kind: type) -> str:
+def module_of(kind: type) -> str:
+    """The module that a class names; empty where that is no text."""
     module = _any_module_of(kind)
     return module if type(module) is str else ""
 
 
 # As `type` itself keeps them, past the properties of a metaclass.
 _mro_of: Callable[[type], tuple[type, ...]] = type.__dict__["__mro__"].__get__
-_namespace_of: Callable[[type], dict[str, Any]] = type.__dict__["__dict__"].__get__
-_name_of: Callable[[type], str] = type.__dict__["__name__"].__get__
+namespace_of: Callable[[type], dict[str, Any]] = type.__dict__["__dict__"].__get__
+name_of: Callable[[type], str] = type.__dict__["__name__"].__get__
 _any_module_of: Callable[[type], Any] = type.__dict__["__module__"].__get__
 
 _CONTAINERS: tuple[tuple[type, Callable[[Any], Iterable[Any]]], ...] = (

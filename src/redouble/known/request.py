@@ -7,7 +7,7 @@ in them only a method, at the places that `engines.py` names. Nothing of them is
 from __future__ import annotations
 
 from redouble.core.causes import cause_of, causes, is_group, leaves
-from redouble.core.hints import header
+from redouble.core.hints import header, picked
 from redouble.core.record import Record
 from redouble.known.engines import ENGINES, NO_OPINION, READS
 from redouble.known.handed import KEY_HEADERS, holds, holds_key_header, instance_dict, is_handed, key_text
@@ -414,8 +414,11 @@ def _text(subject: Any, name: str) -> str:
 
 def _key_of(request: Any) -> str:
     """The idempotency key among the headers of a request; empty: it has none."""
-    headers = probe(request, "headers")
+    headers = picked(probe(request, "headers"), _KEY_HEADERS)
     if headers is None:
         return ""
     keys = (key_text(header(headers, name)) for name in KEY_HEADERS)
     return next(filter(None, keys), "")
+
+
+_KEY_HEADERS = frozenset(KEY_HEADERS)
