@@ -135,16 +135,16 @@ def shows_unsafe_method(subject: Any) -> bool:
     return False
 
 
-def attribute_in_frames(error: Any, module: str, function: str, path: Path) -> Any:
-    """What a path leads to in the last frame of a function in the traceback of an error; `None`: it is not there.
+def values_in_frames(error: BaseException, modules: Collection[str], function: str, path: Path) -> list[Any]:
+    """What a path leads to in each frame of a function in the traceback of an error; `None` where it leads nowhere.
 
-    For `own_retries`, which asks how often a client has tried; no foreign code runs.
+    For `own_retries`, which asks how often a client has tried.
     """
-    found = None
-    for frame in _frames_of(error):
-        if _module_of(frame) == module and frame.f_code.co_qualname == function:
-            found = _values_in(frame, (path,))[0]
-    return found
+    return [
+        _values_in(frame, (path,))[0]
+        for frame in _frames_of(error)
+        if _module_of(frame) in modules and frame.f_code.co_qualname == function
+    ]
 
 
 # What belongs to one request, in the order in which the errors about it were raised.
@@ -232,13 +232,13 @@ def _is_among(subject: object, others: list[Any]) -> bool:
 
 def _beneath(error: BaseException) -> list[BaseException]:
     """What an error was raised from, what was being handled when it was raised, and what is in a group."""
-    found = [each for each in (cause_of(error), _context_of(error)) if each is not None]
+    found = [each for each in (cause_of(error), context_of(error)) if each is not None]
     return found + (leaves(error) or []) if is_group(error) else found
 
 
 # Frames: of tracebacks alone.
 
-_context_of: Callable[[Any], BaseException | None] = BaseException.__dict__["__context__"].__get__
+context_of: Callable[[Any], BaseException | None] = BaseException.__dict__["__context__"].__get__
 _traceback_of: Callable[[Any], TracebackType | None] = BaseException.__dict__["__traceback__"].__get__
 
 _SILENT: tuple[Functions, Reads | None] = ({}, None)
