@@ -82,7 +82,7 @@ def _holds_used(members: Any, depth: int) -> bool:
 
 
 _CONTAINERS = frozenset((dict, list, tuple))
-_MODULES = frozenset(("builtins", "itertools", "_csv", "_collections"))
+_MODULES = frozenset(("builtins", "itertools", "_csv", "_collections", "collections"))
 _ENDLESS = frozenset(("count", "cycle", "repeat"))
 """Of `itertools`: what never ends is not used up."""
 
@@ -96,11 +96,17 @@ def _coroutine_has_begun(value: Any) -> bool:
 
 
 def _async_has_begun(value: Any) -> bool:
-    frame = value.ag_frame
-    if frame is None or value.ag_running:
-        return True
-    from opcode import opmap  # `ag_suspended` came with 3.12 only
+    return value.ag_frame is None or value.ag_running or _async_is_suspended(value)
 
+
+def _async_is_suspended(value: Any) -> bool:
+    """Whether it stands at a `yield`, and not at its beginning."""
+    suspended = AsyncGeneratorType.__dict__.get("ag_suspended")
+    if suspended is not None:  # pragma: no cover  # it came with 3.12, and only 3.11 is measured
+        return bool(suspended.__get__(value))
+    from opcode import opmap
+
+    frame = value.ag_frame
     return bool(frame.f_code.co_code[frame.f_lasti] != opmap["RETURN_GENERATOR"])
 
 

@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from redouble.known.engines import ENGINES, READS
 from redouble.known.own_retries import BOTOCORE, REDIS, TENACITY, URLLIB3, given_up_by
 from redouble.known.request import sends_unsafely
 from tests.integration.clients.clients import BODY, CLIENTS, PATH, OpenClients, let_go, need
@@ -287,6 +289,34 @@ def test_a_post_that_reads_is_none(client: str, plain_surroundings: None) -> Non
         error = failure(READING[client], server.url)
         assert [seen.method for seen in server.seen] in (["POST"], ["GET"])
     assert not sends_unsafely(error).unsafe
+
+
+# What the tables name is there.
+
+
+def functions_of(module: Any) -> set[str]:
+    """The qualified names of the functions that a module defines, those within functions too."""
+    with open(module.__file__, encoding="utf-8") as source:  # noqa: PTH123
+        waiting = [compile(source.read(), module.__file__, "exec")]
+    found = set()
+    for code in waiting:
+        found.add(code.co_qualname)
+        waiting += [each for each in code.co_consts if isinstance(each, CodeType)]
+    return found
+
+
+OLDER = {"elasticsearch.client", "clickhouse_connect.driver.httpclient"}
+"""Where only older releases have these functions."""
+
+
+@pytest.mark.parametrize("name", sorted((ENGINES.keys() | READS.keys()) - OLDER))
+def test_what_the_tables_name_is_there(name: str) -> None:
+    """A release that renames its functions is to be seen here; sync and async modules share their entries."""
+    functions = functions_of(need(name, name.partition(".")[0]))
+    if name in ENGINES:
+        assert ENGINES[name].keys() & functions
+    if name in READS:
+        assert READS[name].names & functions or any(READS[name].named(function) for function in functions)
 
 
 # Clients that tried again by themselves.
