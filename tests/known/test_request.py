@@ -395,6 +395,19 @@ def test_one_function_may_serve_all_operations(operation: Any, unsafe: bool) -> 
     assert sends_unsafely(failed(call)).unsafe is unsafe
 
 
+@pytest.mark.parametrize(
+    ("function", "unsafe"), [("WebClient.users_list", False), ("WebClient.auth_test", False), ("WebClient.send", True)]
+)
+def test_functions_that_read_may_be_known_by_how_their_names_end(function: str, unsafe: bool) -> None:
+    """All lists of Slack's are asked for by POST."""
+    assert sends_unsafely(failed(engine("slack_sdk.web.client", function, posting()))).unsafe is unsafe
+
+
+def test_another_function_of_a_module_that_serves_all() -> None:
+    """Only the function that makes the call names the operation."""
+    assert sends_unsafely(failed(engine("aiobotocore.client", "AioBaseClient.close", posting()))).unsafe
+
+
 def test_a_post_before_a_function_that_reads_counts() -> None:
     """Who posts, and then fetches a token, has posted: Python leaves the first error beneath the innermost one."""
 
@@ -647,6 +660,20 @@ def test_nothing_else_shows_that_it_is_safe() -> None:
     mixed = client_error(method="GET")
     mixed.__cause__ = failed(posting())
     assert not shows_safe_method(mixed)
+
+
+def test_a_method_too_deep_is_not_looked_for() -> None:
+    """Beneath a hundred frames nothing is looked for here either."""
+    kind = type("ApiError", (Exception,), {"__module__": "shop.errors"})
+
+    def fail() -> None:
+        raise kind
+
+    def deep(left: int) -> None:
+        deep(left - 1) if left else engine("shop.client", "Client.call", fail, method="GET")()
+
+    assert shows_safe_method(failed(lambda: deep(1)))
+    assert not shows_safe_method(failed(lambda: deep(FRAMES)))
 
 
 def test_a_request_may_show_that_it_is_safe() -> None:

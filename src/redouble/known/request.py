@@ -253,13 +253,17 @@ _BOTOCORE = -1
 def _look_at_frames(error: BaseException, exchange: _Exchange, left: int) -> int:
     """Look at the frames of an error until they tell enough; how many more may be looked at."""
     traceback = _traceback_of(error)
-    while traceback is not None and left > 0 and not (exchange.posts or exchange.reads):
+    if exchange.posts or exchange.reads:
+        return left
+    while traceback is not None and left > 0:
         frame = traceback.tb_frame
-        known = _MODULES.get(_module_of(frame))
+        name = frame.f_globals.get("__name__")
+        known = _MODULES.get(name) if type(name) is str else None
         if known is not None:
             if known is _SILENT:
                 return _BOTOCORE
-            _look_at(frame, *known, exchange)
+            if _tells_enough(frame, *known, exchange):
+                return left
         if not exchange.began:
             exchange.outside.append(frame)
         traceback = traceback.tb_next
@@ -267,16 +271,17 @@ def _look_at_frames(error: BaseException, exchange: _Exchange, left: int) -> int
     return left
 
 
-def _look_at(frame: FrameType, engine: Functions, reads: Reads | None, exchange: _Exchange) -> None:
-    """Look at the frame of a module that is known."""
+def _tells_enough(frame: FrameType, engine: Functions, reads: Reads | None, exchange: _Exchange) -> bool:
+    """Look at the frame of a module that is known; whether it posts, or only reads."""
     function = frame.f_code.co_qualname
     if reads is not None and _reads(reads, function, frame):
         exchange.began = exchange.reads = True
-        return
+        return True
     paths = engine.get(function)
     if paths is not None:
         exchange.began = True
         exchange.posts = any(_method(value) in UNSAFE_METHODS for value in _values_in(frame, paths))
+    return exchange.posts
 
 
 def _reads(reads: Reads, function: str, frame: FrameType) -> bool:
@@ -321,6 +326,8 @@ _HANDING_OUT = frozenset({"locals", "vars", "exec", "eval"})
 def _follow(value: Any, steps: Iterable[Any]) -> Any:
     """What a path leads to from an object: attributes in the dicts of instances, and items of lists."""
     for step in steps:
+        if value is None:
+            return None
         if type(step) is str:
             value = (instance_dict(value) or {}).get(step)
         else:
