@@ -166,3 +166,13 @@ def test_a_part_that_cannot_be_shown_does_not_hide_the_error(
     with fake_time(), pytest.raises(OSError, match="mine"):
         retry(attempts=2, **fields).call(scripted(OSError("mine"), OSError("mine")))
     assert "raised KeyError" in caplog.text
+
+
+def test_a_listener_hears_every_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one that the log has said before, and after a listener that fails."""
+    heard: list[tuple[str, BaseException]] = []
+    monkeypatch.setattr(faults, "listeners", [lambda *_: 1 / 0, lambda *told: heard.append(told)])
+    error = ValueError("odd")
+    for _ in range(2):
+        faults.report("curve", "mine", error, "no wait")
+    assert heard == [("curve mine raised ValueError('odd'); no wait", error)] * 2

@@ -10,11 +10,15 @@ from redouble.core.verdict import HintOf
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import logging
+    from collections.abc import Callable
     from types import ModuleType
 
     from redouble.core.verdict import Rule
 
 LOGGER = "redouble"
+
+listeners: list[Callable[[str, BaseException], object]] = []
+"""Who hears of every report, said before or not: the line without the logging, and the error. A test's `fake_time`."""
 
 _said: set[tuple[object, ...]] = set()
 
@@ -63,8 +67,18 @@ def name_of(thing: object) -> str:
 def report(kind: str, thing: object, error: BaseException, consequence: str) -> None:
     """Log once per kind, thing and type of error that code handed to us raised, and what follows; raises no `Exception`."""
     name = name_of(thing)
+    for listener in listeners:
+        _tell(listener, f"{kind} {name} raised {checks.shown(error)}; {consequence}", error)
     if once(kind, name, type(error).__qualname__):
         warn("%s %s raised %s; %s", kind, name, checks.shown(error), consequence)
+
+
+def _tell(listener: Callable[[str, BaseException], object], line: str, error: BaseException) -> None:
+    """Call a listener, whose own failure matters less than the call that the report is about."""
+    try:
+        listener(line, error)
+    except Exception:
+        return
 
 
 def rule_raised(rule: Rule, error: Exception) -> None:
