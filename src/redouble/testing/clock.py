@@ -16,7 +16,6 @@ from redouble.testing import unattached
 from redouble.testing.loops import LoopDriver, attach, is_busy
 from redouble.testing.timeline import Timeline
 from redouble.testing.trap import Trap
-from redouble.testing.waits import Wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -86,10 +85,7 @@ class FakeClock:
             RuntimeError: When no time has passed for `patience` real seconds.
         """
         if seconds > 0:
-            line = self._line
-            with line.changed:
-                line.record(seconds)
-                line.sleep(Wait(seconds, line.now, stop))
+            self._line.sleep(seconds, stop)
 
     async def sleep_async(self, seconds: float, stop: threading.Event | asyncio.Event | None = None) -> None:
         """Suspend this task for so much virtual time, or until `stop` is set. A zero wait only lets others run.

@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING
 from redouble.control.scope import current_clock, override
 from redouble.core import checks
 from redouble.testing.clock import FakeClock
-from redouble.testing.loops import LOOK_AGAIN, attach, driver_of
+from redouble.testing.loops import attach, driver_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from redouble.testing.timeline import Driver, Timeline
 
 
 class fake_time:  # noqa: N801  # used as a verb: with fake_time() as clock:
@@ -68,7 +66,7 @@ class fake_time:  # noqa: N801  # used as a verb: with fake_time() as clock:
         _open(-1)
         self._override.__exit__(*exc_info)
         for driver in list(line.loops):
-            _detach(driver, line)
+            driver.let_go(line)
         for trap in list(line.traps):
             trap.release()
 
@@ -86,17 +84,6 @@ def _as_draw(draw: float | Callable[[], float]) -> Callable[[], float]:
     if fixed >= 1:
         raise ValueError(f"draw must be a number in [0, 1) or a callable, got {checks.shown(draw)}")
     return lambda: fixed
-
-
-def _detach(driver: Driver, line: Timeline) -> None:
-    """Take a loop off this time, in its own thread when it runs in another one."""
-    loop = driver.loop
-    if loop.is_running() and asyncio._get_running_loop() is not loop:
-        loop.call_soon_threadsafe(driver.detach, line)
-        with line.changed:
-            while loop.is_running() and not line.changed.wait_for(lambda: driver not in line.loops, LOOK_AGAIN):
-                pass  # the loop is busy; its turn comes
-    driver.detach(line)
 
 
 _lock = threading.Lock()
