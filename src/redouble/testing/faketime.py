@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from asyncio import BaseEventLoop
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from redouble.control.scope import current_clock, override
 from redouble.core import checks
 from redouble.testing.clock import FakeClock
+from redouble.testing.hosts import current_loop, trio_is_here
 from redouble.testing.loops import attach, driver_of
 
 if TYPE_CHECKING:
@@ -20,9 +20,10 @@ class fake_time:  # noqa: N801  # used as a verb: with fake_time() as clock:
     """Put a fresh `FakeClock`, and fixed draws, under every policy beneath this `with` (or `async with`).
 
     A context variable: it holds in this context and in those copied from it (tasks, `asyncio.to_thread`), and
-    `clock.bind(fn)` carries it into a thread. An event loop that runs the `with`, or is started beneath it, is attached
+    `clock.bind(fn)` carries it into a thread. An asyncio loop that runs the `with`, or is started beneath it, is attached
     to the clock; at the end all loops are back on real time, and traps are released. What was left of a timer at either
-    end is left of it still.
+    end is left of it still. In trio the waits of redouble are virtual, and all others too in a run that is started by
+    `trio.run(main, clock=clock.trio)`.
 
     Args:
         draw: What every draw of a jitter is: a float in [0, 1), or a callable that returns one.
@@ -55,10 +56,17 @@ class fake_time:  # noqa: N801  # used as a verb: with fake_time() as clock:
         self._entered = True
         self._override.__enter__()
         _open(+1)
-        loop = asyncio._get_running_loop()
-        if loop is not None:
-            attach(loop, self._clock._line)
+        self._take_the_loop()
         return self._clock
+
+    def _take_the_loop(self) -> None:
+        loop = current_loop()
+        if trio_is_here():
+            from redouble.testing import trio_runs
+
+            trio_runs.attach(self._clock._line)
+        elif loop is not None:
+            attach(loop, self._clock._line)
 
     def __exit__(self, *exc_info: object) -> None:
         line = self._clock._line

@@ -6,10 +6,16 @@ import contextvars
 import threading
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from redouble.testing.timeline import Timeline
+
+class Looked(Protocol):
+    """What a keeper knows of its `Timeline`."""
+
+    lock: threading.RLock
+
+    def pause(self) -> float | None: ...
+    def look(self) -> None: ...
 
 
 class Keeper:
@@ -22,7 +28,7 @@ class Keeper:
     The lock of the timeline guards this.
     """
 
-    def __init__(self, line: Timeline) -> None:
+    def __init__(self, line: Looked) -> None:
         self._line = line
         self._earlier = threading.Condition(line.lock)
         self._thread: threading.Thread | None = None

@@ -40,6 +40,7 @@ class LoopDriver:
         self.lines: list[Timeline] = []
         self.blocked: bool = False
         self.since: float = 0.0
+        self.sees_workers: bool = False
         self._passing: set[Timeline] = set()
         self._thread: int | None = None
         self._failure: str | None = None

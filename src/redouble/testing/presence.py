@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from time import monotonic
 
-STRIDE = 0.02
-"""How many real seconds count at most between two looks at a hold.
+HOLD_POLL = 0.002
+"""How often, in real seconds, a hold is looked at; and how many of them count at most between two looks.
 
-A whole process may stand still for longer than a hold lasts (a collection of garbage, a busy machine): then none of
-its threads could show what it was about to do.
+On a busy machine a look comes late, and so does all that a hold waits for: then the looks count, not the seconds. A
+whole process may also stand still (a collection of garbage), in which none of its threads could show a sign of life.
 """
 
 
@@ -29,7 +29,7 @@ class _Hold:
         if news != self._news:
             self._news, self._left = news, self._seconds
         else:
-            self._left -= min(real - self._seen, STRIDE)
+            self._left -= min(real - self._seen, HOLD_POLL)
         self._seen = real
         return self._left
 

@@ -15,8 +15,9 @@ import threading
 from time import monotonic
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
+from redouble.testing.hosts import is_worker_of_trio
 from redouble.testing.keeper import Keeper
-from redouble.testing.presence import Presence
+from redouble.testing.presence import HOLD_POLL, Presence
 from redouble.testing.waits import ThreadWait
 
 if TYPE_CHECKING:
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-HOLD_POLL = 0.002
-"""How often, in real seconds, the keeper looks whether what holds time is over."""
 
 STOP_POLL = 0.01
 """How often, in real seconds, the keeper looks at a `threading.Event` that shall end a wait: nothing can await one."""
@@ -44,10 +42,12 @@ class Driver(Protocol):
     Attributes:
         blocked: Whether nothing of it is ready to run.
         since: Since when, in real time.
+        sees_workers: Whether `busy_workers` tells of threads that are no members.
     """
 
     blocked: bool
     since: float
+    sees_workers: bool
 
     @property
     def running(self) -> bool: ...
@@ -89,6 +89,7 @@ class Timeline:
         self.moved: float = monotonic()
         self._keeper = Keeper(self)
         self._stoppable: dict[Wait, None] = {}
+        self._parked_workers: set[object] = set()
 
     @property
     def state(self) -> tuple[object, ...]:
@@ -175,7 +176,8 @@ class Timeline:
             if not self.presence.leave(who):
                 return
             if any(driver.running for driver in self.loops):  # it may be about to hand its result to that loop
-                self.presence.hold(who, self.grace)
+                seen = is_worker_of_trio() and self._sees_workers()
+                self.presence.hold(who, 0.0 if seen else self.grace)
             self.go_on()
 
     def step_back(self, who: object) -> None:
@@ -186,12 +188,16 @@ class Timeline:
 
     def park(self, who: object) -> None:
         """Note that it waits."""
+        if is_worker_of_trio():
+            self._parked_workers.add(who)
         self.presence.park(who)
         self.changed.notify_all()
 
     def resume(self, who: object) -> None:
         """Note that it has done with waiting."""
-        self.presence.resume(who, self.grace)
+        seen = who in self._parked_workers and self._sees_workers()
+        self._parked_workers.discard(who)
+        self.presence.resume(who, 0.0 if seen else self.grace)
 
     # When time moves.
 
@@ -223,8 +229,12 @@ class Timeline:
         if due is not None and not self._has_busy_workers() and not self.presence.is_held():
             self.move_to(due)
 
+    def _sees_workers(self) -> bool:
+        """Return whether a loop tells how many threads work for it: then none of them needs a hold."""
+        return any(driver.sees_workers for driver in self.loops)
+
     def _has_busy_workers(self) -> bool:
-        return any(driver.busy_workers() > 0 for driver in self.loops)
+        return sum(driver.busy_workers() for driver in self.loops) > len(self._parked_workers)
 
     def _next_due(self) -> float | None:
         dues = [wait.due for wait in self.waits]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from redouble.testing.hosts import current_loop
 from redouble.testing.timeline import STOP_POLL
 from redouble.testing.waits import Wait
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from redouble.control.policy import Stop
     from redouble.testing.timeline import Timeline
+    from redouble.testing.waits import Line
 
 YIELDS = 10
 """How many turns the other tasks of the loop get, after the last that happened on the clock, before time moves."""
@@ -31,8 +33,10 @@ async def sleep(line: Timeline, seconds: float, stop: Stop | None) -> None:
     """Suspend this task.
 
     Raises:
-        RuntimeError: When no time has passed for `patience` real seconds.
+        RuntimeError: When no time has passed for `patience` real seconds, or no loop of asyncio runs this.
     """
+    if current_loop() is None:
+        raise RuntimeError("a FakeClock waits in coroutines of asyncio and trio; neither of them runs this one")
     with line.changed:
         line.record(seconds)
         wait = _add(line, seconds, stop)
@@ -51,7 +55,7 @@ class TurnWait(Wait):
 
     __slots__ = ()
 
-    def wake(self, line: Timeline) -> None:
+    def wake(self, line: Line) -> None:
         line.presence.sign()
 
 

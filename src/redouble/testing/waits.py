@@ -5,13 +5,23 @@ from __future__ import annotations
 import asyncio
 import threading
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from redouble.control.clock import is_set
 
 if TYPE_CHECKING:
     from redouble.control.policy import Stop
-    from redouble.testing.timeline import Timeline
+    from redouble.testing.presence import Presence
+
+
+class Line(Protocol):
+    """What a wait knows of the `Timeline` that it is on."""
+
+    now: float
+    lock: threading.RLock
+    presence: Presence
+
+    def resume(self, who: object) -> None: ...
 
 
 class Wait:
@@ -38,7 +48,7 @@ class Wait:
         """Return whether its stop event is set."""
         return self.stop is not None and is_set(self.stop)
 
-    def wake(self, line: Timeline) -> None:
+    def wake(self, line: Line) -> None:
         """Make the waiter go on; the lock of `line` is held."""
         line.resume(self.thread)
 
@@ -60,7 +70,7 @@ class ThreadWait(Wait):
 
     __slots__ = ("_woken",)
 
-    def __init__(self, seconds: float, line: Timeline, stop: Stop | None) -> None:
+    def __init__(self, seconds: float, line: Line, stop: Stop | None) -> None:
         super().__init__(seconds, line.now, stop)
         self._woken = threading.Condition(line.lock)
 
@@ -69,7 +79,7 @@ class ThreadWait(Wait):
         while not self.over:
             self._woken.wait()
 
-    def wake(self, line: Timeline) -> None:
+    def wake(self, line: Line) -> None:
         super().wake(line)
         self._woken.notify()
 
