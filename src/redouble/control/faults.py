@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 LOGGER = "redouble"
 
 listeners: list[Callable[[str, BaseException], object]] = []
-"""Who hears of every report, said before or not: the line without the logging, and the error. A test's `fake_time`."""
+"""Called with every report, also one that was logged before: its text, and the error. A strict `fake_time` listens."""
 
 _said: set[tuple[object, ...]] = set()
 

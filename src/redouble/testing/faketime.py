@@ -11,6 +11,7 @@ from redouble.core import checks
 from redouble.testing.clock import FakeClock
 from redouble.testing.hosts import current_loop, trio_is_here
 from redouble.testing.loops import attach, driver_of
+from redouble.testing.strict import FaultsHeard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,9 +31,12 @@ class fake_time:  # noqa: N801  # used as a verb: with fake_time() as clock:
         autoadvance: Whether time moves by itself; see `FakeClock`.
         everywhere: Also hold for contexts that have no `override` or `fake_time` of their own: for test fixtures,
             which often run in another context than the test.
+        strict: Whether the `with` fails at its end when something beneath it was only reported otherwise: a rule, an
+            observer, a curve or another part of yours that raised. A body that raises itself raises that.
 
     Raises:
         TypeError, ValueError: When an argument is of no such kind.
+        AssertionError: At the end of a strict one: it names all that was reported, and comes from the first error.
         RuntimeError: When one and the same object is entered again.
 
     >>> from redouble import exponential, retry
@@ -44,10 +48,16 @@ class fake_time:  # noqa: N801  # used as a verb: with fake_time() as clock:
     """
 
     def __init__(
-        self, draw: float | Callable[[], float] = 0.5, autoadvance: bool = True, *, everywhere: bool = False
+        self,
+        draw: float | Callable[[], float] = 0.5,
+        autoadvance: bool = True,
+        *,
+        everywhere: bool = False,
+        strict: bool = False,
     ) -> None:
         self._clock = FakeClock(autoadvance)
         self._override = override(clock=self._clock, draw=_as_draw(draw), everywhere=everywhere)
+        self._faults = FaultsHeard(self._is_current) if checks.flag("strict", strict) else None
         self._entered = False
 
     def __enter__(self) -> FakeClock:
@@ -55,6 +65,8 @@ class fake_time:  # noqa: N801  # used as a verb: with fake_time() as clock:
             raise RuntimeError("this fake_time has been entered before; make a new one with fake_time(...)")
         self._entered = True
         self._override.__enter__()
+        if self._faults is not None:
+            self._faults.listen()
         _open(+1)
         self._take_the_loop()
         return self._clock
@@ -77,6 +89,13 @@ class fake_time:  # noqa: N801  # used as a verb: with fake_time() as clock:
             driver.let_go(line)
         for trap in list(line.traps):
             trap.release()
+        if self._faults is not None:
+            self._faults.stop()
+            if not any(exc_info):
+                self._faults.fail()
+
+    def _is_current(self) -> bool:
+        return current_clock() is self._clock
 
     async def __aenter__(self) -> FakeClock:
         return self.__enter__()
