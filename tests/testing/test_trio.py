@@ -249,6 +249,23 @@ def test_time_waits_for_threads_of_trio(run: Any) -> None:
     ]
 
 
+def test_a_thread_of_a_task_that_is_cancelled(run: Any) -> None:
+    """It is waited for all the same, since trio does."""
+    clock = FakeClock()
+
+    def work() -> None:
+        clock.sleep(2)
+        clock.sleep(3)
+
+    async def main() -> float:
+        with trio.CancelScope() as scope:
+            clock.call_later(1, scope.cancel)
+            await trio.to_thread.run_sync(work)
+        return clock.now()
+
+    assert run(clock, main) == 5.0
+
+
 def test_a_bound_function_in_a_thread_of_trio(run: Any) -> None:
     """It is waited for as well, and its result is there at the moment at which it ends."""
     clock = FakeClock()
@@ -561,6 +578,20 @@ def test_a_timer_of_a_run_that_is_over() -> None:
     trio.run(main)
     clock.sleep(10)
     assert (clock.now(), log) == (10.0, [])
+
+
+def test_a_run_that_is_let_go_of_as_it_ends() -> None:
+    """`fake_time` may end in one thread just after a run has ended in another one."""
+    clock = FakeClock()
+
+    async def main() -> Any:
+        await clock.sleep_async(1)
+        return clock._line.loops[0]
+
+    driver = trio.run(main)
+    driver.let_go(clock._line)
+    clock.sleep(1)
+    assert clock.now() == 2.0
 
 
 # Without trio.

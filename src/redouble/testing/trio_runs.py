@@ -192,9 +192,8 @@ class TrioRun(trio.abc.Instrument):
         return False
 
     def fail(self, reason: str) -> None:
-        """Nothing happens any more: the waits say so, or the run when it waits for its own deadlines alone."""
-        if not any(isinstance(wait, TrioWait) and wait.run is self for wait in self._line.waits):
-            self.go_on(lambda: _raise(reason))
+        """Nothing happens any more, and only trio's own deadlines are waited for: end the run."""
+        self.go_on(lambda: _raise(reason))
 
     # Waits of its tasks.
 
