@@ -217,11 +217,12 @@ class FakeClock:
 
     @property
     def grace(self) -> float:
-        """For how many real seconds time waits for threads that it cannot see; 0.2 unless set. A sign of life begins it anew.
+        """For how many real seconds time waits for threads that it cannot see; 0.2 unless set.
 
-        That is: a bound function whose thread has not started, the result of one on its way to an event loop, and what
-        a thread that is not bound does just after a wait or a `bind`. On a slow machine set a longer one, and let
-        threads that join others say so (`joining`).
+        They count from the last sign of life of any thread: a bound function that begins, a wait that is asked for. So
+        it need not grow with the number of threads. Out of sight are a bound function whose thread has not started,
+        the result of one on its way to an event loop, and the next step of a thread that is not bound, just after a
+        wait or a `bind`. On a slow machine set a longer one, and let threads that join others say so (`joining`).
         """
         return self._line.grace
 

@@ -31,7 +31,7 @@ def is_worker_of_trio() -> bool:
         from_thread.check_cancelled()
     except RuntimeError:
         return False
-    except BaseException:  # trio.Cancelled, of the task that waits for the thread  # noqa: BLE001, RUF100
+    except BaseException:  # trio.Cancelled: the task that waits for the thread is to end, and waits on
         return True
     return True
 

@@ -11,7 +11,9 @@ watch the whole: traps that wait for news, `settle`.
 from __future__ import annotations
 
 import functools
+import itertools
 import threading
+from heapq import heapify, heappop, heappush
 from time import monotonic
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
@@ -34,6 +36,9 @@ STOP_POLL = 0.01
 
 CALM_POLL = 0.05
 """How often, in real seconds, the keeper looks at all else, and whether it is still needed."""
+
+FEW = 100
+"""How many waits that ended early, beyond as many as go on, are worth forgetting."""
 
 
 class Driver(Protocol):
@@ -89,6 +94,8 @@ class Timeline:
         self.moved: float = monotonic()
         self._keeper = Keeper(self)
         self._stoppable: dict[Wait, None] = {}
+        self._dues: list[tuple[float, int, Wait]] = []  # a heap; waits that ended early stay until they are the first
+        self._numbers = itertools.count()
         self._parked_workers: set[object] = set()
 
     @property
@@ -128,6 +135,7 @@ class Timeline:
     def add(self, wait: Wait) -> None:
         """Begin a wait: it ends when it is due, or when its stop is set."""
         self.waits[wait] = None
+        heappush(self._dues, (wait.due, next(self._numbers), wait))
         if wait.stop is not None:
             self._stoppable[wait] = None
 
@@ -137,6 +145,9 @@ class Timeline:
             wait.over = True
             del self.waits[wait]
             self._stoppable.pop(wait, None)
+            if len(self._dues) > 2 * len(self.waits) + FEW:
+                self._dues = [entry for entry in self._dues if not entry[2].over]
+                heapify(self._dues)
             wait.wake(self)
             self.changed.notify_all()
 
@@ -237,9 +248,14 @@ class Timeline:
         return sum(driver.busy_workers() for driver in self.loops) > len(self._parked_workers)
 
     def _next_due(self) -> float | None:
-        dues = [wait.due for wait in self.waits]
-        dues += [due for driver in self.loops if driver.blocked and (due := driver.next_due()) is not None]
-        return min(dues, default=None)
+        dues = [due for driver in self.loops if driver.blocked and (due := driver.next_due()) is not None]
+        wait = self._next_wait()
+        return min(dues if wait is None else [*dues, wait.due], default=None)
+
+    def _next_wait(self) -> Wait | None:
+        while self._dues and self._dues[0][2].over:
+            heappop(self._dues)
+        return self._dues[0][2] if self._dues else None
 
     def move_to(self, when: float) -> None:
         """Make it `when`, and wake all who waited for that."""
@@ -249,7 +265,7 @@ class Timeline:
 
     def wake_due(self) -> None:
         """Wake all who wait for what is due by now."""
-        for wait in [wait for wait in self.waits if wait.due <= self.now]:
+        while (wait := self._next_wait()) is not None and wait.due <= self.now:
             self.end(wait)
         for driver in self.loops:
             if driver.blocked and (due := driver.next_due()) is not None and due <= self.now:

@@ -17,7 +17,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import trio
-import trio.testing
+from trio.testing import active_thread_count, wait_all_tasks_blocked
 
 from redouble.testing.hosts import current_loop
 from redouble.testing.waits import Wait
@@ -121,7 +121,7 @@ class TrioRun(trio.abc.Instrument):
 
     def _block(self) -> None:
         line = self._line
-        self._workers = trio.testing.active_thread_count()
+        self._workers = active_thread_count()
         self.blocked, self.since = True, monotonic()
         line.park(self._seat)
         if self._waits_for_network():
@@ -312,4 +312,4 @@ async def until_told(watch: Callable[[Callable[[], None]], None]) -> None:
 
 async def let_all_block() -> None:
     """Suspend this task until all others of the run are blocked."""
-    await trio.testing.wait_all_tasks_blocked()
+    await wait_all_tasks_blocked()
