@@ -6,13 +6,17 @@ import contextvars
 import threading
 from math import inf
 from time import monotonic
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from redouble.testing.presence import Presence
 
 
 class Looked(Protocol):
     """What a keeper knows of its `Timeline`."""
 
     lock: threading.RLock
+    presence: Presence
 
     def pause(self) -> float | None: ...
     def look(self) -> None: ...
@@ -48,9 +52,30 @@ class Keeper:
         self._thread.start()
 
     def _keep(self) -> None:
-        with self._line.lock:
-            while (pause := self._line.pause()) is not None:
-                self._next = monotonic() + pause
-                self._earlier.wait(pause)
+        while self._is_needed():
+            if self._line.presence.held:
+                _see_a_thread_begin()
+            with self._line.lock:
                 self._line.look()
-            self._thread = None
+
+    def _is_needed(self) -> bool:
+        """Wait until it is time for the next look; return whether there is to be one."""
+        with self._line.lock:
+            pause = self._line.pause()
+            if pause is None:
+                self._thread = None
+                return False
+            self._next = monotonic() + pause
+            self._earlier.wait(pause)
+            return True
+
+
+def _see_a_thread_begin() -> None:
+    """Take as long as it takes on this machine, at this moment, until a thread gets to run."""
+    probe = threading.Thread(target=_nothing, name="redouble-probe", daemon=True)
+    probe.start()
+    probe.join()
+
+
+def _nothing() -> None:
+    """The thread has begun; that was all."""

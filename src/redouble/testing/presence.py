@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from time import monotonic
 
-HOLD_POLL = 0.002
-"""How often, in real seconds, a hold is looked at; and how many of them count at most between two looks.
+TURNS = 25
+"""How often the keeper looks at least before a hold is over.
 
-On a busy machine a look comes late, and so does all that a hold waits for: then the looks count, not the seconds. A
-whole process may also stand still (a collection of garbage), in which none of its threads could show a sign of life.
+Seconds alone say nothing on a busy machine, where all that a hold waits for is as late as the rest. Before each look a
+thread has begun and ended (see `Keeper`), so that who is about to do something had as many turns.
 """
 
 
@@ -24,14 +24,14 @@ class _Hold:
         self._news: int | None = None
         self._seen = 0.0
 
-    def look(self, real: float, news: int) -> float:
-        """Return how many seconds are left; `news` is the number of signs of life so far."""
+    def look(self, real: float, news: int) -> bool:
+        """Return whether it is over; `news` is the number of signs of life so far."""
         if news != self._news:
             self._news, self._left = news, self._seconds
         else:
-            self._left -= min(real - self._seen, HOLD_POLL)
+            self._left -= min(real - self._seen, self._seconds / TURNS)
         self._seen = real
-        return self._left
+        return self._left <= 0
 
 
 class Presence:
@@ -89,7 +89,8 @@ class Presence:
 
     def hold(self, key: object, seconds: float) -> None:
         """Hold time until `drop`, but no longer than for so many real seconds without a sign of life."""
-        self._holds[key] = _Hold(seconds)
+        if seconds > 0:
+            self._holds[key] = _Hold(seconds)
 
     def drop(self, key: object) -> None:
         """Let go of a hold, if there is one."""
@@ -105,14 +106,16 @@ class Presence:
 
     def is_held(self) -> bool:
         """Return whether something holds time, which could move otherwise."""
-        if self._holds:
-            self._look_at_holds()
         self.held = bool(self._holds)
         return self.held
 
-    def _look_at_holds(self) -> None:
+    def look(self) -> None:
+        """Let go of the holds that are over, and of those for threads that are gone."""
         real = monotonic()
-        alive = {thread.ident for thread in threading.enumerate()}
+        threads = threading.enumerate()
+        if any(thread.ident is None for thread in threads):  # it has been started, and is about to begin
+            self.sign()
+        alive = {thread.ident for thread in threads}
         for key, hold in list(self._holds.items()):
-            if hold.look(real, self._news) <= 0 or (isinstance(key, int) and key not in alive):
+            if hold.look(real, self._news) or (isinstance(key, int) and key not in alive):
                 del self._holds[key]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
 from redouble.testing.hosts import is_worker_of_trio
 from redouble.testing.keeper import Keeper
-from redouble.testing.presence import HOLD_POLL, Presence
+from redouble.testing.presence import Presence
 from redouble.testing.waits import ThreadWait
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+HOLD_POLL = 0.002
+"""How often, in real seconds, the keeper looks at what holds time."""
 
 STOP_POLL = 0.01
 """How often, in real seconds, the keeper looks at a `threading.Event` that shall end a wait: nothing can await one."""
@@ -292,6 +295,8 @@ class Timeline:
 
     def look(self) -> None:
         """Tick, and give up what has waited for too long."""
+        if self.presence.held:
+            self.presence.look()
         self.tick()
         for wait in [wait for wait in self.waits if self.is_impatient(wait.began)]:
             wait.failure = self.complaint(wait)

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from redouble.control.policy import Stop
     from redouble.testing.timeline import Timeline
-    from redouble.testing.waits import Line
 
 YIELDS = 10
 """How many turns the other tasks of the loop get, after the last that happened on the clock, before time moves."""
@@ -43,20 +42,11 @@ async def sleep(line: Timeline, seconds: float, stop: Stop | None) -> None:
     await _sleep(line, wait)
 
 
-def _add(line: Timeline, seconds: float, stop: Stop | None = None) -> TurnWait:
+def _add(line: Timeline, seconds: float, stop: Stop | None = None) -> Wait:
     """Begin a wait."""
-    wait = TurnWait(seconds, line.now, stop)
+    wait = Wait(seconds, line.now, stop)
     line.add(wait)
     return wait
-
-
-class TurnWait(Wait):
-    """A wait of a task that looks by itself, each time it is its turn, whether it is over."""
-
-    __slots__ = ()
-
-    def wake(self, line: Line) -> None:
-        line.presence.sign()
 
 
 async def _sleep(line: Timeline, wait: Wait) -> None:
