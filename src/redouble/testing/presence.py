@@ -110,12 +110,13 @@ class Presence:
         return self.held
 
     def look(self) -> None:
-        """Let go of the holds that are over, and of those for threads that are gone."""
+        """Let go of the holds that are over, and of those for threads that are gone; only the keeper calls this."""
         real = monotonic()
         threads = threading.enumerate()
         if any(thread.ident is None for thread in threads):  # it has been started, and is about to begin
             self.sign()
-        alive = {thread.ident for thread in threads}
+        # The keeper itself waits for nothing, but may have been given the identifier of a thread that is gone.
+        alive = {thread.ident for thread in threads} - {threading.get_ident()}
         for key, hold in list(self._holds.items()):
             if hold.look(real, self._news) or (isinstance(key, int) and key not in alive):
                 del self._holds[key]
