@@ -464,6 +464,25 @@ def test_deadlines_are_events_for_other_threads() -> None:
         done.result(20)
 
 
+def test_deadlines_of_a_busy_run_are_events_for_other_threads() -> None:
+    """While the run is busy, another thread moves time to the deadline that it was told last."""
+    clock, told, go = FakeClock(autoadvance=False), threading.Event(), threading.Event()
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep, 5)
+            await clock.settle()
+            told.set()
+            go.wait(20)
+
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(trio.run, main, clock=clock.trio)
+        told.wait(20)
+        assert clock.advance_to_next() == 5.0
+        go.set()
+        done.result(20)
+
+
 def test_the_network_is_waited_for() -> None:
     """What comes through a socket comes before the time runs out that nobody needs."""
     clock = FakeClock()
