@@ -11,6 +11,7 @@ On top of them stand `testing` (virtual time for your tests) and `cli` (the comm
 what stands in `_LATER` is loaded when it is first asked for, so that nobody pays for loops who has none.
 """
 
+from redouble.control.budget import RetryBudget
 from redouble.control.clock import Clock, SystemClock
 from redouble.control.controller import BackoffController, Status
 from redouble.control.events import Event, EventKind, log_retries
@@ -93,6 +94,7 @@ __all__ = [
     "PreviewRow",
     "Reason",
     "Resuming",
+    "RetryBudget",
     "RetryPolicy",
     "Rule",
     "Session",
