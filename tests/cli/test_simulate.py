@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ import pytest
 from redouble.cli import main
 from redouble.cli.worlds import budget, fraction, whole
 
-SHORT = ("simulate", "storm", "--attempts", "4", "--start", "5", "--outage", "8", "--duration", "40")
-"""A storm of 40 s: it shows all that the long one does."""
+SHORT = ("simulate", "storm", "--attempts=4", "--capacity=50", "--start=5", "--outage=8", "--duration=40")
+"""A small storm of 40 s: it shows all that the long one does."""
 
 CROWD = ("simulate", "contention", "--clients", "5", "--trials", "2")
 
@@ -49,7 +50,7 @@ def test_a_storm(capsys: pytest.CaptureFixture[str]) -> None:
     """It says what is simulated, compares the policy with itself without a budget and with none, and draws both."""
     lines = printed(capsys, *SHORT).splitlines()
     assert lines[:3] == [
-        "160 calls/s from one process to a server that answers 200/s; for 8 s it answers 20/s.",
+        "40 calls/s from one process to a server that answers 50/s; for 8 s it answers 5/s.",
         "policy: retry(attempts=4)",
         "budget: RetryBudget()",
     ]
@@ -75,7 +76,7 @@ def test_a_fleet(capsys: pytest.CaptureFixture[str]) -> None:
     alone, shared = (data(capsys, *argv, *more)["runs"][0] for more in ([], ["--shared"]))
     assert alone["amplification_outage"] > 3.5 > 1.2 > shared["amplification_outage"]
     text = printed(capsys, *argv, "--shared").splitlines()
-    assert text[0].startswith("160 calls/s from 1600 processes to")
+    assert text[0].startswith("40 calls/s from 1600 processes to")
     assert text[2] == "budget: RetryBudget(), which share it"
 
 
@@ -181,7 +182,7 @@ def test_progress_is_on_the_error_stream(capsys: pytest.CaptureFixture[str], mon
             " share=NUMBER and strict, with commas between them, got 'rate=2'",
         ),
         (("contention", "--clients", "0"), "clients must be a whole number >= 1, got 0"),
-        (("storm", "--svg", "/nowhere/out.svg"), "cannot write /nowhere/out.svg: No such file or directory"),
+        ((*SHORT[1:], "--svg", "/nowhere/out.svg"), "cannot write /nowhere/out.svg: No such file or directory"),
     ],
 )
 def test_mistakes_are_named(capsys: pytest.CaptureFixture[str], argv: tuple[str, ...], message: str) -> None:
@@ -193,7 +194,8 @@ def test_matplotlib_is_missed_before_the_work(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A picture that cannot be drawn is refused at once."""
-    monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.delitem(sys.modules, "matplotlib.figure", raising=False)
     monkeypatch.setattr("redouble.cli.simulate.run", None)
     assert complaint(capsys, *SHORT, "--png", "out.png").startswith("--png needs matplotlib")
 
@@ -243,3 +245,27 @@ def test_what_is_no_number(text: str) -> None:
 def test_budgets(text: str, shown: str) -> None:
     """A budget is written as its settings."""
     assert repr(budget(text)) == shown
+
+
+DOCS = Path(__file__).parents[2] / "docs"
+STORMS = (DOCS / "explanation" / "storms.md").read_text(encoding="utf-8")
+long = pytest.mark.skipif(
+    sys.gettrace() is not None, reason="a minute while the coverage is measured, and covers nothing more"
+)
+
+
+@long
+def test_the_documentation_shows_what_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """The example on the page about storms is the output of the command above it."""
+    (example,) = re.finditer(r"```sh\nredouble (simulate .*)\n```\n\n```text\n([^`]*)```", STORMS)
+    assert printed(capsys, *example[1].split()) == example[2]
+
+
+@pytest.mark.parametrize(("command", "name"), re.findall(r"\*Drawn by `redouble (simulate .*) --svg (.*)`\.\*", STORMS))
+def test_the_pictures_of_the_documentation_are_drawn_by_their_commands(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, command: str, name: str
+) -> None:
+    """Each picture is the one that the command beneath it draws."""
+    path = tmp_path / name
+    printed(capsys, *command.split(), "--svg", str(path))
+    assert path.read_text(encoding="utf-8") == (DOCS / "explanation" / "storms" / name).read_text(encoding="utf-8")

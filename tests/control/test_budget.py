@@ -11,13 +11,17 @@ import sys
 import threading
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from random import Random
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
 
 import redouble
 from redouble import RetryBudget
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 FROZEN = {"clock": lambda: 0.0}
 """A clock that stands still, for tests without time."""
@@ -95,6 +99,28 @@ def test_refunds_make_no_tokens() -> None:
     budget.refund(hinted=True)
     assert budget.snapshot()["tokens"] == 1.0
     assert budget.snapshot()["refunded"] == 0
+
+
+@pytest.mark.parametrize(("strict", "success"), [(False, 0.992), (True, 0.86)])
+def test_failures_that_are_independent(strict: bool, success: float) -> None:
+    """Where one request in five fails by chance, refunds keep the retries alive, and a strict tenth does not."""
+    chance, budget = Random(1).random, RetryBudget(strict=strict, **FROZEN)
+    calls = [succeeds(budget, chance, number / 50) for number in range(20_000)]
+    assert sum(calls) / len(calls) == pytest.approx(success, abs=0.005)
+
+
+def succeeds(budget: RetryBudget, chance: Callable[[], float], now: float) -> bool:
+    """Make one call of up to three attempts, each of which fails by a chance of one in five."""
+    if chance() >= 0.2:
+        budget.hits += 1
+        return True
+    for _ in range(2):
+        if not budget.take(now):
+            return False
+        if chance() >= 0.2:
+            budget.refund()
+            return True
+    return False
 
 
 def test_trickle() -> None:
@@ -426,6 +452,25 @@ def test_fork() -> None:
         """
     )
     assert output == "3 3\nTrue\n21\n"
+
+
+def test_the_child_of_a_fork() -> None:
+    """In a child the tokens are at most the burst, surplus and successes of the parent are its own, and books are empty."""
+    from redouble.control.budget import _begin_in_child
+
+    budget, tired = (RetryBudget(burst=2, trickle=0, **FROZEN) for _ in range(2))
+    budget.hits += 100
+    assert budget.take(0.0) and grants(tired) == 2
+    gone = RetryBudget()
+    del gone
+    budget.hits += 50
+    _begin_in_child()
+    assert grants(budget) == 2 and grants(tired) == 0
+    told = budget.snapshot(0.0)
+    assert (told["granted"], told["denied"], told["successes"]) == (2, 1, 0)
+    budget.refund()
+    budget.hits += 10
+    assert grants(budget) == 2
 
 
 def run(code: str) -> str:

@@ -381,11 +381,9 @@ def _share(value: Any) -> float:
 
 
 def _begin_in_child() -> None:
-    for each in tuple(_alive):
-        budget = each()
-        if budget is not None:
-            budget._begin(budget._at)  # when its tokens were last counted
+    for budget in filter(None, [each() for each in tuple(_alive)]):
+        budget._begin(budget._at)  # when its tokens were last counted
 
 
-if hasattr(os, "register_at_fork"):  # not on Windows
+if hasattr(os, "register_at_fork"):  # pragma: no branch  # Windows has no fork
     os.register_at_fork(after_in_child=_begin_in_child)
