@@ -331,7 +331,7 @@ def main(seeds: int) -> None:
     began = perf_counter()
     for table in (one_process, fleets, libraries, contentions):
         table(seeds)
-    print(f"\n{seeds} seeds, {perf_counter() - began:.0f} s")
+    print(f"\n{seeds} seeds, {perf_counter() - began:.0f} s", file=sys.stderr)
 
 
 if __name__ == "__main__":

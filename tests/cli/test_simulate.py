@@ -261,6 +261,7 @@ def test_the_documentation_shows_what_is_printed(capsys: pytest.CaptureFixture[s
     assert printed(capsys, *example[1].split()) == example[2]
 
 
+@long
 @pytest.mark.parametrize(("command", "name"), re.findall(r"\*Drawn by `redouble (simulate .*) --svg (.*)`\.\*", STORMS))
 def test_the_pictures_of_the_documentation_are_drawn_by_their_commands(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, command: str, name: str
