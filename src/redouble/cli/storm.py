@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 ENOUGH = 0.99
 """The share of calls that succeed in a service that has recovered."""
 
+GRACE = 60
+"""For how many seconds after the last call began retries go on: a policy without a limit would never end."""
+
 TIMED_OUT = TimeoutError("timed out")
 
 
@@ -197,7 +200,7 @@ class _Play:
         self._due: list[tuple[float, int, _Call, bool | None]] = []  # how the attempt ends; `None`: the next one begins
 
     def play(self, progress: Callable[[float], None] | None) -> Course:
-        """Go from event to event, until the last call has ended."""
+        """Go from event to event, until the last call has ended or had its time."""
         until, due = self._storm.duration, self._due
         arrival = self._next_arrival(0.0)
         while due or arrival < until:
@@ -246,7 +249,7 @@ class _Play:
 
     def _fail(self, call: _Call, now: float) -> None:
         wait = call.client.fail(call.controller, now, self._chance.random())
-        if wait is not None:
+        if wait is not None and now + wait < self._storm.duration + GRACE:
             self._at(now + wait, call, None)
 
     def _at(self, time: float, call: _Call, succeeded: bool | None) -> None:

@@ -18,6 +18,11 @@ WINDOW = 5
 MOST_CALLS = 2_000_000
 """Of a storm: some ten minutes of computing."""
 
+MOST_PROCESSES = 100_000
+
+LONGEST = 86_400
+"""Seconds of a storm: a day."""
+
 MOST_WRITES = 20_000_000
 """Of clients that contend without any wait: some clients ** 2 / 4 writes reach the server in a trial."""
 
@@ -72,11 +77,13 @@ class Storm(NamedTuple):
         checks.seconds("start", self.start)
         checks.seconds("outage", self.outage)
         checks.number("left", self.left, least=0, most=1)
-        checks.whole("processes", self.processes, least=1)
+        if checks.whole("processes", self.processes, least=1) > MOST_PROCESSES:
+            raise ValueError(f"processes must not be above {MOST_PROCESSES}, got {self.processes}")
         least = int(self.end) + WINDOW + 1
-        if checks.whole("duration", self.duration, least=1) < least:
+        if not least <= checks.whole("duration", self.duration, least=1) <= LONGEST:
             raise ValueError(
-                f"duration must be at least {least} s, {WINDOW} s beyond the end of the outage, got {self.duration}"
+                f"duration must be at least {least} s, {WINDOW} s beyond the end of the outage, and at most {LONGEST} s,"
+                f" got {self.duration}"
             )
         if self.load * self.capacity * self.duration > MOST_CALLS:
             raise ValueError(
