@@ -1,4 +1,4 @@
-"""What the retry budget costs, and that its bound holds under threads.
+"""Measure the costs of the retry budget, and hold it to its bound under threads.
 
     python tests/bench/budget.py [operations]
 
@@ -23,14 +23,14 @@ ROUNDING = 1e-6
 
 
 class Count:
-    """What one thread did; only that thread writes."""
+    """The deeds of one thread; only that thread writes."""
 
     def __init__(self) -> None:
         self.hits = self.granted = self.refunded = self.denied = 0
 
 
 class Stress(NamedTuple):
-    """What a run has shown."""
+    """The result of a run."""
 
     operations: int
     hits: int
@@ -67,7 +67,7 @@ def one_more(hits: int) -> int:
 
 
 def excess(budget: RetryBudget, counts: list[Count], began: float) -> float:
-    """By how many tokens the bound is passed at this moment; what was granted is read first, what allows it last."""
+    """By how many tokens the bound is passed at this moment; the grants are read first, their allowance last."""
     granted = sum(count.granted for count in counts)
     allowed = sum(count.refunded + budget.ratio * count.hits for count in counts)
     return granted - allowed - budget.burst - budget.trickle * (monotonic() - began)

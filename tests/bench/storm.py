@@ -2,12 +2,12 @@
 
     python tests/bench/storm.py [seeds]
 
-Four tables, each figure a mean over so many seeds (5), with the range of the recovery:
+Four tables, each figure a mean over several seeds (5), with the range of the recovery:
 
 1. one process, with redouble's controller and several budgets: none, those of Finagle, Envoy and the AWS SDKs as they
    are published, and redouble's;
 2. the same load from 10, 100, 400 and 1600 processes, with redouble's budget alone, with `share`, and with one bucket
-   for all (what a store would be that answers at once);
+   for all (as a store would be that answers at once);
 3. tenacity, stamina and backoff themselves, as far as they are installed: coroutines in virtual time against the same
    server and the same calls;
 4. contention for one row, 100 and 50 clients.
@@ -256,7 +256,7 @@ def mean(values: Iterable[float]) -> float:
 
 
 def line(label: str, courses: list[Course]) -> str:
-    """What one strategy did, over all seeds."""
+    """The figures of one strategy, over all seeds."""
     storm = courses[0].storm
     during = mean(course.amplification(storm.start, storm.end) for course in courses)
     after = mean(course.amplification(storm.end, storm.duration) for course in courses)

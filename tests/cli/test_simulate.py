@@ -177,6 +177,10 @@ def test_progress_is_on_the_error_stream(capsys: pytest.CaptureFixture[str], mon
         (("storm", "--attempts", "0"), "attempts must be a whole number >= 1 or None, got 0"),
         (("storm", "--budget", "ratio=2"), "argument --budget: ratio must be a number in [0, 1], got 2.0"),
         (
+            ("storm", "--budget", "burst=x"),
+            "argument --budget: burst must be a number such as 0.25 or 1/4, got 'x'",
+        ),
+        (
             ("storm", "--budget", "rate=2"),
             "argument --budget: must be default, none, or ratio=NUMBER, burst=NUMBER, window=NUMBER, trickle=NUMBER,"
             " share=NUMBER and strict, with commas between them, got 'rate=2'",

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redouble import RetryBudget, constant, exponential, retry, transient
+from redouble import RetryBudget, constant, exponential, retry
 from redouble.cli.storm import Client, Course, Server, clients_of, run
 from redouble.cli.worlds import Storm
 
@@ -180,15 +180,6 @@ def test_a_policy_without_a_limit_ends_nevertheless() -> None:
     )
     assert course.recovered is None
     assert course.amplification(20, 25) == pytest.approx(40, rel=0.2)
-
-
-def test_hinted_retries_take_less() -> None:
-    """Where the server says when to come back, the budget takes 5/14 for a retry."""
-    hinted = retry(attempts=2, on=transient(TimeoutError, retry_after=lambda error: 0.1))
-    budget = RetryBudget(burst=1, clock=lambda: 0.0)
-    client = Client(hinted, budget)
-    waits = [client.fail(client.begin(0.0), 1.0, 0.5) for _ in range(3)]
-    assert [wait is None for wait in waits] == [False, False, True]
 
 
 def test_retries_that_work_are_refunded() -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
 ASCII = " .:-=+*#%@"
-"""What stands for a height where the terminal's encoding has no blocks."""
+"""The characters for heights where the terminal's encoding has no blocks."""
 
 ROWS = 3
 """How many lines of blocks a series is high; in ASCII it is one."""
@@ -33,14 +33,14 @@ class Span(NamedTuple):
 
 
 class Series(NamedTuple):
-    """Numbers over time, one for each second, and what to call them."""
+    """Numbers over time, one for each second, with their name."""
 
     label: str
     values: Sequence[float]
 
 
 class Style(NamedTuple):
-    """What a terminal can show."""
+    """The abilities of a terminal."""
 
     columns: int
     blocks: bool
@@ -48,7 +48,7 @@ class Style(NamedTuple):
 
 
 def style_of(out: TextIO) -> Style:
-    """Return what the terminal shows that `out` writes to: its width, whether it has blocks and wants colours.
+    """Return the abilities of the terminal that `out` writes to: its width, whether it has blocks and wants colours.
 
     Source: https://no-color.org: any value of NO_COLOR that is not empty means no colours.
     """
@@ -100,7 +100,7 @@ def strip(values: Sequence[float], top: float, style: Style) -> list[str]:
 
 
 def height(value: float, top: float, steps: int) -> int:
-    """Return a value as a whole number of steps; what is above zero is never shown as zero."""
+    """Return a value as a whole number of steps; a value above zero is never shown as zero."""
     exact = value / top * steps
     return max(1, round(exact)) if value > 0 else 0
 

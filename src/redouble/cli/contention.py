@@ -1,8 +1,8 @@
 """On top of the floors: clients that contend for one row, in virtual time, driven by redouble's controller and curves.
 
 The model is that of the AWS Architecture Blog, "Exponential Backoff And Jitter" (2015): optimistic concurrency control.
-Each client reads the row and its version, and writes if nobody has written in between; else it backs off and begins
-again. `redouble.cli.simulate` prints and draws what is found here.
+Each client reads the row and its version, and writes if the version is still the same; else it backs off and begins
+again. `redouble.cli.simulate` prints and draws the result.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CONFLICT = ConflictError("another client has written in between")
 
 
 class Work(NamedTuple):
-    """What the clients of one trial, or of several on average, took.
+    """The work and the time of one trial, or of several on average.
 
     Fields:
         calls: Writes that reached the server.
@@ -46,7 +46,7 @@ def contend(model: Contention, policy: RetryPolicy, progress: Callable[[float], 
 
     Args:
         model: The clients and the network.
-        policy: What a client does when another one has written in between.
+        policy: The policy of every client; a conflict is its failure.
         progress: Is told after each trial which share of them is over.
     """
     chance = Random(model.seed)

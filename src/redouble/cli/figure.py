@@ -17,7 +17,7 @@ COLOURS = ("#1a7f37", "#cf222e", "#6e7781", "#0969da", "#8250df", "#bf8700")
 """Of the series in their order, as those of the terminal."""
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, GAP = 760, 150, 56, 16, 40, 46
-"""Of the SVG in pixels: the picture, one panel, and what is left around it."""
+"""Of the SVG in pixels: the picture, one panel, and the margins."""
 
 POINTS = 120
 """How many points a line has: enough to see every turn, few enough for a small file."""
@@ -36,7 +36,7 @@ class Panel(NamedTuple):
 
 
 class Figure(NamedTuple):
-    """What is drawn: panels one beneath the other; `span` is shaded, where there is time."""
+    """A picture: panels one beneath the other; `span` is shaded, where there is time."""
 
     title: str
     panels: Sequence[Panel]

@@ -1,4 +1,4 @@
-"""On top of the floors: `redouble simulate`, which shows what a policy does to a server on its worst day.
+"""On top of the floors: `redouble simulate`, which shows how a policy treats a server on its worst day.
 
 Two worlds in virtual time: `storm`, an outage that retries may keep alive, and `contention`, clients that write one
 row. The worlds themselves are in `redouble.cli.storm` and `redouble.cli.contention`; here they are asked and shown.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def show(chosen: Namespace) -> None:
-    """Simulate what the arguments describe, print it, and draw it into files.
+    """Simulate the world of the arguments, print it, and draw it into files.
 
     Raises:
         TypeError: For a value of the wrong kind.
@@ -44,7 +44,7 @@ def show(chosen: Namespace) -> None:
 
 
 class Played(NamedTuple):
-    """What happened with one policy."""
+    """The course of a storm with one policy."""
 
     label: str
     course: Course
@@ -75,7 +75,7 @@ def _show_storm(chosen: Namespace) -> None:
 
 
 def _about_storm(storm: Storm, chosen: Namespace) -> list[str]:
-    """Say what is simulated."""
+    """Return the lines that introduce a storm."""
     processes = "one process" if storm.processes == 1 else f"{storm.processes} processes"
     shared = ", which share it" if chosen.shared and chosen.budget is not None and storm.processes > 1 else ""
     return [
@@ -113,7 +113,7 @@ def _storm_table(storm: Storm, rows: Sequence[Played]) -> list[str]:
 
 
 def _figures(storm: Storm, course: Course) -> dict[str, Any]:
-    """Return what the table shows of a course."""
+    """Return the figures of a course that the table shows."""
     return {
         "amplification_outage": round(course.amplification(storm.start, storm.end), 4),
         "amplification_after": round(course.amplification(storm.end, storm.duration), 4),

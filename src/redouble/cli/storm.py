@@ -1,9 +1,9 @@
 """On top of the floors: a retry storm in virtual time, driven by redouble's own controller, budget and curves.
 
 Calls come at random to one server, which answers in the order of arrival. For a while it is slower than the calls come
-in; what happens then, and whether it ever recovers, is decided by the clients' retries. The server works on requests
-that nobody waits for any more: that is what keeps a storm alive after its cause is gone (Bronson et al., "Metastable
-Failures in Distributed Systems", 2021). `redouble.cli.simulate` prints and draws what is found here.
+in. The retries of its clients decide whether it ever recovers: the server works on requests that have timed out, too,
+and that keeps a storm alive after its cause is gone (Bronson et al., "Metastable Failures in Distributed Systems",
+2021). `redouble.cli.simulate` prints and draws the result.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ TIMED_OUT = TimeoutError("timed out")
 
 
 class Server:
-    """Answers requests in the order of arrival, also those that nobody waits for any more."""
+    """Answers requests in the order of arrival, also those that have timed out."""
 
     def __init__(self, storm: Storm) -> None:
         self._storm = storm
@@ -88,10 +88,7 @@ class Client:
     def fail(self, call: BackoffController, now: float, draw: float) -> float | None:
         """Return how long the call waits before its next attempt; `None` when it gives up."""
         decision = call.record_failure(TIMED_OUT, now, draw)
-        if not isinstance(decision, Wait):
-            return None
-        hinted = decision.classification.retry_after is not None
-        if self._budget is not None and not self._budget.take(now, hinted):
+        if not isinstance(decision, Wait) or (self._budget is not None and not self._budget.take(now)):
             return None
         return decision.delay
 
@@ -106,7 +103,7 @@ class Client:
 
 
 class Course:
-    """What happened, second by second.
+    """The result of a storm, second by second.
 
     Attributes:
         calls: Calls that began in each second.
@@ -173,7 +170,7 @@ def run(storm: Storm, clients: list[Client], progress: Callable[[float], None] |
         progress: Is told every virtual second which share of the time is over.
 
     Returns:
-        What happened. The same storm and clients make the same course.
+        The course of it: the same for the same storm and clients.
     """
     return _Play(storm, clients).play(progress)
 

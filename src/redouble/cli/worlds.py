@@ -27,7 +27,7 @@ MOST_WRITES = 20_000_000
 """Of clients that contend without any wait: some clients ** 2 / 4 writes reach the server in a trial."""
 
 SETTINGS = ("ratio", "burst", "window", "trickle", "share")
-"""What can be written of a budget, besides `strict`."""
+"""The settings of a budget that can be written, besides `strict`."""
 
 
 class Storm(NamedTuple):
@@ -66,7 +66,7 @@ class Storm(NamedTuple):
         """Return it with every number checked.
 
         Raises:
-            TypeError: For what is no number.
+            TypeError: For a value that is no number.
             ValueError: For a number out of its bounds.
         """
         for name in ("load", "capacity"):
@@ -114,7 +114,7 @@ class Contention(NamedTuple):
         """Return it with every number checked.
 
         Raises:
-            TypeError: For what is no number.
+            TypeError: For a value that is no number.
             ValueError: For a number out of its bounds.
         """
         checks.whole("clients", self.clients, least=1)
@@ -131,10 +131,10 @@ class Contention(NamedTuple):
 def add(commands: _SubParsersAction[ArgumentParser]) -> None:
     """`redouble simulate`."""
     about = (
-        "Show what retries do to a server on its worst day, in virtual time: the policy that the options describe runs"
+        "Show how retries treat a server on its worst day, in virtual time: the policy that the options describe runs"
         " on redouble's own controller, retry budget and curves."
     )
-    parser = commands.add_parser("simulate", help="show what a policy does in an outage", description=about)
+    parser = commands.add_parser("simulate", help="show how a policy treats a server in an outage", description=about)
     worlds = parser.add_subparsers(dest="world", required=True, metavar="WORLD")
     _add_storm(worlds)
     _add_contention(worlds)
@@ -177,7 +177,7 @@ def _add_storm(worlds: _SubParsersAction[ArgumentParser]) -> None:
 
 def _add_contention(worlds: _SubParsersAction[ArgumentParser]) -> None:
     about = (
-        "Clients read one row, write it if nobody has written in between, and otherwise back off and begin again, until"
+        "Clients read one row, write it if its version is still the same, and otherwise back off and begin again, until"
         " each has written once. Shown are the writes that reach the server and the time that all of them take, with"
         " your curve and with the jitters that there are. The attempts are not limited unless --attempts says so."
     )
@@ -205,13 +205,13 @@ def _add_output(parser: ArgumentParser) -> None:
     parser.set_defaults(parser=parser)
 
 
-def fraction(text: str) -> float:
-    """A number, also as a fraction: `0.25` or `1/4`."""
+def fraction(text: str, name: str = "") -> float:
+    """A number, also as a fraction: `0.25` or `1/4`; `name` goes before the message about one that is not."""
     try:
         numerator, slash, denominator = text.partition("/")
         return float(numerator) / float(denominator) if slash else float(text)
     except (ValueError, ZeroDivisionError):
-        raise ArgumentTypeError(f"must be a number such as 0.25 or 1/4, got {text!r}") from None
+        raise ArgumentTypeError(f"{name} must be a number such as 0.25 or 1/4, got {text!r}".lstrip()) from None
 
 
 def whole(text: str) -> int:
@@ -232,7 +232,7 @@ def budget(text: str) -> RetryBudget | None:
         if part == "strict":
             settings["strict"] = True
         elif equals and name in SETTINGS:
-            settings[name] = fraction(value)
+            settings[name] = fraction(value, name)
         else:
             raise ArgumentTypeError(
                 f"must be default, none, or {', '.join(f'{each}=NUMBER' for each in SETTINGS)} and strict,"

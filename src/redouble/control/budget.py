@@ -1,8 +1,7 @@
 """Floor 3. The retry budget: a bucket of tokens that successes fill, so that retries never make an outage worse.
 
-Backoff and jitter only move retries about; a limit on their number is what ends a retry storm. The bucket is counted
-in two places: the success path adds 1 to an integer, and everything else waits until a retry is wanted (`take`).
-The picture of a storm with and without a budget is drawn by `redouble simulate` (`redouble.cli.storm`).
+Backoff and jitter only move retries about; a limit on their number ends a retry storm. The bucket is counted in two
+places: the success path adds 1 to an integer, and everything else waits until a retry is wanted (`take`). The picture of a storm with and without a budget is drawn by `redouble simulate` (`redouble.cli.storm`).
 """
 
 from __future__ import annotations
@@ -69,7 +68,7 @@ class RetryBudget:
 
     Attributes:
         ratio, burst, window, trickle, name, strict, share: As they were given; not to be set.
-        hits: Successes on the first attempt. Whoever makes the calls adds 1: `budget.hits += 1`, without a lock; an
+        hits: Successes on the first attempt. The code that makes the calls adds 1: `budget.hits += 1`, without a lock; an
             increment that is lost between two threads loses its deposit and no more.
 
     Raises:
@@ -244,7 +243,7 @@ class RetryBudget:
                 self._at = now
             else:
                 passed = 0.0
-            # What is credited is marked as such first: an exception in between (Ctrl-C) may only lose credit.
+            # Mark as credited first, credit then: an exception in between (Ctrl-C) may only lose credit.
             new = self.hits - self._seen
             if new > 0:  # below 0 after a stale write, until `hits` has caught up
                 self._seen += new
@@ -295,7 +294,7 @@ class RetryBudget:
             tokens += deposit * window / passed if passed > window else deposit
         return tokens + back
 
-    # What it tells.
+    # Telling.
 
     def snapshot(self, now: float | None = None) -> dict[str, Any]:
         """Return its state as a dict for JSON and for metrics, and change nothing.
@@ -333,7 +332,7 @@ class RetryBudget:
     def _settings(self) -> dict[str, Any]:
         return {field: getattr(self, field) for field in _DEFAULTS}
 
-    # A budget is what its sharers share: a copy of it would be a second bucket.
+    # A budget is there to be shared: a copy would be a second bucket.
 
     def __copy__(self) -> Self:
         return self
