@@ -205,13 +205,13 @@ def _add_output(parser: ArgumentParser) -> None:
     parser.set_defaults(parser=parser)
 
 
-def fraction(text: str, name: str = "") -> float:
-    """A number, also as a fraction: `0.25` or `1/4`; `name` goes before the message about one that is not."""
+def fraction(text: str) -> float:
+    """A number, also as a fraction: `0.25` or `1/4`."""
     try:
         numerator, slash, denominator = text.partition("/")
         return float(numerator) / float(denominator) if slash else float(text)
     except (ValueError, ZeroDivisionError):
-        raise ArgumentTypeError(f"{name} must be a number such as 0.25 or 1/4, got {text!r}".lstrip()) from None
+        raise ArgumentTypeError(f"must be a number such as 0.25 or 1/4, got {text!r}") from None
 
 
 def whole(text: str) -> int:
@@ -232,7 +232,7 @@ def budget(text: str) -> RetryBudget | None:
         if part == "strict":
             settings["strict"] = True
         elif equals and name in SETTINGS:
-            settings[name] = fraction(value, name)
+            settings[name] = _setting(name, value)
         else:
             raise ArgumentTypeError(
                 f"must be default, none, or {', '.join(f'{each}=NUMBER' for each in SETTINGS)} and strict,"
@@ -242,3 +242,10 @@ def budget(text: str) -> RetryBudget | None:
         return RetryBudget(**settings)
     except ValueError as error:
         raise ArgumentTypeError(str(error)) from None
+
+
+def _setting(name: str, text: str) -> float:
+    try:
+        return fraction(text)
+    except ArgumentTypeError as error:
+        raise ArgumentTypeError(f"{name} {error}") from None

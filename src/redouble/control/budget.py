@@ -1,7 +1,8 @@
 """Floor 3. The retry budget: a bucket of tokens that successes fill, so that retries never make an outage worse.
 
 Backoff and jitter only move retries about; a limit on their number ends a retry storm. The bucket is counted in two
-places: the success path adds 1 to an integer, and everything else waits until a retry is wanted (`take`). The picture of a storm with and without a budget is drawn by `redouble simulate` (`redouble.cli.storm`).
+places: the success path adds 1 to an integer, and everything else waits until a retry is wanted (`take`). `redouble
+simulate` (`redouble.cli.storm`) draws a storm with and without a budget.
 """
 
 from __future__ import annotations
@@ -188,7 +189,7 @@ class RetryBudget:
         Raises:
             ValueError: When it exists already, and one of the given settings is another.
 
-        >>> RetryBudget.named("payments", ratio=0.2) is RetryBudget.named("payments")
+        >>> RetryBudget.named("inventory", ratio=0.2) is RetryBudget.named("inventory")
         True
         """
         if name is None:
