@@ -12,6 +12,7 @@ what stands in `_LATER` is loaded when it is first asked for, so that nobody pay
 """
 
 from redouble.calls.attempt import Attempt, current_attempt
+from redouble.control.budget import RetryBudget
 from redouble.control.clock import Clock, SystemClock
 from redouble.control.controller import BackoffController, Status
 from redouble.control.events import Event, EventKind, log_retries
@@ -108,6 +109,7 @@ __all__ = [
     "PreviewRow",
     "Reason",
     "Resuming",
+    "RetryBudget",
     "RetryPolicy",
     "Rule",
     "Session",
