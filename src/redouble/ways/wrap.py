@@ -11,7 +11,6 @@ from redouble.calls.script import attempts
 from redouble.calls.tracebacks import strip
 from redouble.control import scope
 from redouble.control.around import AROUND, NODE, WHO, close_link, first_open, open_link
-from redouble.control.events import EventKind
 from redouble.control.policy import OWN_BUDGET
 
 TYPE_CHECKING = False
@@ -24,19 +23,6 @@ if TYPE_CHECKING:
     from redouble.control.policy import Policy
 
 _get, _set, _reset = AROUND.get, AROUND.set, AROUND.reset
-
-
-def is_plain(policy: Policy) -> bool:
-    """Whether a first attempt that succeeds needs nothing but a link with the time at which it began."""
-    return (
-        policy.result is None
-        and not policy.audience.hears(EventKind.CALL)
-        and not policy.audience.hears(EventKind.ATTEMPT)
-        and policy.attempt_timeout is None
-        and policy.timeout_as is None
-        and policy.clock is None
-        and not policy.is_bounded
-    )
 
 
 class _Uncounted:
@@ -58,7 +44,7 @@ def retrying(
     """
     site = Site(policy, name, None, budget)
     counted = counted_by(policy, budget)
-    eager = not is_plain(policy)
+    eager = not policy.is_plain or policy.is_bounded
     plain: type | None = None  # the type of the last value: known to be none that is awaited
 
     # One piece: each function that it were cut into would be paid for by every call, and show in tracebacks.
