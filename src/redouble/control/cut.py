@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class Cut:
-    """Cancels its coroutine after `seconds` of the clock; made by `cut_after`, ended by `settle`.
+    """Cancels its coroutine after `seconds` of the clock, or when told to; made by `cut_after`, ended by `settle`.
 
     Args:
         clock: The clock whose `call_later` is used.
-        seconds: When it fires first.
+        seconds: When it fires first. `None`: only when `fire` is called.
         again: Asked when it would fire: seconds that are left after all, <= 0 to fire. `None`: none are.
 
     Attributes:
@@ -31,10 +31,16 @@ class Cut:
 
     fired: bool
 
-    def __init__(self, clock: Clock, seconds: float, again: Callable[[], float] | None) -> None:
+    def __init__(self, clock: Clock, seconds: float | None, again: Callable[[], float] | None) -> None:
         self._clock, self._again = clock, again
         self.fired = self._settled = False
-        self._timer = clock.call_later(max(0.0, seconds), self._fire)
+        self._timer = None if seconds is None else clock.call_later(max(0.0, seconds), self._fire)
+
+    def fire(self) -> None:
+        """Cancel the coroutine now, unless it is done or cancelled already. To be called on its host."""
+        if not (self._settled or self.fired):
+            self.fired = True
+            self._cancel()
 
     def _fire(self) -> None:
         if self._settled:  # a timer that could not be cancelled may still come
@@ -43,8 +49,7 @@ class Cut:
         if left > 0:
             self._timer = self._clock.call_later(left, self._fire)
             return
-        self.fired = True
-        self._cancel()
+        self.fire()
 
     def _cancel(self) -> None:
         raise NotImplementedError
@@ -57,7 +62,8 @@ class Cut:
         """
         self._settled = True
         try:
-            self._timer.cancel()
+            if self._timer is not None:
+                self._timer.cancel()
         except Exception as fault:  # whatever a user's clock gave
             faults.report("clock", type(self._timer), fault, "a timer is left running")
         return self._was_this(error)
@@ -75,7 +81,7 @@ class AsyncioCut(Cut):
     __slots__ = ("_before", "_task")
 
     def __init__(
-        self, clock: Clock, seconds: float, again: Callable[[], float] | None = None, before: int | None = None
+        self, clock: Clock, seconds: float | None, again: Callable[[], float] | None = None, before: int | None = None
     ) -> None:
         task: Any = sys.modules["asyncio"].current_task()
         self._task = task
@@ -97,7 +103,7 @@ class TrioCut(Cut):
 
     __slots__ = ("_scope",)
 
-    def __init__(self, clock: Clock, seconds: float, again: Callable[[], float] | None = None) -> None:
+    def __init__(self, clock: Clock, seconds: float | None, again: Callable[[], float] | None = None) -> None:
         self._scope: Any = sys.modules["trio"].CancelScope()
         super().__init__(clock, seconds, again)
         self._scope.__enter__()
@@ -110,8 +116,8 @@ class TrioCut(Cut):
         return bool(self._scope.__exit__(kind, error, traceback))
 
 
-def cut_after(clock: Clock, seconds: float, again: Callable[[], float] | None = None) -> Cut:
-    """Cancel the running coroutine after `seconds`, unless the cut is settled before.
+def cut_after(clock: Clock, seconds: float | None, again: Callable[[], float] | None = None) -> Cut:
+    """Cancel the running coroutine after `seconds`, unless the cut is settled before; `None`: when it is fired.
 
     Raises:
         NoHost: When neither asyncio nor trio runs it.

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, TypeAlias
 
+    from redouble.ways.closing import CloseLimit
+
     Leave: TypeAlias = Callable[[type[BaseException] | None, BaseException | None, TracebackType | None], Any]
 
 
@@ -26,15 +28,24 @@ class Opening:
         by: The way in that speaks in messages.
         closing: Whether also context managers are closed instead of entered.
         asynchronous: Whether it is for `async with`.
+        limit: How long closing may take.
     """
 
-    __slots__ = ("args", "asynchronous", "by", "closing", "factory", "name")
+    __slots__ = ("args", "asynchronous", "by", "closing", "factory", "limit", "name")
 
     def __init__(
-        self, factory: Callable[..., Any], args: tuple[Any, ...], name: str, by: str, closing: bool, asynchronous: bool
+        self,
+        factory: Callable[..., Any],
+        args: tuple[Any, ...],
+        name: str,
+        by: str,
+        *,
+        closing: bool,
+        asynchronous: bool,
+        limit: CloseLimit,
     ) -> None:
         self.factory, self.args, self.name, self.by = factory, args, name, by
-        self.closing, self.asynchronous = closing, asynchronous
+        self.closing, self.asynchronous, self.limit = closing, asynchronous, limit
 
 
 class Opened:
@@ -44,12 +55,13 @@ class Opened:
         value: The value.
         leave: Called with what an `__exit__` is called with; `None` where nothing needs to be closed.
         refusal: Why the value cannot be used; empty where it can.
+        plain: Whether `leave` is a plain `close` or `aclose`, and no context manager's.
     """
 
-    __slots__ = ("leave", "refusal", "value")
+    __slots__ = ("leave", "plain", "refusal", "value")
 
-    def __init__(self, value: Any, leave: Leave | None = None, refusal: str = "") -> None:
-        self.value, self.leave, self.refusal = value, leave, refusal
+    def __init__(self, value: Any, leave: Leave | None = None, refusal: str = "", *, plain: bool = False) -> None:
+        self.value, self.leave, self.refusal, self.plain = value, leave, refusal, plain
 
 
 def opening(how: Opening, kwargs: dict[str, Any]) -> Generator[Any, Any, Opened]:
@@ -62,14 +74,14 @@ def opening(how: Opening, kwargs: dict[str, Any]) -> Generator[Any, Any, Opened]
     if not how.asynchronous:
         refusal = _refusal_to_wait(thing, how)
         if refusal:
-            yield from discarding(thing, how.asynchronous)
+            yield from discarding(thing, how)
             return Opened(thing, refusal=refusal)
     elif is_awaitable(thing) and (how.closing or not _enters_async(thing)):
         thing = yield thing
     if not how.closing and how.asynchronous and _enters_async(thing):
-        return (yield from _enter(thing, thing.__aenter__, thing.__aexit__, how.asynchronous))
+        return (yield from _enter(thing, thing.__aenter__, thing.__aexit__, how))
     if not how.closing and _enters(thing):
-        return (yield from _enter(thing, thing.__enter__, thing.__exit__, how.asynchronous))
+        return (yield from _enter(thing, thing.__enter__, thing.__exit__, how))
     return _to_be_closed(thing, how)
 
 
@@ -88,32 +100,28 @@ def _closes_asynchronously(how: Opening) -> str:
     return f"closing what {how.name} gives is asynchronous: write `async with` instead of `with`"
 
 
-def _enter(thing: Any, enter: Callable[[], Any], leave: Leave, asynchronous: bool) -> Generator[Any, Any, Opened]:
+def _enter(thing: Any, enter: Callable[[], Any], leave: Leave, how: Opening) -> Generator[Any, Any, Opened]:
     try:
         entered = enter()
-        return Opened((yield entered) if is_awaitable(entered) and asynchronous else entered, leave)
+        return Opened((yield entered) if is_awaitable(entered) and how.asynchronous else entered, leave)
     except BaseException:
-        yield from discarding(thing, asynchronous)
+        yield from discarding(thing, how)
         raise
 
 
 def _to_be_closed(thing: Any, how: Opening) -> Opened:
     if thing is None:
-        return Opened(thing, _leave_nothing)
+        return Opened(thing)
     methods = ("aclose", "close") if how.asynchronous else ("close",)
     for method in methods:
         close = getattr(thing, method, None)
         if callable(close):
-            return Opened(thing, _leave_by(close, how))
+            return Opened(thing, _leave_by(close, how), plain=True)
     refusal = (
         f"{how.by} cannot close what {how.name} gives: {type(thing).__qualname__} is no context manager and has no"
         f" {' or '.join(methods)}(); open it in a function of your own with contextlib.contextmanager"
     )
     return Opened(thing, refusal=refusal)
-
-
-def _leave_nothing(*_: object) -> None:
-    return
 
 
 def _leave_by(close: Callable[[], Any], how: Opening) -> Leave:
@@ -138,25 +146,33 @@ async def _finished(closing: Any) -> None:
 
 
 def leaving(
-    leave: Leave, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    opened: Opened,
+    how: Opening,
+    kind: type[BaseException] | None = None,
+    error: BaseException | None = None,
+    traceback: TracebackType | None = None,
 ) -> Generator[Any, Any, Any]:
-    """End what was opened; returns whether the error is suppressed."""
-    answer = leave(kind, error, traceback)
+    """End what was opened, within its time; returns whether the error is suppressed."""
+    if opened.leave is None:
+        return None
+    if not how.asynchronous:
+        return how.limit.call(opened.leave, kind, error, traceback)
+    answer = opened.leave(kind, error, traceback)
     if is_awaitable(answer):
-        answer = yield answer
+        answer = yield how.limit.finish(answer, plain=opened.plain)
     return answer
 
 
-def discarding(thing: Any, asynchronous: bool) -> Generator[Any, Any, None]:
+def discarding(thing: Any, how: Opening) -> Generator[Any, Any, None]:
     """Close what a failed attempt had opened; its own error matters, one of closing does not."""
-    for method in ("aclose", "close") if asynchronous else ("close",):
+    for method in ("aclose", "close") if how.asynchronous else ("close",):
         close = getattr(thing, method, None)
         if callable(close):
             try:
-                closed: Any = close()
+                closed: Any = close() if how.asynchronous else how.limit.call(close)
                 if is_awaitable(closed):
-                    if asynchronous:
-                        yield closed
+                    if how.asynchronous:
+                        yield how.limit.finish(_finished(closed), plain=True)
                     else:
                         _close_coroutine(closed)
             except Exception:

@@ -19,8 +19,13 @@ if TYPE_CHECKING:
     from redouble.calls.call import Call
     from redouble.calls.pause import Pause
     from redouble.calls.script import Script
+    from redouble.control.clock import Clock
 
     T = TypeVar("T")
+
+
+CUT_OFF, LET_GO = object(), object()
+"""What came of something that closed too slowly: it was cancelled, or it goes on without being waited for."""
 
 
 async def drive(script: Script, call: Call | None = None, *, pending: bool = False) -> Call | None:
@@ -149,3 +154,26 @@ async def limited(given: Awaitable[Any], call: Call) -> Any:
     else:
         from redouble.calls.hosts.asyncio import limit
     return await limit(given, call.tally.clock, call.cut_in, call.cut_off)
+
+
+async def finish(closing: Awaitable[Any], clock: Clock, seconds: float, plain: bool) -> Any:
+    """Await what closes something, and cancel it when its time is up.
+
+    Args:
+        closing: What is awaited.
+        clock: The clock whose timer is set.
+        seconds: Its time.
+        plain: Whether it may be let go when it does not heed its cancellation.
+
+    Returns:
+        What came of it; `CUT_OFF` when it was cancelled, `LET_GO` when it goes on alone.
+    """
+    try:
+        host = running_host()
+    except NoHost:
+        return await closing
+    if host is Host.TRIO:
+        from redouble.calls.hosts.trio import finish
+    else:
+        from redouble.calls.hosts.asyncio import finish
+    return await finish(closing, clock, seconds, plain)
