@@ -91,7 +91,9 @@ class Storm:
             stop=self.stop, observers=[self.hear],
         )  # fmt: skip
         half_open = self.random.choice([None, 100])
-        self.made = reconnect(open_, policy, stable_after=self.random.choice([0, 5]), half_open=half_open, **options)
+        self.made = reconnect(
+            open_, policy, stable_after=self.random.choice([0, 5]), half_open=half_open, give_up="park", **options
+        )
         return self.made
 
     def hear(self, event: Event) -> None:
@@ -101,7 +103,7 @@ class Storm:
     def disturb(self, chance: float) -> None:
         """Stop, reset or interrupt the loop, by chance."""
         if self.random.random() < chance:
-            self.random.choice([self.stop.set, self.made.reset, self.interrupt])()
+            self.random.choice([self.stop.set, self.made.reset, self.made.reconnect, self.made.close, self.interrupt])()
 
     def raise_interrupt(self) -> None:
         raise KeyboardInterrupt

@@ -354,9 +354,8 @@ class Line(Judge):
         self._forgive()
         call = self.call
         assert call is not None
-        if self._since is None:
-            _forget_earlier_dials(error)
-        else:
+        _forget_earlier_passes(error)
+        if self._since is not None:
             self._drop(call, error, found)
         return self._parking(error, found)
 
@@ -595,9 +594,9 @@ def _instead(end: GaveUp) -> Exception:
     return ConnectionError("the connection ended in order, again and again")
 
 
-def _forget_earlier_dials(error: Exception) -> None:
-    """Cut the traceback of an error that comes back from one dial after the other, so that it does not grow."""
-    passes = [at for at in _walk(traceback_of(error)) if at.tb_frame.f_code in _DIALS]
+def _forget_earlier_passes(error: Exception) -> None:
+    """Cut the traceback of an error that comes back from one dial or closing after the other, so that it does not grow."""
+    passes = [at for at in _walk(traceback_of(error)) if at.tb_frame.f_code in _PASSES]
     if len(passes) > 1:
         passes[0].tb_next = passes[-1].tb_next
 
@@ -608,4 +607,4 @@ def _walk(at: TracebackType | None) -> Generator[TracebackType, None, None]:
         at = at.tb_next
 
 
-_DIALS = (Line._dial.__code__, Line._dial_async.__code__)
+_PASSES = (Line._dial.__code__, Line._dial_async.__code__, Session._leaving.__code__)

@@ -171,9 +171,10 @@ class _Loop(Generic[T]):
             f"the session was never entered: write `{keyword} session as connection:` around the body of the loop"
         )
 
-    def _given(self) -> Session[T] | None:
-        """The session that the script has handed out; `None` where the loop has ended."""
-        return self._line.session
+    def _refuse_to_end_in_silence(self, error: BaseException) -> None:
+        """Say in other words, as generators do (PEP 479), an error that Python takes for the end of a loop."""
+        if isinstance(error, (StopIteration, StopAsyncIteration)):
+            raise RuntimeError(f"{self._line.name} raised {type(error).__name__}") from error
 
 
 class _Sessions(_Loop[T]):
@@ -198,8 +199,7 @@ class _Sessions(_Loop[T]):
         except BaseException as error:
             self._end()
             strip(error)
-            if isinstance(error, StopIteration):  # which Python would take for the end of the loop (PEP 479)
-                raise RuntimeError(f"{line.name} raised StopIteration") from error
+            self._refuse_to_end_in_silence(error)
             raise
         self._end()
         raise StopIteration
@@ -247,8 +247,7 @@ class _AsyncSessions(_Loop[T]):
         except BaseException as error:
             await self._end()
             strip(error)
-            if isinstance(error, StopAsyncIteration):
-                raise RuntimeError(f"{line.name} raised StopAsyncIteration") from error
+            self._refuse_to_end_in_silence(error)
             raise
         await self._end()
         raise StopAsyncIteration
