@@ -61,12 +61,15 @@ class Cut:
             Whether this, and no other cancellation, cut the coroutine off.
         """
         self._settled = True
+        self._stop_timer()
+        return self._was_this(error)
+
+    def _stop_timer(self) -> None:
         try:
             if self._timer is not None:
                 self._timer.cancel()
         except Exception as fault:  # whatever a user's clock gave
             faults.report("clock", type(self._timer), fault, "a timer is left running")
-        return self._was_this(error)
 
     def _was_this(self, error: BaseException | None) -> bool:
         raise NotImplementedError
@@ -99,7 +102,11 @@ class AsyncioCut(Cut):
 
 
 class TrioCut(Cut):
-    """A cancel scope around the body, cancelled by the clock's timer."""
+    """A cancel scope around the body, cancelled by the clock's timer.
+
+    Scopes of trio are left in the order in which they were entered. So one around what opens something (which may hold
+    scopes of its own) stays open until that is closed: it rests in between, and is armed again for the closing.
+    """
 
     __slots__ = ("_scope",)
 
@@ -107,6 +114,15 @@ class TrioCut(Cut):
         self._scope: Any = sys.modules["trio"].CancelScope()
         super().__init__(clock, seconds, again)
         self._scope.__enter__()
+
+    def rest(self) -> None:
+        """Limit nothing for now."""
+        self._stop_timer()
+        self._timer = self._again = None
+
+    def arm(self, seconds: float) -> None:
+        """Fire after so many seconds from now."""
+        self._timer = self._clock.call_later(seconds, self._fire)
 
     def _cancel(self) -> None:
         self._scope.cancel()

@@ -29,7 +29,7 @@ from redouble.loops.base import for_loop
 from redouble.loops.orderly import is_orderly
 from redouble.loops.session import Session
 from redouble.ways.closing import CloseLimit
-from redouble.ways.opening import Opened, Opening, leaving, opening
+from redouble.ways.opening import Opened, Opening, cut_of_opening, leaving, open_under, opening
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -323,22 +323,24 @@ class Line(Judge):
         return threads.perform(opening(self._how, kwargs))
 
     async def _dial_async(self, **kwargs: Any) -> Opened:
-        cut = self._dialling = None if self._host is Host.TRIO else cut_after(self.clock, None)
+        call = self.call
+        assert call is not None
+        on_trio = self._host is Host.TRIO
+        cut = self._dialling = cut_of_opening(self.clock, call) if on_trio else cut_after(self.clock, None)
         try:
-            opened = await coroutines.perform(opening(self._how, kwargs))
-        except BaseException as error:
-            if cut is not None and cut.settle(error):
-                return Opened(None)  # by `close()`, so that it is wanted no more
+            opened = await open_under(cut, self._how, kwargs, call)
+        except TimeoutError:
+            if cut.fired and self._closed.is_set():
+                return Opened(None)  # `close()` cut it off, and nothing is wanted any more
             raise
         finally:
             self._dialling = None
-        if cut is not None:
-            cut.settle(None)
-        call = self.call
-        if call is not None and call.cut_in() <= 0.0:
+        if call.cut_in() <= 0.0:
             await coroutines.perform(self._closing_quietly(opened))
             raise call.cut_off(None)  # it did not heed its time limit, and came too late
         return opened
+
+    _dial_async.limits_itself = True  # type: ignore[attr-defined]
 
     def _closing_quietly(self, opened: Opened) -> Generator[Any, Any, None]:
         """Close what nobody will use; what goes wrong with that matters to nobody."""

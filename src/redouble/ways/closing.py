@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from redouble.control.clock import Clock
+    from redouble.control.cut import TrioCut
     from redouble.core.checks import Seconds
 
 
@@ -63,21 +64,24 @@ class CloseLimit:
             if timer is not None:
                 timer.cancel()
 
-    async def finish(self, closing: Awaitable[Any], *, plain: bool) -> Any:
+    async def finish(self, closing: Awaitable[Any], *, plain: bool, scope: TrioCut | None = None) -> Any:
         """Await what closes, and return what came of it; `None` where it was cancelled or let go.
 
         Args:
             closing: What is awaited.
             plain: Whether it is a plain `close` or `aclose`, which may be let go when it outlives its cancellation. A
                 context manager may not: it has to be left in the task that entered it.
+            scope: Trio's scope around what is closed, which limits it then.
         """
-        if self._seconds is None:
+        if scope is not None and self._seconds is not None:
+            scope.arm(self._seconds)
+        if scope is not None or self._seconds is None:
             return await closing
         from redouble.calls.hosts import coroutines
 
         value = await coroutines.finish(closing, self.clock, self._seconds, plain)
         if value is coroutines.CUT_OFF:
-            faults.warn("%s: closing took longer than %g s and was cancelled", self._name, self._seconds)
+            self.say_cut_off()
             return None
         if value is coroutines.LET_GO:
             faults.warn(
@@ -87,6 +91,10 @@ class CloseLimit:
             )
             return None
         return value
+
+    def say_cut_off(self) -> None:
+        """Say that closing was cancelled."""
+        faults.warn("%s: closing took longer than %g s and was cancelled", self._name, self._seconds)
 
     def _call_beside(self, seconds: float, leave: Callable[..., Any], exc_info: tuple[Any, ...]) -> Any:
         """Close in a daemon thread with a copy of the context, and wait for it only so long."""

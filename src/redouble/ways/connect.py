@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from redouble.calls.call import call_at
 from redouble.calls.hosts import coroutines, threads
 from redouble.calls.tracebacks import strip
+from redouble.control.around import innermost
 from redouble.control.clock import SYSTEM
+from redouble.control.host import in_trio
 from redouble.control.policy import refuse_async_stop
 from redouble.control.scope import effective
 from redouble.ways import wrap
 from redouble.ways.closing import CloseLimit
-from redouble.ways.opening import Opening, leaving, opening
+from redouble.ways.opening import Opening, cut_of_opening, leaving, open_under, opening
 from redouble.ways.shape import name_of, refuse_timeout_without_keyword
 
 TYPE_CHECKING = False
@@ -88,7 +91,12 @@ class Connecting(Generic[T]):
         how = self._how(asynchronous=True)
 
         async def open_(**kwargs: Any) -> Opened:
-            return await coroutines.perform(opening(how, kwargs))
+            if not in_trio():
+                return await coroutines.perform(opening(how, kwargs))
+            call = call_at(innermost())
+            return await open_under(cut_of_opening(how.limit.clock, call), how, kwargs, call)
+
+        open_.limits_itself = True  # type: ignore[attr-defined]
 
         try:
             found = await wrap_async.retrying(self._checked(), open_, how.name)(**self._kwargs)

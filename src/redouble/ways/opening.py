@@ -5,7 +5,12 @@ Written once for all hosts: generators that yield what is to be awaited, which o
 
 from __future__ import annotations
 
+from math import inf
+
 from redouble.calls.awaitable import is_awaitable
+from redouble.calls.hosts import coroutines
+from redouble.control import faults
+from redouble.control.cut import TrioCut
 from redouble.ways.shape import is_coroutine_function
 
 TYPE_CHECKING = False
@@ -14,6 +19,9 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, TypeAlias
 
+    from redouble.calls.call import Call
+    from redouble.control.clock import Clock
+    from redouble.control.cut import Cut
     from redouble.ways.closing import CloseLimit
 
     Leave: TypeAlias = Callable[[type[BaseException] | None, BaseException | None, TracebackType | None], Any]
@@ -56,12 +64,14 @@ class Opened:
         leave: Called with what an `__exit__` is called with; `None` where nothing needs to be closed.
         refusal: Why the value cannot be used; empty where it can.
         plain: Whether `leave` is a plain `close` or `aclose`, and no context manager's.
+        scope: Trio's scope around it, which is left after it.
     """
 
-    __slots__ = ("leave", "plain", "refusal", "value")
+    __slots__ = ("leave", "plain", "refusal", "scope", "value")
 
     def __init__(self, value: Any, leave: Leave | None = None, refusal: str = "", *, plain: bool = False) -> None:
         self.value, self.leave, self.refusal, self.plain = value, leave, refusal, plain
+        self.scope: TrioCut | None = None
 
 
 def opening(how: Opening, kwargs: dict[str, Any]) -> Generator[Any, Any, Opened]:
@@ -145,6 +155,41 @@ async def _finished(closing: Any) -> None:
     await closing
 
 
+async def open_under(cut: Cut | None, how: Opening, kwargs: dict[str, Any], call: Call) -> Opened:
+    """Open in a coroutine, beneath what may cut it off.
+
+    Args:
+        cut: What cuts it off, besides the limit of the driver; trio's stays around what has been entered.
+        how, kwargs: As of `opening`.
+        call: The call whose attempt it is.
+    """
+    try:
+        opened = await coroutines.perform(opening(how, kwargs))
+    except BaseException as error:
+        if cut is None or not cut.settle(error):
+            raise
+        raise call.cut_off(error)  # noqa: B904  # which has its cause
+    if isinstance(cut, TrioCut) and opened.leave is not None and not opened.plain:
+        cut.rest()
+        opened.scope = cut
+    elif cut is not None:
+        cut.settle(None)
+    return opened
+
+
+def cut_of_opening(clock: Clock, call: Call) -> TrioCut:
+    """Make trio's scope for an opening, with the time limits of its attempt.
+
+    The clock may fail, which leaves the opening without a limit.
+    """
+    seconds = call.cut_in()
+    try:
+        return TrioCut(clock, None if seconds == inf else seconds, call.cut_in)
+    except Exception as fault:
+        faults.report("clock", type(clock), fault, "attempts have no time limit")
+        return TrioCut(clock, None)
+
+
 def leaving(
     opened: Opened,
     how: Opening,
@@ -157,9 +202,18 @@ def leaving(
         return None
     if not how.asynchronous:
         return how.limit.call(opened.leave, kind, error, traceback)
-    answer = opened.leave(kind, error, traceback)
-    if is_awaitable(answer):
-        answer = yield how.limit.finish(answer, plain=opened.plain)
+    scope = opened.scope
+    try:
+        answer = opened.leave(kind, error, traceback)
+        if is_awaitable(answer):
+            answer = yield how.limit.finish(answer, plain=opened.plain, scope=scope)
+    except BaseException as closing:
+        if scope is None or not scope.settle(closing):
+            raise
+        how.limit.say_cut_off()
+        return None
+    if scope is not None:
+        scope.settle(None)
     return answer
 
 

@@ -150,6 +150,8 @@ async def limited(given: Awaitable[Any], call: Call) -> Any:
         faults.report("host of", call.tally.name or "a retried call", fault, "attempts have no time limit")
         return await given
     if host is Host.TRIO:
+        if getattr(call.fn, "limits_itself", False):  # it opens something, which its limit has to stay around
+            return await given
         from redouble.calls.hosts.trio import limit
     else:
         from redouble.calls.hosts.asyncio import limit
