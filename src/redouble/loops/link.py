@@ -229,7 +229,7 @@ class Line(Judge):
         if self._since is not None and call is not None:
             if self._wish is Wish.ANEW:
                 self._drop(call, None, ENDED)
-                self._next = Next.DIAL
+                self._next = Next.WAIT  # for 0 s: in a coroutine others run, and a cancellation is seen
             else:
                 call.returned(_ENDED_IN_ORDER)
                 self._next = self._next if call.over else Next.WAIT
