@@ -27,6 +27,7 @@ FLOORS = [
     "__main__",
 ]  # "": the facade
 THIRD_PARTY = {"typing_extensions"}  # the floors' only one, and for type checkers alone
+NEWER = {"annotationlib"}  # in the standard library from Python 3.14 on
 
 
 def floor(module: str) -> int:
@@ -67,7 +68,7 @@ def upward(package: Path) -> list[str]:
 
 def foreign(package: Path) -> list[str]:
     """What the floors import that is neither Python's nor ours; all above the facade may know others."""
-    known = sys.stdlib_module_names | THIRD_PARTY | {package.name}
+    known = sys.stdlib_module_names | NEWER | THIRD_PARTY | {package.name}
     return [
         f"{name} imports {wanted}"
         for name, all_ in modules(package).items()

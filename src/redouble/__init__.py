@@ -12,6 +12,7 @@ what stands in `_LATER` is loaded when it is first asked for, so that nobody pay
 """
 
 from redouble.calls.attempt import Attempt, current_attempt
+from redouble.control.budget import RetryBudget
 from redouble.control.clock import Clock, SystemClock
 from redouble.control.controller import BackoffController, Status
 from redouble.control.events import Event, EventKind, log_retries
@@ -31,6 +32,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from redouble.control.preview import PreviewRow
     from redouble.known.explain import Explanation, explain
+    from redouble.known.http_error import http_error
     from redouble.known.http_response import http_response
     from redouble.loops.checkpoint import Checkpoint, FileCheckpoint
     from redouble.loops.latest import latest
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
     from redouble.loops.resume import Resuming, resume
     from redouble.loops.session import Session
     from redouble.loops.watchdog import clamp_under, watchdog
+
+    __version__: str
 else:
     _LATER = {
         "Checkpoint": "loops.checkpoint",
@@ -54,6 +58,7 @@ else:
         "Stalled": "loops.reading",
         "clamp_under": "loops.watchdog",
         "explain": "known.explain",
+        "http_error": "known.http_error",
         "http_response": "known.http_response",
         "latest": "loops.latest",
         "poll": "loops.poll",
@@ -62,7 +67,17 @@ else:
         "watchdog": "loops.watchdog",
     }
 
+    def _version():
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            return version(__name__)
+        except PackageNotFoundError:  # run from its source; an AttributeError is what `getattr(..., None)` expects
+            raise AttributeError(f"{__name__} is not installed, so its version is not known") from None
+
     def __getattr__(name):
+        if name == "__version__":
+            return _version()
         if name not in _LATER:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
@@ -71,7 +86,7 @@ else:
         return value
 
     def __dir__():
-        return sorted({*globals(), *_LATER})
+        return sorted({*globals(), *_LATER, "__version__"})
 
 
 __all__ = [
@@ -94,6 +109,7 @@ __all__ = [
     "PreviewRow",
     "Reason",
     "Resuming",
+    "RetryBudget",
     "RetryPolicy",
     "Rule",
     "Session",
@@ -118,6 +134,7 @@ __all__ = [
     "fibonacci",
     "full",
     "gave_up_as",
+    "http_error",
     "http_response",
     "known_errors",
     "latest",

@@ -304,7 +304,7 @@ def test_observers_hear_of_it(play: Any, clock: FakeClock) -> None:
             resume(
                 fetch,
                 Memory(),
-                policy(observers=[lambda event: heard.append((event.kind.name, event.name, event.number))]),
+                policy(observers=[lambda event: heard.append((event.kind.name, event.name, event.attempt))]),
             )
         )
     assert heard == [("RETRY", "scripted", 1), ("SUCCESS", "scripted", 2), ("GIVE_UP", "scripted", 1)]

@@ -1,4 +1,4 @@
-"""What type checkers make of the loops: checked by mypy and pyright, and never run."""
+"""What type checkers make of the loops: checked as ways_in.py is, and never run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from redouble import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, Generator
 
 
 class Client:
@@ -31,13 +31,13 @@ class Client:
 
 
 @contextlib.contextmanager
-def entered() -> Iterator[int]:
+def entered() -> Generator[int, None, None]:
     """Enters."""
     yield 1
 
 
 @contextlib.asynccontextmanager
-async def entered_async() -> AsyncIterator[str]:
+async def entered_async() -> AsyncGenerator[str, None]:
     """Enters in asyncio."""
     yield ""
 

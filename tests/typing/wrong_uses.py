@@ -32,7 +32,7 @@ from redouble import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from redouble import Clock, Event
 
@@ -50,7 +50,7 @@ async def fetch_async(url: str) -> bytes:
 
 
 @contextmanager
-def opened(path: str) -> Iterator[int]:
+def opened(path: str) -> Generator[int, None, None]:
     """A context manager function."""
     yield len(path)
 
@@ -122,7 +122,6 @@ def rules() -> None:
     retry(on=(OSError, SystemExit))  # type: ignore[arg-type]
     retry(on=[KeyboardInterrupt])  # type: ignore[list-item]
     retry(on="OSError")  # type: ignore[call-overload]
-    retry(on=int)  # type: ignore[arg-type]
     retry(on=OSError())  # type: ignore[call-overload]
     retry(on={OSError})  # type: ignore[call-overload]
     retry(on=judge_later)  # type: ignore[arg-type]
@@ -195,7 +194,9 @@ def curves() -> None:
     constant(1).take(2.5)  # type: ignore[arg-type]
     constant(1).then(5)  # type: ignore[arg-type]
     constant(1).forever()  # type: ignore[attr-defined]
-    constant(1) + constant(2)  # type: ignore[operator]
+    constant(1) + 5  # type: ignore[operator]
+    constant(1).at_least("2")  # type: ignore[arg-type]
+    constant(1).skip(2.5)  # type: ignore[arg-type]
     sequence("1")  # type: ignore[arg-type]
     proportional("half")  # type: ignore[arg-type]
 

@@ -376,7 +376,7 @@ def test_events_number_attempts_from_one(vector: str) -> None:
     told: list[tuple[int, float | None]] = []
     with fake_time(), pytest.raises(FlakyError):
         policy(
-            attempts=4, backoff=linear(2, step=2), observers=[lambda event: told.append((event.number, event.delay))]
+            attempts=4, backoff=linear(2, step=2), observers=[lambda event: told.append((event.attempt, event.delay))]
         ).call(scripted(*[FlakyError] * 4))
     assert told == [(1, 2.0), (2, 4.0), (3, 6.0), (4, None)]
 

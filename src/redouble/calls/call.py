@@ -14,6 +14,7 @@ from time import monotonic
 from redouble.calls.tracebacks import forget_earlier_passes
 from redouble.control import faults
 from redouble.control.around import (
+    AROUND,
     BEGAN,
     BOUND,
     ENDS,
@@ -30,21 +31,27 @@ from redouble.control.around import (
     nodes,
 )
 from redouble.control.clock import SYSTEM, is_set
-from redouble.control.events import DEFAULT_LOG, Event, EventKind, log_retries, notify
+from redouble.control.events import Event, EventKind
 from redouble.control.mark import mark
 from redouble.control.outcome import DeadlineExceeded, GaveUp, Reason, StillPending, Stopped, Unwanted
+from redouble.control.policy import OWN_BUDGET
 from redouble.control.scope import effective
 from redouble.control.tally import Tally
-from redouble.core.verdict import Classification, Verdict, ask_guarded
-from redouble.known.classify import UNKNOWN, judge_exception
+from redouble.core.verdict import Classification, Verdict
+from redouble.known.advice import advice
+from redouble.known.classify import is_unknown, judge_exception, judge_result
+from redouble.known.unsafe import advice_unsafe
+from redouble.known.used_up import used_up
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
-    from typing import Any
+    from typing import Any, Literal
 
     from redouble.control.around import Link, Node
+    from redouble.control.budget import RetryBudget
     from redouble.control.policy import Policy
+    from redouble.core.verdict import Rule
 
 SHORTEST = 0.001
 """Seconds that an operation gets where no time is left: to most clients a timeout of 0 means another thing."""
@@ -70,14 +77,21 @@ class Site:
     So that the success path makes nothing: whoever asks for the attempt meanwhile turns it into a call (`call_at`).
     """
 
-    __slots__ = ("judge", "name", "policy")
+    __slots__ = ("budget", "judge", "name", "policy")
 
     is_attempt = True
 
-    def __init__(self, policy: Policy, name: str | None, judge: Callable[[Policy], Judge] | None = None) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        name: str | None,
+        judge: Callable[[Policy], Judge] | None = None,
+        budget: RetryBudget | None = None,
+    ) -> None:
         self.policy = policy
         self.name = name
         self.judge = judge
+        self.budget = budget  # of the function's own, unless a policy names another
 
 
 class OnStop(Enum):
@@ -116,7 +130,7 @@ class Judge:
     def value(self, value: object) -> Classification | None:
         """Classify what an attempt returned; `None`: it is wanted."""
         rule = self.policy.result
-        return None if rule is None else ask_guarded(rule, value, faults.rule_raised)
+        return None if rule is None else judge_result(value, rule, faults.rule_raised)
 
     def late(self) -> Classification:
         """Classify an attempt that took longer than its own timeout."""
@@ -215,6 +229,7 @@ class Call:
         kwargs: dict[str, Any] | None = None,
         judge: Judge | None = None,
         bound: Node | None = None,
+        budget: RetryBudget | None = None,
     ) -> None:
         self.policy = policy
         self.tally = tally = Tally(policy, name)
@@ -225,21 +240,21 @@ class Call:
         self.over = False
         self.given = self.error = self.raised = self.value = self.closing = self._bounding = self._cut = None
         self._given_timeout = self._timeout_ends = inf
-        observers = policy.observers
-        self._heard = observers is not None and (observers != () or DEFAULT_LOG.hears_retries())
+        self._heard = policy.audience.hears(EventKind.RETRY)
         self.alert = policy.stop is not None or policy.timeout_as is not None or tally.clock is not SYSTEM
         began = link[BEGAN]
         tally.began = began
-        tally.exclusive = judge is not None and judge.expires
+        if judge is not None:
+            tally.exclusive, tally.loops = judge.expires, judge.on_stop is not OnStop.RAISE
+        if policy.budget is not None:
+            tally.budget = _budget_of(policy, budget)
         tally.begin(began if tally.clock is SYSTEM else tally.now())
-        self.attempting = True
         outer = link[NODE] if bound is None else bound[OUTER]
         self._bounds = () if outer is None else _bounds_from(outer, began)
         if bound is None and policy.is_bounded:
             link[NODE] = bound = new_bound(first_live(outer), tally.now, tally.own_end)
         self.bound = bound
-        if policy.attempt_timeout is not None or policy.timeout_as is not None:
-            self._limit_attempt()
+        self._begin_attempt()
 
     # What the drivers tell.
 
@@ -256,7 +271,7 @@ class Call:
         except Exception as fault:
             if fault is self.raised:  # meant for the caller
                 raise
-            self.fault(fault)
+            is_fault(self.tally.name, fault)
             self.raised, self.over, ends = error, True, End.RAISE
         if ends is End.RAISE:
             self.error = None
@@ -281,8 +296,14 @@ class Call:
         self.error = None
         self.attempting = False
         self.over = True
-        if self.tally.failures and self._heard:
-            self.tell(EventKind.SUCCESS)
+        tally = self.tally
+        if tally.budget is not None:
+            tally.succeeded()
+        if tally.failures:
+            if self._heard:
+                self.tell(EventKind.SUCCESS)
+        elif self.policy.observers:
+            self.tell(EventKind.CALL)
 
     def take_over(self, earlier: Call) -> None:
         """Go on where a driver of threads was given something to await; the clock of a first attempt begins here."""
@@ -291,19 +312,6 @@ class Call:
         if earlier.tally.attempt > 1:
             self.tally = earlier.tally
             self._move_bound()
-
-    def fault(self, fault: Exception) -> None:
-        """Report a fault between catch and raise, unless it is none: what a signal handler raises is the caller's."""
-        if faults.raised_by_signal(fault):
-            self.let_go()
-            raise fault
-        faults.report(
-            "redouble", self.tally.name or "a retried call", fault, "the call ends with the operation's error"
-        )
-
-    def owns(self, error: BaseException) -> bool:
-        """Whether an error that comes out of the call is meant to: any other is a fault of ours."""
-        return error is self.raised or not isinstance(error, Exception) or faults.raised_by_signal(error)
 
     def clock_failed(self, fault: Exception) -> None:
         """The clock could not wait: reported; the call ends, with the error that it holds."""
@@ -314,41 +322,56 @@ class Call:
 
     # What the scripts ask.
 
-    def goes_on(self) -> bool:
+    def goes_on(self, *, early: bool = False) -> bool:
         """The wait is over: begin the next attempt; `False`: the call ended meanwhile.
+
+        Args:
+            early: Whether something other than `stop` ended the wait before its time.
 
         Raises:
             StillPending, Stopped, Unwanted: When the call ended without an error to raise, as of `returned`.
         """
         tally = self.tally
         now = tally.now()
-        lag = tally.pass_wait(now)
-        if lag:
-            self._lag += lag
-            self._move_bound()
+        stopped = self.alert and self.policy.stop is not None and is_set(self.policy.stop)
+        if not (stopped or early):
+            lag = tally.pass_wait(now)
+            if lag:
+                self._lag += lag
+                self._move_bound()
         if self._bounds:
             self._look_around(now)
         own = tally.own_end
         if now > tally.bound or (own is not None and now > own):
             return self._ends_waiting(tally.give_up(Reason.DEADLINE, now, None, self.error))
-        if self.alert and self.policy.stop is not None and is_set(self.policy.stop):
+        if stopped:
             return self._ends_waiting(tally.give_up(Reason.STOPPED, now, None, self.error))
         if self._judge is None:
             self.value = None
         tally.begin(now)
         tally.began = monotonic()
         self.link[NUMBER] = 0
-        self.attempting = True
-        if self.policy.attempt_timeout is not None or self.policy.timeout_as is not None:
-            self._limit_attempt()
+        self._begin_attempt()
         return True
+
+    def _begin_attempt(self) -> None:
+        self.attempting = True
+        policy = self.policy
+        if policy.attempt_timeout is not None or policy.timeout_as is not None:
+            self._limit_attempt()
+        if policy.observers and policy.audience.hears(EventKind.ATTEMPT):
+            self.tell(EventKind.ATTEMPT)
 
     def let_go(self) -> None:
         """The call ends: hold nothing any more, and bound nothing that begins later."""
         self.error = self.raised = self.closing = self._cut = self.given = self.value = None
+        self.tally.handed = self.tally.until = None
         self.attempting = False
         if self.bound is not None:
-            leave_bound(self.bound)
+            try:
+                leave_bound(self.bound)
+            except Exception as fault:
+                is_fault(self.tally.name, fault)
 
     # What an attempt tells from inside.
 
@@ -475,6 +498,9 @@ class Call:
         tally = self.tally
         if tally.attempt > 1:
             forget_earlier_passes(error)
+        elif self.args or self.kwargs:
+            tally.handed = self.fn, self.args, self.kwargs
+            tally.used_up = used_up(*tally.handed)
         now = tally.now()
         if self._bounds:
             self._look_around(now)
@@ -564,7 +590,9 @@ class Call:
         self.tell_end(end, None)
         self.raised = late = StillPending(f"still pending: {end}", self.value)
         self._mark(end, late)
-        raise late from error
+        late.__cause__ = error
+        del late  # a frame of its own traceback must not hold it
+        raise self.raised
 
     def _ends_waiting(self, end: GaveUp) -> bool:
         """The call ended while waiting: with the error that it holds, else with what became of the last value."""
@@ -585,7 +613,9 @@ class Call:
             return End.IN_ORDER
         self.raised = stopped = Stopped("stopped while the answer was still pending")
         self._mark(end, stopped)
-        raise stopped from error
+        stopped.__cause__ = error
+        del stopped  # as above
+        raise self.raised
 
     def _raise_for_value(self, end: GaveUp) -> None:
         """Raise what a value at the end stands for; an unwanted one is returned unless the policy says otherwise."""
@@ -600,20 +630,30 @@ class Call:
         if error is not None:
             self._mark(end, error)
             self.raised = error
-            raise error
+            del error  # as above
+            raise self.raised
 
     def tell_end(self, end: GaveUp, error: BaseException | None) -> None:
         if error is not None:
             self._mark(end, error)
-        self.tell(EventKind.GIVE_UP, None, error, end.classification, end.reason)
+        self.tell(EventKind.GIVE_UP, None, error, end.classification, end.reason, end.limit)
 
     def _mark(self, end: GaveUp, error: BaseException) -> None:
         if end.reason is not Reason.PERMANENT or end.attempts > 1:
             ours = isinstance(error, (StillPending, Stopped, Unwanted))  # whose text says it already
             bound = self._bounding if end.limit == "scope" else None
-            mark(error, end, end.attempts > 1 and not ours, self.link, bound)
-        elif end.classification is not None and end.classification.reason.startswith(UNKNOWN):
-            say_unknown(self.tally.name, type(error))
+            mark(error, end, end.attempts > 1 and not ours, self.link, bound, self._advice(end, error))
+        elif end.classification is not None and is_unknown(end.classification):
+            say_unknown(self.tally.name, error, self.policy.on)
+
+    def _advice(self, end: GaveUp, error: BaseException) -> str:
+        """What to write so that the call would have gone on, for the end of the note; empty where there is nothing."""
+        tally = self.tally
+        if end.reason is Reason.UNSAFE:
+            return advice_unsafe(error, self.policy.idempotent, tally.sent, tally.used_up)
+        if end.reason is Reason.NESTED and tally.own_retries is not None:
+            return tally.own_retries.advice
+        return ""
 
     def tell(
         self,
@@ -622,18 +662,19 @@ class Call:
         error: BaseException | None = None,
         found: Classification | None = None,
         reason: Reason | None = None,
+        ended_by: Literal["own", "scope"] | None = None,
     ) -> None:
-        tally, observers = self.tally, self.policy.observers
-        if observers is None:
+        tally, policy = self.tally, self.policy
+        if not policy.audience.hears(kind):
             return
-        if not any(isinstance(observer, log_retries) for observer in observers):
-            observers = (DEFAULT_LOG, *observers)
         elapsed = tally.elapsed(tally.now() if tally.ended_at is None else tally.ended_at)
-        event = Event(kind, tally.name, tally.attempt, tally.failures, elapsed, delay, error, found, reason)
+        counts = tally.name, tally.attempt, tally.failures, elapsed
+        whose = None if delay is None else tally.delay_by
+        event = Event(kind, *counts, delay, error, found, reason, policy.attempts, ended_by, whose)
         try:
-            notify(observers, event)
-        except BaseException as error:
-            self.raised = error
+            policy.audience.tell(event)
+        except BaseException as raised:
+            self.raised = raised
             self.let_go()
             raise
 
@@ -643,12 +684,37 @@ def _bounds_from(node: Node, began: float) -> tuple[Node, ...]:
     return tuple(each for each in nodes(node) if each[KIND] is BOUND and holds(each, began))
 
 
+def is_fault(name: str | None, fault: BaseException) -> bool:
+    """Report a fault of ours between catching the user's error and raising it; return `True`.
+
+    What is no `Exception` passes, and so does what the handler of a signal raised: it is the caller's.
+    """
+    if not isinstance(fault, Exception):
+        raise fault
+    try:
+        by_signal = faults.raised_by_signal(fault)
+        if not by_signal:
+            faults.report("redouble", name or "a retried call", fault, "the call ends with the operation's error")
+    except Exception:  # the user's error matters more than this report
+        by_signal = False
+    if by_signal:
+        raise fault
+    return True
+
+
 def new_call(site: Site, link: Link, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
     """Begin a call of a site, under the policy that the scopes around it make of the site's."""
     policy = effective(site.policy)
     judge = None if site.judge is None else site.judge(policy)
-    link[WHO] = call = Call(policy, site.name, link, fn, args, kwargs, judge)
+    link[WHO] = call = Call(policy, site.name, link, fn, args, kwargs, judge, None, site.budget)
     return call
+
+
+def call_of_attempt() -> Call:
+    """Return the call of the attempt that has just begun: what calls this is its operation."""
+    link = AROUND.get()
+    assert link is not None
+    return call_at(link)
 
 
 def call_at(link: Link) -> Call:
@@ -656,19 +722,31 @@ def call_at(link: Link) -> Call:
     who = link[WHO]
     if isinstance(who, Site):
         own = link[NODE] if who.policy.is_bounded else None
-        link[WHO] = who = Call(who.policy, who.name, link, bound=own)
+        link[WHO] = who = Call(who.policy, who.name, link, bound=own, budget=who.budget)
     call: Call = getattr(who, "_call", who)
     return call
 
 
-def say_unknown(name: str | None, kind: type) -> None:
-    """Log once per function and type that an error is not known, and what to write to change it."""
-    if faults.once("unknown", name, kind.__module__, kind.__qualname__):
-        faults.warn(
-            "%s: %s is not known to be transient, so it is not retried; if trying again can help, write"
-            " on=transient(%s) | known_errors, else permanent(%s) | known_errors to be told no more",
-            name or "a retried call",
-            kind.__qualname__,
-            kind.__name__,
-            kind.__name__,
-        )
+def say_unknown(name: str | None, error: BaseException, rule: Rule | None) -> None:
+    """Log once per function and type that an error is not known, and what to write to change that and nothing else."""
+    kind = faults.kind_name(error)
+    if faults.once("unknown", name, type(error).__module__, kind):
+        text = advice(error, rule) if isinstance(error, Exception) else None
+        if text is not None:
+            faults.warn(
+                "%s: %s is not known to be transient, so it is not retried; %s", name or "a retried call", kind, text
+            )
+
+
+def _budget_of(policy: Policy, own: RetryBudget | None) -> RetryBudget | None:
+    """The budget of a call: the policy's, else the function's own; under a fake clock a fresh one."""
+    budget = own if policy.budget is OWN_BUDGET else policy.budget
+    fresh = getattr(policy.clock, "fresh_budget", None)
+    if budget is None or fresh is None:
+        return budget
+    try:
+        found: RetryBudget = fresh(budget)
+    except Exception as fault:  # a clock of the user's
+        faults.report("clock", type(policy.clock), fault, "the call has no retry budget")
+        return None
+    return found

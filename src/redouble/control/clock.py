@@ -138,9 +138,9 @@ async def _polling(seconds: float, stop: Any, sleep: Any) -> None:
         await sleep(min(STOP_POLL, left))
 
 
-async def _until_set(seconds: float, stop: Any, timeout: Any, sleep: Any) -> None:
+async def _until_set(seconds: float, stop: Any, timing: Any, sleep: Any) -> None:
     end = time.monotonic() + seconds
-    limit = timeout(seconds)
+    limit = timing(seconds)
     try:
         async with limit:
             await stop.wait()

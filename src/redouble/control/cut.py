@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from redouble.control.clock import Clock
 
 
+CUT_OFF, LET_GO = object(), object()
+"""What came of something whose time was up: it was cancelled, or it goes on without being waited for."""
+
+
 class Cut:
     """Cancels its coroutine after `seconds` of the clock, or when told to; made by `cut_after`, ended by `settle`.
 

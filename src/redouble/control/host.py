@@ -17,7 +17,7 @@ class Host(Enum):
     TRIO = "trio"
 
 
-class NoHost(RuntimeError):
+class NoHost(RuntimeError):  # noqa: N818  # it tells of a place, as StopIteration does
     """A coroutine runs where redouble cannot wait."""
 
     def __init__(self) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from redouble.control.budget import RetryBudget
 from redouble.control.clock import wakes_threads
+from redouble.control.events import audience, kinds_of
 from redouble.core import checks
-from redouble.core.backoff import Backoff, exponential
+from redouble.core.backoff import as_curve, exponential
 from redouble.core.record import Record
 from redouble.core.verdict import Rule, as_rule
 from redouble.known import known_errors
@@ -15,7 +17,8 @@ if TYPE_CHECKING:
     from typing import Any, Literal, Protocol, TypeAlias, TypedDict
 
     from redouble.control.clock import Clock
-    from redouble.control.events import Observer
+    from redouble.control.events import Audience, Observer
+    from redouble.core.backoff import Backoff
     from redouble.core.checks import Seconds
 
     CurveLike: TypeAlias = Backoff | Callable[[int], Any]
@@ -37,7 +40,7 @@ if TYPE_CHECKING:
         attempt_timeout: Seconds | None
         timeout_as: str | None
         backoff: CurveLike
-        budget: None
+        budget: RetryBudget | str | None
         max_hint: Seconds | None
         long_hints: Literal["stop", "cap"]
         unwanted: Literal["return", "raise"]
@@ -73,7 +76,7 @@ class Policy(Record):
     attempt_timeout: float | None
     timeout_as: str | None
     backoff: Backoff
-    budget: None
+    budget: RetryBudget | None
     max_hint: float | None
     long_hints: Literal["stop", "cap"]
     unwanted: Literal["return", "raise"]
@@ -85,15 +88,25 @@ class Policy(Record):
     draw: Callable[[], float] | None
     written: frozenset[str]
 
+    __slots__ = ("_audience",)  # derived from the observers, so no part of the value
+
     def __init__(self, **fields: Any) -> None:
+        self._write(fields, fields)
+
+    def _write(self, fields: dict[str, Any], changes: dict[str, Any]) -> None:
+        """Set the written fields, of which this call has written `changes`."""
         values = _checked(fields)
         _lift_defaults(values, fields)
-        _refuse_contradictions(values, frozenset(fields))
+        _refuse_contradictions(values, fields)
+        if {"deadline", "backoff"} <= changes.keys():
+            _refuse_hopeless_deadline(values["deadline"], values["backoff"])
         self._set(values)
 
     def changed(self, **changes: Any) -> Any:
         """Return the same policy with some fields changed: of the same class, everything checked anew."""
-        return type(self)(**(self._written_fields() | changes))
+        policy = type(self).__new__(type(self))
+        policy._write(self._written_fields() | changes, changes)
+        return policy
 
     def overridden(self, **changes: Any) -> Any:
         """As `changed`, but what only contradicts a field that was written elsewhere is let be, and no limit is lifted."""
@@ -103,6 +116,20 @@ class Policy(Record):
             values[limit] = getattr(self, limit)
         policy._set(values)
         return policy
+
+    def __replace__(self, **changes: Any) -> Any:
+        """As `changed`, for `copy.replace`."""
+        return self.changed(**changes)
+
+    @property
+    def audience(self) -> Audience:
+        """Who is told of a call under this policy; made once."""
+        try:
+            found: Audience = self._audience  # type: ignore[has-type]
+        except AttributeError:
+            found = audience(self.observers)
+            object.__setattr__(self, "_audience", found)
+        return found
 
     @property
     def is_bounded(self) -> bool:
@@ -186,15 +213,29 @@ def _keyword(name: str, value: Any) -> str | None:
     return value
 
 
-def _backoff(name: str, value: Any) -> Backoff:
-    if not isinstance(value, Backoff):
-        raise TypeError(f"{name} must be a curve such as exponential(), got {checks.shown(value)}")
-    return value
+class _Own:
+    """The default budget: one for each decorated function."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "one per decorated function"
+
+    def __reduce__(self) -> str:
+        return "OWN_BUDGET"
 
 
-def _no_budget(name: str, value: Any) -> None:
-    if value is not None:
-        raise TypeError(f"{name} must be None: this version has no retry budgets, got {checks.shown(value)}")
+OWN_BUDGET: Any = _Own()
+
+
+def _budget(name: str, value: Any) -> RetryBudget | None:
+    if value is None or value is OWN_BUDGET or isinstance(value, RetryBudget):
+        found: RetryBudget | None = value
+        return found
+    if isinstance(value, str) and value:
+        return RetryBudget.named(value)
+    kind = ValueError if isinstance(value, str) else TypeError
+    raise kind(f"{name} must be a RetryBudget, the name of one that is shared, or None, got {checks.shown(value)}")
 
 
 def _word(*words: str) -> Callable[[str, Any], str]:
@@ -220,7 +261,10 @@ def _observers(name: str, value: Any) -> tuple[Observer, ...] | None:
         return None
     if not isinstance(value, (tuple, list)):
         raise TypeError(f"{name} must be a tuple or list of callables, or None, got {checks.shown(value)}")
-    return tuple(checks.plain_function(f"each of {name}", each) for each in value)
+    for each in value:
+        checks.plain_function(f"each of {name}", each)
+        kinds_of(each)  # refuses here what it could not be told of
+    return tuple(value)
 
 
 def _name(name: str, value: Any) -> str | None:
@@ -251,8 +295,8 @@ _FIELDS: dict[str, tuple[Callable[[str, Any], Any], Any]] = {
     "deadline": (_duration, DEADLINE),
     "attempt_timeout": (_duration, None),
     "timeout_as": (_keyword, None),
-    "backoff": (_backoff, exponential()),
-    "budget": (_no_budget, None),
+    "backoff": (as_curve, exponential()),
+    "budget": (_budget, OWN_BUDGET),
     "max_hint": (checks.seconds_or_none, 300.0),
     "long_hints": (_word("stop", "cap"), "stop"),
     "unwanted": (_word("return", "raise"), "return"),
@@ -266,7 +310,7 @@ _FIELDS: dict[str, tuple[Callable[[str, Any], Any], Any]] = {
 """Each field: its check, and its default."""
 
 
-def _refuse_contradictions(values: dict[str, Any], written: frozenset[str]) -> None:
+def _refuse_contradictions(values: dict[str, Any], written: Collection[str]) -> None:
     timeout, deadline, curve = values["attempt_timeout"], values["deadline"], values["backoff"]
     if timeout is not None and deadline is not None and timeout > deadline:
         if "deadline" not in written:
@@ -277,17 +321,25 @@ def _refuse_contradictions(values: dict[str, Any], written: frozenset[str]) -> N
                 f" together have {deadline!r} s"
             )
     length, attempts = curve.length, values["attempts"]
-    if {"attempts", "backoff"} <= written and length is not None and attempts is not None and attempts > length + 1:
+    if (
+        "attempts" in written
+        and "backoff" in written
+        and length is not None
+        and attempts is not None
+        and attempts > length + 1
+    ):
         raise ValueError(
             f"attempts must not be above {length + 1}: the curve {curve!r} ends after {length} waits, got {attempts!r}"
         )
-    if {"deadline", "backoff"} <= written and deadline is not None:
-        first = _first_wait(curve, 0.0)
-        if first is not None and first > deadline:
-            raise ValueError(
-                f"deadline must not be below the first wait of backoff, which is {first!r} s at the least: there would"
-                f" never be a second attempt, got {deadline!r}"
-            )
+
+
+def _refuse_hopeless_deadline(deadline: float | None, curve: Backoff) -> None:
+    first = None if deadline is None else _first_wait(curve, 0.0)
+    if first is not None and deadline is not None and first > deadline:
+        raise ValueError(
+            f"deadline must not be below the first wait of backoff, which is {first!r} s at the least: there would"
+            f" never be a second attempt, got {deadline!r}"
+        )
 
 
 def is_of_event_loop(event: object) -> bool:

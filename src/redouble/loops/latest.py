@@ -208,7 +208,7 @@ class _Work:
             yield ATTEMPT, call
             while not call.over:
                 yield PAUSE, self._pause(call.delay, self._changed if self._supersede else None, call)
-                if not call.goes_on():
+                if not call.goes_on(early=self._supersede and self._changed.is_set()):
                     if call.raised is not None:
                         yield RAISE, call
                     return

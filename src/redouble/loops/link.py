@@ -24,7 +24,7 @@ from redouble.control.host import Host
 from redouble.control.outcome import DeadlineExceeded, GaveUp, Reason
 from redouble.core.record import Record
 from redouble.core.verdict import Classification, Rule, Verdict
-from redouble.known.classify import UNKNOWN, judge_exception
+from redouble.known.classify import is_unknown, judge_exception
 from redouble.loops.base import for_loop
 from redouble.loops.orderly import is_orderly
 from redouble.loops.session import Session
@@ -406,7 +406,7 @@ class Line(Judge):
         self._parks = (rule is True and permanent) or (self._trial and not permanent)
         if rule is not None and rule is not True:
             park = judge_exception(error, rule, faults.rule_raised)
-            if park.verdict is not Verdict.PERMANENT or UNKNOWN not in park.reason:
+            if park.verdict is not Verdict.PERMANENT or not is_unknown(park):
                 self._parks = True
                 return Classification(Verdict.PERMANENT, reason=park.reason, redact=park.redact or found.redact)
         if self._parks and not permanent:
@@ -438,6 +438,11 @@ class Line(Judge):
             self._unpark()
         call.tell(EventKind.DROPPED, None, error, found)
         self._since = self._ended_at = None
+
+    def handed_out(self) -> Session[Any]:
+        """The session that the script has handed out."""
+        assert self.session is not None
+        return self.session
 
     # What a session tells.
 

@@ -195,7 +195,7 @@ class _Sessions(_Loop[T]):
                 if self._script is None:
                     self._script = line.sessions(Bell(), None)
                 if threads.drive(self._script, line.call) is not None:
-                    return line.session
+                    return line.handed_out()
         except BaseException as error:
             self._end()
             strip(error)
@@ -243,7 +243,7 @@ class _AsyncSessions(_Loop[T]):
                 if self._script is None:
                     self._script = line.sessions(bell_here(), running_host())
                 if await coroutines.drive(self._script, line.call) is not None:
-                    return line.session
+                    return line.handed_out()
         except BaseException as error:
             await self._end()
             strip(error)

@@ -13,14 +13,25 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator
     from types import TracebackType
-    from typing import Any, Generic, TypeVar
+    from typing import Any, Generic, Protocol, TypeVar
 
+    from redouble.control.clock import Clock
     from redouble.control.cut import Cut
     from redouble.loops.bell import Bell
-    from redouble.loops.link import Line
     from redouble.ways.opening import Opened, Opening
 
     T = TypeVar("T")
+
+    class Keeper(Protocol):
+        """What a session tells, and asks: the loop that gave it."""
+
+        clock: Clock
+
+        @property
+        def name(self) -> str: ...
+        def is_ending(self) -> bool: ...
+        def closes(self) -> None: ...
+        def ended(self, error: BaseException | None) -> bool: ...
 else:
     T = None
 
@@ -54,7 +65,7 @@ class Session(Generic[T]):
     _cut: Cut | None  # cancels the body when somebody asks for the end of the session
     _opened: Opened | None  # `None` once somebody closes it
 
-    def __init__(self, line: Line, opened: Opened, how: Opening, number: int) -> None:
+    def __init__(self, line: Keeper, opened: Opened, how: Opening, number: int) -> None:
         self.number = number
         self._line, self._how = line, how
         self._opened = opened

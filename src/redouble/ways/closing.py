@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from redouble.control import faults
 from redouble.control.clock import SYSTEM
+from redouble.control.cut import CUT_OFF, LET_GO
 from redouble.core import checks
 
 TYPE_CHECKING = False
@@ -80,10 +81,10 @@ class CloseLimit:
         from redouble.calls.hosts import coroutines
 
         value = await coroutines.finish(closing, self.clock, self._seconds, plain)
-        if value is coroutines.CUT_OFF:
+        if value is CUT_OFF:
             self.say_cut_off()
             return None
-        if value is coroutines.LET_GO:
+        if value is LET_GO:
             faults.warn(
                 "%s: closing took longer than %g s and did not heed its cancellation; it goes on alone",
                 self._name,

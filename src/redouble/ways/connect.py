@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from redouble.calls.call import call_at
+from redouble.calls.call import call_of_attempt
 from redouble.calls.hosts import coroutines, threads
 from redouble.calls.tracebacks import strip
-from redouble.control.around import innermost
 from redouble.control.clock import SYSTEM
 from redouble.control.host import in_trio
-from redouble.control.policy import refuse_async_stop
 from redouble.control.scope import effective
 from redouble.ways import wrap
 from redouble.ways.closing import CloseLimit
@@ -65,7 +63,6 @@ class Connecting(Generic[T]):
     def __enter__(self) -> T:
         policy = self._checked()
         refuse_timeout_without_keyword(policy, self._name)
-        refuse_async_stop(policy, self._name)
         how = self._how(asynchronous=False)
         try:
             found = wrap.retrying(policy, lambda **kwargs: threads.perform(opening(how, kwargs)), how.name)(
@@ -93,7 +90,7 @@ class Connecting(Generic[T]):
         async def open_(**kwargs: Any) -> Opened:
             if not in_trio():
                 return await coroutines.perform(opening(how, kwargs))
-            call = call_at(innermost())
+            call = call_of_attempt()
             return await open_under(cut_of_opening(how.limit.clock, call), how, kwargs, call)
 
         open_.limits_itself = True  # type: ignore[attr-defined]

@@ -4,30 +4,34 @@ from __future__ import annotations
 
 from time import monotonic
 
-from redouble.calls.call import Call, Site, new_call
-from redouble.calls.hosts import coroutines
+from redouble.calls.call import Call, Site, is_fault, new_call
+from redouble.calls.hosts.coroutines import drive
 from redouble.calls.script import attempts
 from redouble.calls.tracebacks import strip
 from redouble.control import scope
 from redouble.control.around import AROUND, NODE, WHO, close_link, first_open, open_link
-from redouble.ways.wrap import call_of, is_plain
+from redouble.ways.wrap import call_of, counted_by, is_plain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from redouble.control.budget import RetryBudget
     from redouble.control.policy import Policy
 
 _get, _set, _reset = AROUND.get, AROUND.set, AROUND.reset
 
 
-def retrying(policy: Policy, fn: Callable[..., Any], name: str | None) -> Callable[..., Any]:
+def retrying(
+    policy: Policy, fn: Callable[..., Any], name: str | None, budget: RetryBudget | None = None
+) -> Callable[..., Any]:  # see below
     """Return a coroutine function that awaits `fn` until it succeeds or the policy gives up."""
-    site = Site(policy, name)
+    site = Site(policy, name, None, budget)
+    counted = counted_by(policy, budget)
     eager = not is_plain(policy)
 
-    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:  # noqa: C901  # as in `wrap`
         outer = _get()
         if outer is not None and outer[WHO] is None:
             outer = first_open(outer)
@@ -35,7 +39,7 @@ def retrying(policy: Policy, fn: Callable[..., Any], name: str | None) -> Callab
             try:
                 return await run(site, None, fn, args, kwargs)
             except BaseException as error:
-                try:
+                try:  # noqa: SIM105
                     strip(error)
                 except RecursionError:  # no stack is left, and suppress() would be a call as well
                     pass
@@ -45,29 +49,33 @@ def retrying(policy: Policy, fn: Callable[..., Any], name: str | None) -> Callab
         call = None
         try:
             try:
-                return await fn(*args, **kwargs)
+                value = await fn(*args, **kwargs)
+                counted.hits += 1
+                return value
             except Exception as error:
                 try:
                     call = call_of(link, fn, args, kwargs)
                     over = call.failed(error)
                 except RecursionError:  # no stack is left even to judge it
                     over = True
+                except Exception as fault:
+                    over = is_fault(site.name, fault)
                 if over:
                     raise
             try:
-                await coroutines.drive(attempts(call, after_failure=True), call)
+                await drive(attempts(call, after_failure=True), call)
             except BaseException as error:
                 strip(error)
                 raise
             return call.value
         finally:
             link[WHO] = None
-            try:
+            try:  # noqa: SIM105  # suppress() would be paid for by every call
                 _reset(token)
             except ValueError:  # closed in another context, as a coroutine may be that nobody awaits to its end
                 pass
             if call is not None:  # by assignments, for which there is stack left where there is none for a call
-                call.error = call.raised = call.value = call.given = None
+                call.error = call.raised = call.value = call.given = call.tally.handed = None
 
     return wrapper
 
@@ -114,7 +122,7 @@ async def run(
         if begun is not None:
             call.take_over(begun)
         call.given = given
-        await coroutines.drive(attempts(call), call)
+        await drive(attempts(call), call)
         return call.value
     finally:
         close_link(link)

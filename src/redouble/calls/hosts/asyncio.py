@@ -5,10 +5,9 @@ from __future__ import annotations
 from asyncio import CancelledError, Event, Task, current_task, ensure_future, sleep
 from types import CoroutineType, coroutine
 
-from redouble.calls.hosts.coroutines import CUT_OFF, LET_GO
 from redouble.calls.pause import AnyOf
 from redouble.control import faults
-from redouble.control.cut import AsyncioCut
+from redouble.control.cut import CUT_OFF, LET_GO, AsyncioCut
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ async def limit(
         value = await given
     except CancelledError as cancelled:
         if cut.settle(cancelled):
-            raise cut_off(cancelled)  # which has its cause
+            raise cut_off(cancelled)  # noqa: B904  # it has its cause: the last error, where there is one
         raise
     except BaseException as error:
         cut.settle(error)

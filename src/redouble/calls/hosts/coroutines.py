@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from itertools import chain
+from math import inf
 
 from redouble.calls.awaitable import is_awaitable
+from redouble.calls.call import is_fault
 from redouble.calls.hosts.threads import raise_held
 from redouble.calls.script import ATTEMPT, HAND_OUT, PAUSE, WAIT
 from redouble.control import faults
-from redouble.control.clock import SYSTEM
 from redouble.control.host import Host, NoHost, running_host
 
 TYPE_CHECKING = False
@@ -24,11 +25,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 
-CUT_OFF, LET_GO = object(), object()
-"""What came of something that closed too slowly: it was cancelled, or it goes on without being waited for."""
-
-
-async def drive(script: Script, call: Call | None = None, *, pending: bool = False) -> Call | None:
+async def drive(script: Script, call: Call | None = None, *, pending: bool = False) -> Call | None:  # noqa: C901  # one piece: each function it were cut into would show in tracebacks
     """Perform the steps of a script, until it ends or hands something out; as the driver of threads does.
 
     Args:
@@ -56,22 +53,25 @@ async def drive(script: Script, call: Call | None = None, *, pending: bool = Fal
                         ends = call.failed(error)
                     except RecursionError:  # no stack is left even to judge it
                         call.raised, ends = error, True
+                    except Exception as fault:
+                        if fault is call.raised:  # meant for the caller
+                            raise
+                        call.raised, ends = error, is_fault(call.tally.name, fault)
                     if ends:
                         raise
                 else:
                     call.returned(value)
             elif step is WAIT:
                 await wait(call)
-            elif step is HAND_OUT:
-                return call
+            elif step is HAND_OUT or (call.fn is None and isinstance(call.raised, StopIteration)):
+                return call  # a coroutine cannot raise that: the block does
             else:
                 raise_held(call)
         return None
     except BaseException as out:
         script.close()  # whatever it opened is closed here and now, in this context
-        if call is None or out is call.raised or call.error is None or call.owns(out):
+        if call is None or out is call.raised or call.error is None or not is_fault(call.tally.name, out):
             raise
-        call.fault(out)  # type: ignore[arg-type]  # an Exception, or the call owned it
         call.raised = call.error
     raise_held(call)
     return None
@@ -102,10 +102,8 @@ async def wait(call: Call) -> None:
     clock = call.tally.clock
     try:
         await clock.sleep_async(call.delay, call.policy.stop)
-    except NoHost as fault:
-        call.clock_failed(fault)
     except Exception as fault:
-        if clock is SYSTEM or faults.raised_by_signal(fault):
+        if faults.raised_by_signal(fault):
             raise
         call.clock_failed(fault)
 
@@ -115,18 +113,25 @@ async def pause(asked: Pause) -> None:
     clock, events = asked.clock, asked.events
     if asked.call is not None and asked.call.closing is not None:
         await _finish(asked.call)
-    if asked.seconds <= 0 or asked.is_over():
-        await clock.sleep_async(0)
-    elif len(events) < 2:
-        await clock.sleep_async(asked.seconds, asked.as_one())
+    try:
+        await _sleep(clock, 0.0 if asked.is_over() else asked.seconds, asked, events)
+    except Exception as fault:
+        if asked.call is None or faults.raised_by_signal(fault):
+            raise
+        asked.call.clock_failed(fault)
+
+
+async def _sleep(clock: Clock, seconds: float, asked: Pause, events: tuple[Any, ...]) -> None:
+    if seconds <= 0 or len(events) < 2:
+        await clock.sleep_async(seconds, None if seconds <= 0 else asked.as_one())
     elif running_host() is Host.TRIO:
         from redouble.calls.hosts.trio import sleep_until_any
 
-        await sleep_until_any(clock, asked.seconds, events)
+        await sleep_until_any(clock, seconds, events)
     else:
         from redouble.calls.hosts.asyncio import sleep_until_any
 
-        await sleep_until_any(clock, asked.seconds, events)
+        await sleep_until_any(clock, seconds, events)
 
 
 async def _finish(call: Call) -> None:
@@ -141,8 +146,12 @@ async def _finish(call: Call) -> None:
 
 async def limited(given: Awaitable[Any], call: Call) -> Any:
     """Await what the operation returned, and cut it off when the time of the attempt is up."""
-    seconds = call.cut_in()
-    if seconds == float("inf"):
+    try:
+        seconds = call.cut_in()
+    except Exception as fault:
+        is_fault(call.tally.name, fault)
+        return await given
+    if seconds == inf:
         return await given
     try:
         host = running_host()
@@ -165,7 +174,7 @@ async def finish(closing: Awaitable[Any], clock: Clock, seconds: float, plain: b
         closing: What is awaited.
         clock: The clock whose timer is set.
         seconds: Its time.
-        plain: Whether it may be let go when it does not heed its cancellation.
+        plain: Whether it may be let go when it does not heed its cancellation; in trio nothing may.
 
     Returns:
         What came of it; `CUT_OFF` when it was cancelled, `LET_GO` when it goes on alone.
@@ -175,7 +184,9 @@ async def finish(closing: Awaitable[Any], clock: Clock, seconds: float, plain: b
     except NoHost:
         return await closing
     if host is Host.TRIO:
-        from redouble.calls.hosts.trio import finish
-    else:
-        from redouble.calls.hosts.asyncio import finish
-    return await finish(closing, clock, seconds, plain)
+        from redouble.calls.hosts import trio
+
+        return await trio.finish(closing, clock, seconds)
+    from redouble.calls.hosts import asyncio
+
+    return await asyncio.finish(closing, clock, seconds, plain)

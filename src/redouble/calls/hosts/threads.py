@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 
 from redouble.calls.awaitable import is_awaitable
+from redouble.calls.call import is_fault
 from redouble.calls.script import ATTEMPT, HAND_OUT, PAUSE, WAIT
 from redouble.calls.tracebacks import context_of, put_back, without_head
 from redouble.control import faults
-from redouble.control.clock import SYSTEM
 from redouble.control.host import in_event_loop
 
 TYPE_CHECKING = False
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 
-def drive(script: Script, call: Call | None = None) -> Call | None:
+def drive(script: Script, call: Call | None = None) -> Call | None:  # noqa: C901  # one piece: each function it were cut into would show in tracebacks
     """Perform the steps of a script, until it ends or hands something out.
 
     Args:
@@ -50,6 +50,10 @@ def drive(script: Script, call: Call | None = None) -> Call | None:
                         ends = call.failed(error)
                     except RecursionError:  # no stack is left even to judge it
                         call.raised, ends = error, True
+                    except Exception as fault:
+                        if fault is call.raised:  # meant for the caller
+                            raise
+                        call.raised, ends = error, is_fault(call.tally.name, fault)
                     if ends:
                         raise
                 else:
@@ -66,9 +70,8 @@ def drive(script: Script, call: Call | None = None) -> Call | None:
         return None
     except BaseException as out:
         script.close()  # whatever it opened is closed here and now, in this context
-        if call is None or out is call.raised or call.error is None or call.owns(out):
+        if call is None or out is call.raised or call.error is None or not is_fault(call.tally.name, out):
             raise
-        call.fault(out)  # type: ignore[arg-type]  # an Exception, or the call owned it
         call.raised = call.error
     raise_held(call)
     return None
@@ -85,6 +88,10 @@ def perform(steps: Generator[Any, Any, T]) -> T:
     except StopIteration as end:
         result: T = end.value
         return result
+    except RuntimeError as error:
+        if isinstance(error.__cause__, StopIteration):  # what a generator makes of one that was raised in it (PEP 479)
+            raise error.__cause__ from error.__cause__.__cause__
+        raise
     if hasattr(wanted, "close"):
         wanted.close()  # a coroutine: let it not complain
     steps.close()
@@ -96,16 +103,15 @@ def wait(call: Call) -> None:
     delay = call.delay
     if delay <= 0.0:
         return  # time.sleep(0) gives the processor away, and costs 80 us
-    clock = call.tally.clock
-    if clock is SYSTEM and in_event_loop():
-        _warn_in_event_loop(call)
-    if not call.alert:
-        time.sleep(delay)
-        return
     try:
-        clock.sleep(delay, call.policy.stop)  # type: ignore[arg-type]  # any event that can be looked at
+        if in_event_loop():
+            _warn_in_event_loop(call)
+        if call.alert:
+            call.tally.clock.sleep(delay, call.policy.stop)  # type: ignore[arg-type]  # any event that can be looked at
+        else:
+            time.sleep(delay)
     except Exception as fault:
-        if clock is SYSTEM or faults.raised_by_signal(fault):
+        if faults.raised_by_signal(fault):
             raise
         call.clock_failed(fault)
 
@@ -120,18 +126,28 @@ def pause(asked: Pause) -> None:
             " (`asyncio.to_thread`, `trio.to_thread.run_sync`)",
             asked.name,
         )
-    asked.clock.sleep(asked.seconds, asked.as_one())
+    try:
+        asked.clock.sleep(asked.seconds, asked.as_one())
+    except Exception as fault:
+        if asked.call is None or faults.raised_by_signal(fault):
+            raise
+        asked.call.clock_failed(fault)
 
 
 def raise_held(call: Call) -> None:
     """Raise the error that ends the call, as it was when its attempt raised it."""
     error = call.raised
     assert error is not None
-    traceback, context = without_head(error), context_of(error)
+    as_it_was = None
+    try:
+        as_it_was = without_head(error), context_of(error)
+    except Exception as fault:
+        is_fault(call.tally.name, fault)
     try:
         raise error
     except BaseException:
-        put_back(error, traceback, context)
+        if as_it_was is not None:
+            put_back(error, *as_it_was)
         raise
     finally:
         del error  # its traceback holds this frame

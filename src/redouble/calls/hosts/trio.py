@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from redouble.calls.hosts.coroutines import CUT_OFF
 from redouble.calls.pause import AnyOf
 from redouble.control import faults
-from redouble.control.cut import TrioCut
+from redouble.control.cut import CUT_OFF, TrioCut
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ async def limit(
     raise error
 
 
-async def finish(closing: Awaitable[Any], clock: Clock, seconds: float, _plain: bool) -> Any:
+async def finish(closing: Awaitable[Any], clock: Clock, seconds: float) -> Any:
     """Await what closes something, and cancel it when its time is up; as of `coroutines.finish`.
 
     What shields itself from cancellation is waited for: a task of trio's cannot be left before what runs in it.
