@@ -17,18 +17,15 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 import trio
-import trio.testing
 
 from redouble import (
     DeadlineExceeded,
     EventKind,
     LinkStatus,
     Reason,
-    SystemClock,
     constant,
     deadline,
     outcome,
-    override,
     permanent,
     reconnect,
     retry,
@@ -93,22 +90,14 @@ class Site:
         return [event.kind.name for event in self.events]
 
 
-class TrioTime(SystemClock):
-    """The time that trio has; 0 outside of its run."""
-
-    def now(self) -> float:
-        return trio.current_time() if trio.lowlevel.in_trio_run() else 0.0
-
-
 def on_asyncio(main: Callable[[], Awaitable[Any]]) -> Any:
     with fake_time(draw=0.5):
         return asyncio.run(main())  # type: ignore[arg-type]  # a coroutine function
 
 
 def on_trio(main: Callable[[], Awaitable[Any]]) -> Any:
-    """On trio's own virtual time, which redouble reads."""
-    with override(clock=TrioTime(), draw=lambda: 0.5):
-        return trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+    with fake_time(draw=0.5) as clock:
+        return trio.run(main, clock=clock.trio)
 
 
 @pytest.fixture(params=[on_asyncio, on_trio], ids=["asyncio", "trio"])
@@ -398,17 +387,32 @@ def test_close_in_threads_ends_the_loop() -> None:
         assert link.status is LinkStatus.IDLE
 
 
-def test_a_parked_thread_is_woken_by_nothing_but_what_happens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A parked link waits once, for as long as nothing happens: it does not look again and again."""
-    waits: list[float | None] = []
-    real = threading.Event.wait
+class Watched(threading.Event):
+    """Counts how often it is looked at."""
 
-    def counted(event: threading.Event, timeout: float | None = None) -> bool:
-        waits.append(timeout)
-        return real(event, timeout)
+    def __init__(self) -> None:
+        super().__init__()
+        self.looks = 0
+
+    def is_set(self) -> bool:
+        self.looks += 1
+        return super().is_set()
+
+
+Watched.__module__ = "threading"
+
+
+@pytest.mark.parametrize("with_stop", [False, True])
+def test_a_parked_thread_is_woken_by_nothing_but_what_happens(with_stop: bool) -> None:
+    """A parked link waits once, for as long as nothing happens: it does not look at its events again and again."""
+    stop = Watched()
 
     parked = threading.Event()
-    policy = POLICY(attempts=1, observers=[lambda event: event.kind is EventKind.PARKED and parked.set()])
+    policy = POLICY(
+        attempts=1,
+        stop=stop if with_stop else None,
+        observers=[lambda event: event.kind is EventKind.PARKED and parked.set()],
+    )
     link = reconnect(scripted(OSError(), Over()), policy, give_up="park")
 
     def loop() -> None:
@@ -416,15 +420,33 @@ def test_a_parked_thread_is_woken_by_nothing_but_what_happens(monkeypatch: pytes
             list(link)
 
     thread = threading.Thread(target=loop)
-    monkeypatch.setattr(threading.Event, "wait", counted)
     thread.start()
-    real(parked)
-    while not waits:
-        thread.join(0.001)
+    parked.wait()
+    thread.join(0.05)
+    looks = stop.looks
     thread.join(0.12)  # more than two turns of what polls
+    assert stop.looks == looks
     link.reset()
     thread.join()
-    assert len([timeout for timeout in waits if timeout is not None]) == 1
+
+
+def test_stop_wakes_a_parked_thread() -> None:
+    """The policy's `stop` is waited for beside what `reset` and its kin ring, and each of them wakes at once."""
+    stop, parked = threading.Event(), threading.Event()
+    hear = [lambda event: event.kind is EventKind.PARKED and parked.set()]
+    policy = POLICY(attempts=1, stop=stop, observers=hear)
+    link = reconnect(scripted(OSError(), OSError()), policy, give_up="park")
+    ended = []
+    thread = threading.Thread(target=lambda: ended.append(list(link)))
+    thread.start()
+    parked.wait()
+    parked.clear()
+    link.reset()
+    parked.wait()
+    stop.set()
+    link.reset()  # both at once
+    thread.join()
+    assert (ended, link.attempt) == ([[]], 2)
 
 
 # Sessions that nobody enters.
@@ -926,7 +948,9 @@ def test_a_thread_says_what_it_waits_for(monkeypatch: pytest.MonkeyPatch) -> Non
             pass
     finally:
         logging.getLogger("redouble").removeHandler(handler)
-    assert ["closing takes longer than 5 s, and is waited for; write close_timeout=5" in line for line in lines] == [True]
+    assert ["closing takes longer than 5 s, and is waited for; write close_timeout=5" in line for line in lines] == [
+        True
+    ]
 
 
 def _short(init: Any) -> Any:
