@@ -305,6 +305,37 @@ def test_a_task_group_in_the_body_is_ended(run: Any) -> None:
     assert site.told == ["CONNECTED", "DROPPED", "CONNECTED"]
 
 
+@pytest.mark.parametrize("error", [PermissionError("by a task"), KeyboardInterrupt()])
+def test_a_group_of_which_a_part_is_the_end_that_was_asked_for(run: Any, error: BaseException) -> None:
+    """What a task of the body makes of its end is part of that end; what is no Exception passes, without our part."""
+    site = Site(Conn(), Conn())
+
+    async def task() -> None:
+        try:
+            await anyio.sleep(1000)
+        finally:
+            raise error
+
+    async def main() -> None:
+        async for session in site.link:
+            async with session:
+                if session.number == 2:
+                    break
+                async with anyio.create_task_group() as group:
+                    group.start_soon(task)
+                    group.start_soon(later, 5, site.link.reconnect)
+                    await anyio.sleep(1000)
+
+    if isinstance(error, Exception):
+        run(main)
+    else:
+        with pytest.raises(BaseException) as caught:  # a group, or what is in it
+            run(main)
+        found = caught.value
+        assert (found.exceptions if isinstance(found, BaseExceptionGroup) else (found,)) == (error,)
+    assert [conn.closed for conn in site.conns] == [1] * site.dials
+
+
 def test_close_ends_the_loop_in_order(run: Any) -> None:
     """From a session, a wait, a park and a dial: no error, nothing left open, and the link can be looped over again."""
 
@@ -526,6 +557,21 @@ def test_async_with_closes_what_a_loop_left_open(run: Any) -> None:
 
     run(main)
     assert (conns[0].closed, link.status) == (2, LinkStatus.IDLE)
+
+
+def test_async_with_closes_a_session_that_is_only_held(run: Any) -> None:
+    """Also where the loop itself is still there."""
+    site = Site(Conn())
+
+    async def main() -> None:
+        async with site.link:
+            sessions = aiter(site.link)
+            await anext(sessions)
+        assert site.conns[0].closed == 1
+        with pytest.raises(StopAsyncIteration):
+            await anext(sessions)
+
+    run(main)
 
 
 def test_close_closes_what_a_loop_left_open(run: Any) -> None:

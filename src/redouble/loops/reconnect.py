@@ -134,8 +134,8 @@ class Link(Generic[T]):
         line = self._line
         if line is not None:
             line.close()
-            if not line.is_at_work:
-                await coroutines.perform(line.leftovers())
+            await coroutines.perform(line.leftovers())
+            if not (line.over or line.is_at_work):
                 line.finish()
 
     def _begin(self, *, asynchronous: bool) -> Line:

@@ -95,16 +95,31 @@ class Session(Generic[T]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
-        cut, self._cut = self._cut, None
-        was_asked = False
-        if cut is not None:
-            was_asked = cut.settle(error)
-            if cut.fired and not was_asked and running_host() is Host.ASYNCIO:
-                from redouble.calls.hosts.asyncio import absorb
+        ended = await self._without_ours(error)
+        dealt_with = await coroutines.perform(self._leaving(ended, kind, error, traceback))
+        if ended is error or dealt_with:
+            return dealt_with
+        if ended is None:
+            return True
+        raise ended
 
-                await absorb(cut)
-        ended = None if was_asked else error
-        return await coroutines.perform(self._leaving(ended, kind, error, traceback)) or was_asked
+    async def _without_ours(self, error: BaseException | None) -> BaseException | None:
+        """With what the body ended, apart from the cancellation that somebody asked for through the link."""
+        cut, self._cut = self._cut, None
+        if cut is None or not cut.fired:
+            if cut is not None:
+                cut.settle(error)
+            return error
+        try:
+            if cut.settle(error):
+                return None
+        except BaseException as rest:  # trio's scope takes its own out of a group
+            return rest
+        if running_host() is Host.ASYNCIO:
+            from redouble.calls.hosts.asyncio import absorb
+
+            await absorb(cut)
+        return error
 
     @property
     def is_entered(self) -> bool:
