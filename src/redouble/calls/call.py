@@ -14,6 +14,7 @@ from time import monotonic
 from redouble.calls.tracebacks import forget_earlier_passes
 from redouble.control import faults
 from redouble.control.around import (
+    AROUND,
     BEGAN,
     BOUND,
     ENDS,
@@ -131,6 +132,19 @@ class Judge:
         """Classify what an attempt returned; `None`: it is wanted."""
         rule = self.policy.result
         return None if rule is None else judge_result(value, rule, faults.rule_raised)
+
+    def late(self) -> Classification:
+        """Classify an attempt that took longer than its own timeout."""
+        return TIMED_OUT
+
+    def ends(self, end: GaveUp, error: Exception | None) -> End | None:
+        """Say what follows where the call gives up, and tell of it; `None`: what `on_stop` says, else it is raised.
+
+        Args:
+            end: The decision to give up.
+            error: The error on which it does; `None`: a value.
+        """
+        return None
 
 
 class First:
@@ -317,9 +331,9 @@ class Call:
             tally.succeeded()
         if tally.failures:
             if self._heard:
-                self._tell(EventKind.SUCCESS)
+                self.tell(EventKind.SUCCESS)
         elif self.policy.observers:
-            self._tell(EventKind.CALL)
+            self.tell(EventKind.CALL)
 
     def take_over(self, earlier: Call) -> None:
         """Go on where a driver of threads was given something to await; the clock of a first attempt begins here."""
@@ -386,7 +400,7 @@ class Call:
         if policy.attempt_timeout is not None or policy.timeout_as is not None:
             self._limit_attempt()
         if policy.observers and policy.audience.hears(EventKind.ATTEMPT):
-            self._tell(EventKind.ATTEMPT)
+            self.tell(EventKind.ATTEMPT)
 
     def let_go(self) -> None:
         """The call ends: hold nothing any more, and bound nothing that begins later."""
@@ -408,6 +422,36 @@ class Call:
         tally.fix_deadline(tally.now())
         self._move_bound()
 
+    # What is only so of a connection that is kept: it goes on after a success, and after an end.
+
+    def is_up(self) -> None:
+        """The connection is up: until it drops, the deadline bounds nothing of what its opening left running."""
+        if self.bound is not None:
+            self.bound[ENDS] = None
+
+    def drop(self, now: float, stable: bool) -> None:
+        """The connection dropped: a new episode begins where it was stable, else the old one goes on."""
+        if stable:
+            self.tally.drop(now)
+        self._move_bound()
+
+    def begin_again(self) -> None:
+        """Everything is fresh, and the next attempt comes at once."""
+        tally = self.tally
+        self.error = None
+        tally.begin_again()
+        tally.started = now = tally.now()
+        tally.fix_deadline(now)
+        self._move_bound()
+
+    def end_around(self) -> GaveUp:
+        """A bound around the call has passed while nothing was attempted: the decision to give up."""
+        tally = self.tally
+        now = tally.now()
+        tally.own_end = None
+        self._look_around(now)
+        return tally.give_up(Reason.DEADLINE, now)
+
     def _move_bound(self) -> None:
         if self.bound is not None:
             self.bound[ENDS] = self.tally.own_end
@@ -416,7 +460,12 @@ class Call:
 
     def left(self) -> float:
         """Seconds until the nearest written deadline, below 0 when it has passed; infinite where nothing bounds."""
-        least = inf if self.bound is None else left_of(self.bound)
+        least = self.left_around() if self._bounds else inf
+        return least if self.bound is None else min(least, left_of(self.bound))
+
+    def left_around(self) -> float:
+        """Seconds until the nearest bound around the call, below 0 when it has passed; infinite where nothing bounds."""
+        least = inf
         for each in self._bounds:
             if holds(each, self.tally.began):
                 least = min(least, left_of(each) - self._lag)
@@ -434,10 +483,11 @@ class Call:
             left = min(left, self._timeout_ends - self.tally.now())
         return 0.0 if left <= NEAR else left
 
-    def cut_off(self, cancelled: BaseException) -> TimeoutError:
+    def cut_off(self, cancelled: BaseException | None) -> TimeoutError:
         """Return the error that stands for the attempt, which was cancelled because its time was up.
 
-        That of a deadline is raised from the last error, so that this is not lost.
+        That of a deadline is raised from the last error, so that this is not lost. `cancelled` is `None` where the
+        attempt did not heed that, and came too late.
         """
         left = self.left()
         if self._timeout_ends - self.tally.now() < left:
@@ -498,9 +548,9 @@ class Call:
         if cut is not None:
             self._cut = None
         if error is cut:
-            found = TIMED_OUT
             if isinstance(error, DeadlineExceeded):
-                return self._ends_cut_off(tally.give_up(Reason.DEADLINE, now, found, error), error)
+                return self._ends_cut_off(tally.give_up(Reason.DEADLINE, now, TIMED_OUT, error), error)
+            found = TIMED_OUT if self._judge is None else self._judge.late()
         elif self._judge is not None and self._was_stopped_within(error):
             tally.give_up(Reason.STOPPED, now)
             return End.IN_ORDER
@@ -513,7 +563,7 @@ class Call:
             return self._ends(decision, error)  # type: ignore[arg-type]
         self.delay = decision  # type: ignore[assignment]  # what is no GaveUp is seconds
         if self._heard:
-            self._tell(EventKind.RETRY, decision, error, found)  # type: ignore[arg-type]
+            self.tell(EventKind.RETRY, decision, error, found)  # type: ignore[arg-type]
         return End.GOES_ON
 
     def _was_stopped_within(self, error: Exception) -> bool:
@@ -541,13 +591,12 @@ class Call:
             self._look_around(now)
         decision = tally.decide(found, None, now, tally.draw(), value, self.link[NUMBER])
         if isinstance(decision, GaveUp):
-            self._tell_end(decision, None)
-            if self._stops(decision, None) is None:
+            if self._becomes(decision, None) is None:
                 self._raise_for_value(decision)
             return True
         self.delay = decision
         if self._heard:
-            self._tell(EventKind.RETRY, decision, None, found)
+            self.tell(EventKind.RETRY, decision, None, found)
         self._discard(value)
         return False
 
@@ -562,18 +611,25 @@ class Call:
     # Ending.
 
     def _ends(self, end: GaveUp, error: Exception) -> End:
-        self._tell_end(end, error)
-        return self._stops(end, error) or End.RAISE
+        return self._becomes(end, error) or End.RAISE
+
+    def _becomes(self, end: GaveUp, error: Exception | None) -> End | None:
+        """Tell of the end; return what its judge makes of it, `None` where the error is to be raised."""
+        instead = None if self._judge is None else self._judge.ends(end, error)
+        if instead is not None:
+            return instead
+        self.tell_end(end, error)
+        return self._stops(end, error)
 
     def _ends_cut_off(self, end: GaveUp, error: DeadlineExceeded) -> End:
         """A written deadline cut the attempt off; that of a poll is its expiry, as if the answer had come too late."""
         if self._judge is None or not self._judge.expires or end.limit != "own":
             return self._ends(end, error)
         if self.error is not None:
-            self._tell_end(end, self.error)
+            self.tell_end(end, self.error)
             self.raised = self.error
             raise self.error
-        self._tell_end(end, None)
+        self.tell_end(end, None)
         self.raised = late = StillPending(f"still pending: {end}", self.value)
         self._mark(end, late)
         late.__cause__ = error
@@ -584,8 +640,7 @@ class Call:
         """The call ended while waiting: with the error that it holds, else with what became of the last value."""
         self.over = True
         error, self.error = self.error, None
-        self._tell_end(end, error)
-        if self._stops(end, error) is None:
+        if self._becomes(end, error) is None:
             self.raised = error
             if error is None:
                 self._raise_for_value(end)
@@ -620,10 +675,10 @@ class Call:
             del error  # as above
             raise self.raised
 
-    def _tell_end(self, end: GaveUp, error: BaseException | None) -> None:
+    def tell_end(self, end: GaveUp, error: BaseException | None) -> None:
         if error is not None:
             self._mark(end, error)
-        self._tell(EventKind.GIVE_UP, None, error, end.classification, end.reason, end.limit)
+        self.tell(EventKind.GIVE_UP, None, error, end.classification, end.reason, end.limit)
 
     def _mark(self, end: GaveUp, error: BaseException) -> None:
         if end.reason is not Reason.PERMANENT or end.attempts > 1:
@@ -642,7 +697,7 @@ class Call:
             return tally.own_retries.advice
         return ""
 
-    def _tell(
+    def tell(
         self,
         kind: EventKind,
         delay: float | None = None,
@@ -695,6 +750,13 @@ def new_call(site: Site, link: Link, fn: Callable[..., Any], args: tuple[Any, ..
     judge = None if site.judge is None else site.judge(policy)
     link[WHO] = call = Call(policy, site.name, link, fn, args, kwargs, judge, None, site.budget)
     return call
+
+
+def call_of_attempt() -> Call:
+    """Return the call of the attempt that has just begun: what calls this is its operation."""
+    link = AROUND.get()
+    assert link is not None
+    return call_at(link)
 
 
 def call_at(link: Link) -> Call:

@@ -10,6 +10,7 @@ from asyncio import (
     current_task,
     ensure_future,
     get_running_loop,
+    sleep,
 )
 from heapq import heapify, heappop, heappush
 from math import inf
@@ -20,7 +21,7 @@ from weakref import WeakKeyDictionary
 from redouble.calls.pause import AnyOf
 from redouble.control import faults
 from redouble.control.clock import SYSTEM
-from redouble.control.cut import AsyncioCut
+from redouble.control.cut import CUT_OFF, LET_GO, AsyncioCut
 from redouble.control.host import NoHost
 
 TYPE_CHECKING = False
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from redouble.control.clock import Clock
+    from redouble.control.cut import Cut
 
 
 async def limit(
@@ -183,6 +185,78 @@ def _rest(running: Any, first: Any) -> Generator[Any, Any, Any]:
                 return end.value
         else:
             return (yield from running)
+
+
+_alone: set[Task[None]] = set()
+"""What closes without being waited for, held here: an event loop itself holds tasks weakly."""
+
+
+async def finish(closing: Awaitable[Any], clock: Clock, seconds: float, plain: bool) -> Any:
+    """Await what closes something, and cancel it when its time is up; as of `coroutines.finish`."""
+    try:
+        cut = AsyncioCut(clock, seconds)
+    except Exception as fault:
+        faults.report("clock", type(clock), fault, "closing has no time limit")
+        return await closing
+    if plain and closing.__class__ is CoroutineType:
+        closing = _until_cut_off(closing, cut)
+    try:
+        value = await closing
+    except CancelledError as cancelled:
+        if cut.settle(cancelled):
+            return CUT_OFF
+        raise
+    except BaseException as error:
+        cut.settle(error)
+        raise
+    cut.settle(None)
+    return value
+
+
+@coroutine
+def _until_cut_off(closing: Any, cut: AsyncioCut) -> Generator[Any, Any, Any]:
+    """Run a coroutine that closes something; all that it does after its cancellation is done in a task of its own."""
+    step, value = closing.send, None
+    while True:
+        try:
+            given = step(value)
+        except StopIteration as end:
+            return end.value
+        if cut.fired:
+            _go_on_alone(closing, given)
+            return LET_GO
+        try:
+            step, value = closing.send, (yield given)
+        except GeneratorExit:
+            closing.close()
+            raise
+        except BaseException as error:
+            step, value = closing.throw, error
+
+
+def _go_on_alone(closing: Any, given: Any) -> None:
+    async def rest() -> None:
+        try:
+            await _rest(closing, given)
+        except Exception:  # of interest to nobody any more
+            return
+
+    task = ensure_future(rest())
+    _alone.add(task)
+    task.add_done_callback(_alone.discard)
+
+
+async def absorb(cut: Cut) -> None:
+    """Take a cancellation that was asked for, but not delivered before the body had ended, out of its way.
+
+    Python 3.13 does that by itself, when the request is taken back.
+    """
+    task: Any = current_task()
+    if cut.fired and getattr(task, "_must_cancel", False) and not task.cancelling():
+        try:
+            await sleep(0)
+        except CancelledError:
+            return
 
 
 async def sleep_until_any(clock: Clock, seconds: float, events: tuple[Any, ...]) -> None:

@@ -11,7 +11,7 @@ from redouble.calls.hosts.threads import raise_held
 from redouble.calls.script import ATTEMPT, HAND_OUT, PAUSE, WAIT
 from redouble.control import faults
 from redouble.control.clock import SYSTEM
-from redouble.control.host import Host, in_trio, running_host
+from redouble.control.host import Host, NoHost, in_trio, running_host
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -178,4 +178,31 @@ async def limited(given: Awaitable[Any], call: Call) -> Any:
         return await given
     if seconds == inf:
         return await given
+    if getattr(call.fn, "limits_itself", False) and in_trio():  # it opens something, which its limit has to stay around
+        return await given
     return await _limit()(given, call.tally.clock, call.cut_in, call.cut_off)
+
+
+async def finish(closing: Awaitable[Any], clock: Clock, seconds: float, plain: bool) -> Any:
+    """Await what closes something, and cancel it when its time is up.
+
+    Args:
+        closing: What is awaited.
+        clock: The clock whose timer is set.
+        seconds: Its time.
+        plain: Whether it may be let go when it does not heed its cancellation; in trio nothing may.
+
+    Returns:
+        What came of it; `CUT_OFF` when it was cancelled, `LET_GO` when it goes on alone.
+    """
+    try:
+        host = running_host()
+    except NoHost:
+        return await closing
+    if host is Host.TRIO:
+        from redouble.calls.hosts import trio
+
+        return await trio.finish(closing, clock, seconds)
+    from redouble.calls.hosts import asyncio
+
+    return await asyncio.finish(closing, clock, seconds, plain)
