@@ -28,7 +28,7 @@ from redouble import (
     pending,
     retry,
 )
-from redouble.control.mark import MARK, given_up_during, mark
+from redouble.control.mark import MARK, mark
 from redouble.testing import fake_time
 
 if TYPE_CHECKING:

@@ -26,8 +26,8 @@ from redouble import (
     retry,
 )
 from redouble.control import scope
-from redouble.control.clock import SYSTEM
 from redouble.control.around import AROUND
+from redouble.control.clock import SYSTEM
 from redouble.control.scope import current_clock, effective
 from redouble.testing import HANG, FakeClock, fake_time, scripted
 
