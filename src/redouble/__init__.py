@@ -12,6 +12,7 @@ what stands in `_LATER` is loaded when it is first asked for, so that nobody pay
 """
 
 from redouble.calls.attempt import Attempt, current_attempt
+from redouble.control.budget import RetryBudget
 from redouble.control.clock import Clock, SystemClock
 from redouble.control.controller import BackoffController, Status
 from redouble.control.events import Event, EventKind, log_retries
@@ -31,6 +32,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from redouble.control.preview import PreviewRow
     from redouble.known.explain import Explanation, explain
+    from redouble.known.http_error import http_error
     from redouble.known.http_response import http_response
     from redouble.loops.checkpoint import Checkpoint, FileCheckpoint
     from redouble.loops.latest import latest
@@ -56,6 +58,7 @@ else:
         "Stalled": "loops.reading",
         "clamp_under": "loops.watchdog",
         "explain": "known.explain",
+        "http_error": "known.http_error",
         "http_response": "known.http_response",
         "latest": "loops.latest",
         "poll": "loops.poll",
@@ -106,6 +109,7 @@ __all__ = [
     "PreviewRow",
     "Reason",
     "Resuming",
+    "RetryBudget",
     "RetryPolicy",
     "Rule",
     "Session",
@@ -130,6 +134,7 @@ __all__ = [
     "fibonacci",
     "full",
     "gave_up_as",
+    "http_error",
     "http_response",
     "known_errors",
     "latest",

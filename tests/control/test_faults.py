@@ -367,3 +367,13 @@ class Striking:
 
     def __getattr__(self, name: str) -> bool:
         return strike()
+
+
+def test_a_listener_hears_every_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one that the log has said before, and after a listener that fails."""
+    heard: list[tuple[str, BaseException]] = []
+    monkeypatch.setattr(faults, "listeners", [lambda *_: 1 / 0, lambda *told: heard.append(told)])
+    error = ValueError("odd")
+    for _ in range(2):
+        faults.report("curve", "mine", error, "no wait")
+    assert heard == [("curve mine raised ValueError('odd'); no wait", error)] * 2

@@ -242,7 +242,7 @@ class Call:
         except Exception as fault:
             if fault is self.raised:  # meant for the caller
                 raise
-            self.fault(fault)
+            is_fault(self.tally.name, fault)
             self.raised, self.over, ends = error, True, End.RAISE
         if ends is End.RAISE:
             self.error = None
@@ -277,19 +277,6 @@ class Call:
         if earlier.tally.attempt > 1:
             self.tally = earlier.tally
             self._move_bound()
-
-    def fault(self, fault: Exception) -> None:
-        """Report a fault between catch and raise, unless it is none: what a signal handler raises is the caller's."""
-        if faults.raised_by_signal(fault):
-            self.let_go()
-            raise fault
-        faults.report(
-            "redouble", self.tally.name or "a retried call", fault, "the call ends with the operation's error"
-        )
-
-    def owns(self, error: BaseException) -> bool:
-        """Whether an error that comes out of the call is meant to: any other is a fault of ours."""
-        return error is self.raised or not isinstance(error, Exception) or faults.raised_by_signal(error)
 
     def clock_failed(self, fault: Exception) -> None:
         """The clock could not wait: reported; the call ends, with the error that it holds."""
@@ -597,6 +584,24 @@ class Call:
 def _bounds_from(node: Node, began: float) -> tuple[Node, ...]:
     """The bounds from a node outwards that hold for a call that began then."""
     return tuple(each for each in nodes(node) if each[KIND] is BOUND and holds(each, began))
+
+
+def is_fault(name: str | None, fault: BaseException) -> bool:
+    """Report a fault of ours between catching the user's error and raising it; return `True`.
+
+    What is no `Exception` passes, and so does what the handler of a signal raised: it is the caller's.
+    """
+    if not isinstance(fault, Exception):
+        raise fault
+    try:
+        by_signal = faults.raised_by_signal(fault)
+        if not by_signal:
+            faults.report("redouble", name or "a retried call", fault, "the call ends with the operation's error")
+    except Exception:  # the user's error matters more than this report
+        by_signal = False
+    if by_signal:
+        raise fault
+    return True
 
 
 def new_call(site: Site, link: Link, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 LOGGER = "redouble"
 LONGEST_ERROR = 80
 
+listeners: list[Callable[[str, BaseException], object]] = []
+"""Called with every report, also one that was logged before: its text, and the error. A strict `fake_time` listens."""
+
 _said: set[tuple[object, ...]] = set()
 _saying: ContextVar[bool] = ContextVar("redouble.saying", default=False)
 # Past classes that guard their attributes, and metaclasses that have their own.
@@ -111,12 +114,22 @@ def report(kind: str, thing: object, error: BaseException, consequence: str, *, 
         raise error
     try:
         name = name_of(thing)
+        for listener in listeners:
+            _tell(listener, f"{kind} {name} raised {checks.shown(error)}; {consequence}", error)
         if once(kind, name, kind_name(error)):
             text = kind_name(error) if withhold else clean(checks.shown(error), LONGEST_ERROR)
             warn("%s %s raised %s; %s", kind, name, text, consequence)
     except Exception as fault:  # what cannot even be shown
         if raised_by_signal(fault):
             raise
+
+
+def _tell(listener: Callable[[str, BaseException], object], line: str, error: BaseException) -> None:
+    """Call a listener, whose own failure matters less than the call that the report is about."""
+    try:
+        listener(line, error)
+    except Exception:
+        return
 
 
 def rule_raised(rule: Rule, error: Exception) -> None:

@@ -14,7 +14,6 @@ from redouble.core.verdict import Classification, Rule, Verdict, as_rule, type_n
 from redouble.known import known_errors
 from redouble.known.classify import judge
 from redouble.known.dispatch import Known
-from redouble.known.registered import parts
 from redouble.known.request import shows_unsafe_method
 from redouble.known.tracing import Step
 
@@ -88,8 +87,8 @@ def explain(error: BaseException, rules: RuleLike = known_errors) -> Explanation
     if not isinstance(error, BaseException):
         raise TypeError(f"error must be an exception, got {checks.shown(error)}")
     rule = as_rule("rules", rules)
-    asked = _Asked(rule)
-    found = judge(error, asked)
+    asked = _Asked(error)
+    found = judge(error, rule, None, asked.ask)
     decided = _decisive(asked.steps, found)
     return Explanation(
         type_name(type(error)),
@@ -102,21 +101,20 @@ def explain(error: BaseException, rules: RuleLike = known_errors) -> Explanation
     )
 
 
-class _Asked(Rule):
-    """Stands in for a rule, and keeps what it was asked and answered."""
+class _Asked:
+    """Asks rules for the walk of `classify`, and keeps what was asked and answered, a step an error."""
 
-    __slots__ = ("parts", "steps")
+    __slots__ = ("steps",)
 
-    def __init__(self, rule: Rule) -> None:
-        self.parts = parts(rule)
-        self.steps: list[Step] = []
+    def __init__(self, error: BaseException) -> None:
+        self.steps: list[Step] = [Step(error)] if is_group(error) else []  # of which the leaves are asked about
 
-    def ask(self, subject: Any, on_fault: Fault | None = None) -> Classification | None:
-        step = Step(subject)
-        self.steps.append(step)
-        for part in self.parts:
-            if step.ask_known(part) if isinstance(part, Known) else step.ask_rule(part):
-                break
+    def ask(self, part: Rule, subject: Any, on_fault: Fault | None) -> Classification | None:
+        """Ask one rule about one error."""
+        if not (self.steps and self.steps[-1].error is subject and self.steps[-1].found is None):
+            self.steps.append(Step(subject))
+        step = self.steps[-1]
+        _ = step.ask_known(part) if isinstance(part, Known) else step.ask_rule(part)
         return step.found
 
 

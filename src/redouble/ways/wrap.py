@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import monotonic
 
 from redouble.calls.awaitable import GENERATOR, is_awaitable
-from redouble.calls.call import Call, Site, new_call
+from redouble.calls.call import Call, Site, is_fault, new_call
 from redouble.calls.hosts.threads import drive
 from redouble.calls.script import attempts
 from redouble.calls.tracebacks import strip
@@ -71,6 +71,8 @@ def retrying(policy: Policy, fn: Callable[..., Any], name: str | None) -> Callab
                     over = call.failed(error)
                 except RecursionError:  # no stack is left even to judge it
                     over = True
+                except Exception as fault:
+                    over = is_fault(site.name, fault)
                 if over:
                     raise
             else:

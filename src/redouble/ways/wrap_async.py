@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from time import monotonic
 
-from redouble.calls.call import Call, Site, new_call
+from redouble.calls.call import Call, Site, is_fault, new_call
 from redouble.calls.hosts.coroutines import drive
 from redouble.calls.script import attempts
 from redouble.calls.tracebacks import strip
@@ -52,6 +52,8 @@ def retrying(policy: Policy, fn: Callable[..., Any], name: str | None) -> Callab
                     over = call.failed(error)
                 except RecursionError:  # no stack is left even to judge it
                     over = True
+                except Exception as fault:
+                    over = is_fault(site.name, fault)
                 if over:
                     raise
             try:

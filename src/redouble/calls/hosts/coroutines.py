@@ -6,6 +6,7 @@ from itertools import chain
 
 from redouble.calls.awaitable import is_awaitable
 from redouble.calls.hosts.threads import raise_held
+from redouble.calls.call import is_fault
 from redouble.calls.script import ATTEMPT, HAND_OUT, PAUSE, WAIT
 from redouble.control import faults
 from redouble.control.host import Host, NoHost, running_host
@@ -64,9 +65,8 @@ async def drive(script: Script, call: Call | None = None, *, pending: bool = Fal
         return None
     except BaseException as out:
         script.close()  # whatever it opened is closed here and now, in this context
-        if call is None or out is call.raised or call.error is None or call.owns(out):
+        if call is None or out is call.raised or call.error is None or not is_fault(call.tally.name, out):
             raise
-        call.fault(out)  # type: ignore[arg-type]  # an Exception, or the call owned it
         call.raised = call.error
     raise_held(call)
     return None

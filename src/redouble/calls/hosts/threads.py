@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from redouble.calls.awaitable import is_awaitable
+from redouble.calls.call import is_fault
 from redouble.calls.script import ATTEMPT, HAND_OUT, PAUSE, WAIT
 from redouble.calls.tracebacks import context_of, put_back, without_head
 from redouble.control import faults
@@ -65,9 +66,8 @@ def drive(script: Script, call: Call | None = None) -> Call | None:  # noqa: C90
         return None
     except BaseException as out:
         script.close()  # whatever it opened is closed here and now, in this context
-        if call is None or out is call.raised or call.error is None or call.owns(out):
+        if call is None or out is call.raised or call.error is None or not is_fault(call.tally.name, out):
             raise
-        call.fault(out)  # type: ignore[arg-type]  # an Exception, or the call owned it
         call.raised = call.error
     raise_held(call)
     return None
@@ -134,11 +134,16 @@ def raise_held(call: Call) -> None:
     """Raise the error that ends the call, as it was when its attempt raised it."""
     error = call.raised
     assert error is not None
-    traceback, context = without_head(error), context_of(error)
+    as_it_was = None
+    try:
+        as_it_was = without_head(error), context_of(error)
+    except Exception as fault:
+        is_fault(call.tally.name, fault)
     try:
         raise error
     except BaseException:
-        put_back(error, traceback, context)
+        if as_it_was is not None:
+            put_back(error, *as_it_was)
         raise
     finally:
         del error  # its traceback holds this frame
