@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import chain
 
 from redouble.calls.awaitable import is_awaitable
-from redouble.calls.hosts.threads import raise_held
 from redouble.calls.call import is_fault
+from redouble.calls.hosts.threads import raise_held
 from redouble.calls.script import ATTEMPT, HAND_OUT, PAUSE, WAIT
 from redouble.control import faults
 from redouble.control.host import Host, NoHost, running_host
