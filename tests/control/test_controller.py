@@ -106,9 +106,9 @@ def event_set() -> threading.Event:
 
 
 def given_up(error: Exception, ago: float = -60.0) -> Exception:
-    """An error on which another retry gave up so many seconds ago; below 0: during the attempt, whenever it begins."""
+    """An error on which another retry gave up that began so many seconds ago; below 0: during the attempt, whenever it begins."""
     mark(error, GaveUp(Reason.ATTEMPTS, 2, 0.1), True)
-    error._redouble_outcome["at"] = monotonic() - ago  # type: ignore[attr-defined]
+    error._redouble_outcome["began"] = monotonic() - ago  # type: ignore[attr-defined]
     return error
 
 
@@ -210,7 +210,7 @@ def test_step_4_each_attempt_counts_for_itself() -> None:
     controller = begun()
     error = given_up(OSError(), ago=0.0)
     controller.record_failure(OSError())
-    while monotonic() <= error._redouble_outcome["at"]:  # type: ignore[attr-defined]
+    while monotonic() <= error._redouble_outcome["began"]:  # type: ignore[attr-defined]
         pass  # a clock that moves in coarse steps
     controller.start(2.0)
     assert delay(controller.record_failure(error, 3.0)) == 1.0
@@ -220,7 +220,7 @@ def test_step_4_an_inner_end_as_permanent_does_not_count() -> None:
     """What was beyond the rules of the inner retry need not be beyond those of this one."""
     error = OSError()
     mark(error, GaveUp(Reason.PERMANENT, 2, 0.1), True)
-    error._redouble_outcome["at"] += 60.0  # type: ignore[attr-defined]
+    error._redouble_outcome["began"] += 60.0  # type: ignore[attr-defined]
     assert delay(begun().record_failure(error)) == 1.0
 
 
@@ -455,7 +455,9 @@ def test_step_10_the_stretched_hint_counts() -> None:
 
 def test_step_10_a_hint_that_fits_leaves_the_curve_to_the_deadline() -> None:
     """Where the curve waits longer than the server asked for, it is the deadline that ends it."""
-    assert reason(begun(on=hinted(2), deadline=10, backoff=constant(9)).record_failure(OSError(), 5.0)) is Reason.DEADLINE
+    assert (
+        reason(begun(on=hinted(2), deadline=10, backoff=constant(9)).record_failure(OSError(), 5.0)) is Reason.DEADLINE
+    )
 
 
 def test_step_10_without_a_wait_the_deadline_itself_is_in_time() -> None:
