@@ -30,6 +30,10 @@ MODULES = [
 ]
 
 
+GUARD = {"strip", "let_go"}
+"""The last things that are done, on the way out: they are the guard itself, and catch what fails within them."""
+
+
 class Injected(RuntimeError):
     """What fails in a helper."""
 
@@ -41,11 +45,11 @@ def helpers() -> Iterator[tuple[str, str]]:
         for key, value in vars(module).items():
             if getattr(value, "__module__", None) not in (module.__name__, "redouble"):
                 continue
-            if inspect.isfunction(value):
+            if inspect.isfunction(value) and key not in GUARD:
                 yield name, key
             elif inspect.isclass(value) and not issubclass(value, BaseException):
                 methods = [each for each, does in vars(value).items() if inspect.isfunction(does)]
-                yield from ((name, f"{key}.{each}") for each in methods if value.__module__ != "redouble")
+                yield from ((name, f"{key}.{each}") for each in methods if each not in GUARD)
 
 
 def users_of(name: str) -> list[Any]:

@@ -33,10 +33,14 @@ from redouble.control.clock import SYSTEM, is_set
 from redouble.control.events import Event, EventKind
 from redouble.control.mark import mark
 from redouble.control.outcome import DeadlineExceeded, GaveUp, Reason, StillPending, Stopped, Unwanted
+from redouble.control.policy import OWN_BUDGET
 from redouble.control.scope import effective
 from redouble.control.tally import Tally
-from redouble.core.verdict import Classification, Verdict, ask_guarded
-from redouble.known.classify import UNKNOWN, judge_exception
+from redouble.core.verdict import Classification, Verdict
+from redouble.known.advice import advice
+from redouble.known.classify import is_unknown, judge_exception, judge_result
+from redouble.known.unsafe import advice_unsafe
+from redouble.known.used_up import used_up
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +48,9 @@ if TYPE_CHECKING:
     from typing import Any, Literal
 
     from redouble.control.around import Link, Node
+    from redouble.control.budget import RetryBudget
     from redouble.control.policy import Policy
+    from redouble.core.verdict import Rule
 
 SHORTEST = 0.001
 """Seconds that an operation gets where no time is left: to most clients a timeout of 0 means another thing."""
@@ -70,14 +76,21 @@ class Site:
     So that the success path makes nothing: whoever asks for the attempt meanwhile turns it into a call (`call_at`).
     """
 
-    __slots__ = ("judge", "name", "policy")
+    __slots__ = ("budget", "judge", "name", "policy")
 
     is_attempt = True
 
-    def __init__(self, policy: Policy, name: str | None, judge: Callable[[Policy], Judge] | None = None) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        name: str | None,
+        judge: Callable[[Policy], Judge] | None = None,
+        budget: RetryBudget | None = None,
+    ) -> None:
         self.policy = policy
         self.name = name
         self.judge = judge
+        self.budget = budget  # of the function's own, unless a policy names another
 
 
 class OnStop(Enum):
@@ -116,7 +129,7 @@ class Judge:
     def value(self, value: object) -> Classification | None:
         """Classify what an attempt returned; `None`: it is wanted."""
         rule = self.policy.result
-        return None if rule is None else ask_guarded(rule, value, faults.rule_raised)
+        return None if rule is None else judge_result(value, rule, faults.rule_raised)
 
 
 class Call:
@@ -202,6 +215,7 @@ class Call:
         kwargs: dict[str, Any] | None = None,
         judge: Judge | None = None,
         bound: Node | None = None,
+        budget: RetryBudget | None = None,
     ) -> None:
         self.policy = policy
         self.tally = tally = Tally(policy, name)
@@ -216,16 +230,17 @@ class Call:
         self.alert = policy.stop is not None or policy.timeout_as is not None or tally.clock is not SYSTEM
         began = link[BEGAN]
         tally.began = began
-        tally.exclusive = judge is not None and judge.expires
+        if judge is not None:
+            tally.exclusive, tally.loops = judge.expires, judge.on_stop is not OnStop.RAISE
+        if policy.budget is not None:
+            tally.budget = _budget_of(policy, budget)
         tally.begin(began if tally.clock is SYSTEM else tally.now())
-        self.attempting = True
         outer = link[NODE] if bound is None else bound[OUTER]
         self._bounds = () if outer is None else _bounds_from(outer, began)
         if bound is None and policy.is_bounded:
             link[NODE] = bound = new_bound(first_live(outer), tally.now, tally.own_end)
         self.bound = bound
-        if policy.attempt_timeout is not None or policy.timeout_as is not None:
-            self._limit_attempt()
+        self._begin_attempt()
 
     # What the drivers tell.
 
@@ -267,8 +282,14 @@ class Call:
         self.error = None
         self.attempting = False
         self.over = True
-        if self.tally.failures and self._heard:
-            self._tell(EventKind.SUCCESS)
+        tally = self.tally
+        if tally.budget is not None:
+            tally.succeeded()
+        if tally.failures:
+            if self._heard:
+                self._tell(EventKind.SUCCESS)
+        elif self.policy.observers:
+            self._tell(EventKind.CALL)
 
     def take_over(self, earlier: Call) -> None:
         """Go on where a driver of threads was given something to await; the clock of a first attempt begins here."""
@@ -316,17 +337,27 @@ class Call:
         tally.begin(now)
         tally.began = monotonic()
         self.link[NUMBER] = 0
-        self.attempting = True
-        if self.policy.attempt_timeout is not None or self.policy.timeout_as is not None:
-            self._limit_attempt()
+        self._begin_attempt()
         return True
+
+    def _begin_attempt(self) -> None:
+        self.attempting = True
+        policy = self.policy
+        if policy.attempt_timeout is not None or policy.timeout_as is not None:
+            self._limit_attempt()
+        if policy.observers and policy.audience.hears(EventKind.ATTEMPT):
+            self._tell(EventKind.ATTEMPT)
 
     def let_go(self) -> None:
         """The call ends: hold nothing any more, and bound nothing that begins later."""
         self.error = self.raised = self.closing = self._cut = self.given = self.value = None
+        self.tally.handed = self.tally.until = None
         self.attempting = False
         if self.bound is not None:
-            leave_bound(self.bound)
+            try:
+                leave_bound(self.bound)
+            except Exception as fault:
+                is_fault(self.tally.name, fault)
 
     # What an attempt tells from inside.
 
@@ -417,6 +448,9 @@ class Call:
         tally = self.tally
         if tally.attempt > 1:
             forget_earlier_passes(error)
+        elif self.args or self.kwargs:
+            tally.handed = self.fn, self.args, self.kwargs
+            tally.used_up = used_up(*tally.handed)
         now = tally.now()
         if self._bounds:
             self._look_around(now)
@@ -553,9 +587,18 @@ class Call:
         if end.reason is not Reason.PERMANENT or end.attempts > 1:
             ours = isinstance(error, (StillPending, Stopped, Unwanted))  # whose text says it already
             bound = self._bounding if end.limit == "scope" else None
-            mark(error, end, end.attempts > 1 and not ours, self.link, bound)
-        elif end.classification is not None and end.classification.reason.startswith(UNKNOWN):
-            say_unknown(self.tally.name, type(error))
+            mark(error, end, end.attempts > 1 and not ours, self.link, bound, self._advice(end, error))
+        elif end.classification is not None and is_unknown(end.classification):
+            say_unknown(self.tally.name, error, self.policy.on)
+
+    def _advice(self, end: GaveUp, error: BaseException) -> str:
+        """What to write so that the call would have gone on, for the end of the note; empty where there is nothing."""
+        tally = self.tally
+        if end.reason is Reason.UNSAFE:
+            return advice_unsafe(error, self.policy.idempotent, tally.sent, tally.used_up)
+        if end.reason is Reason.NESTED and tally.own_retries is not None:
+            return tally.own_retries.advice
+        return ""
 
     def _tell(
         self,
@@ -608,7 +651,7 @@ def new_call(site: Site, link: Link, fn: Callable[..., Any], args: tuple[Any, ..
     """Begin a call of a site, under the policy that the scopes around it make of the site's."""
     policy = effective(site.policy)
     judge = None if site.judge is None else site.judge(policy)
-    link[WHO] = call = Call(policy, site.name, link, fn, args, kwargs, judge)
+    link[WHO] = call = Call(policy, site.name, link, fn, args, kwargs, judge, None, site.budget)
     return call
 
 
@@ -617,19 +660,31 @@ def call_at(link: Link) -> Call:
     who = link[WHO]
     if isinstance(who, Site):
         own = link[NODE] if who.policy.is_bounded else None
-        link[WHO] = who = Call(who.policy, who.name, link, bound=own)
+        link[WHO] = who = Call(who.policy, who.name, link, bound=own, budget=who.budget)
     call: Call = getattr(who, "_call", who)
     return call
 
 
-def say_unknown(name: str | None, kind: type) -> None:
-    """Log once per function and type that an error is not known, and what to write to change it."""
-    if faults.once("unknown", name, kind.__module__, kind.__qualname__):
-        faults.warn(
-            "%s: %s is not known to be transient, so it is not retried; if trying again can help, write"
-            " on=transient(%s) | known_errors, else permanent(%s) | known_errors to be told no more",
-            name or "a retried call",
-            kind.__qualname__,
-            kind.__name__,
-            kind.__name__,
-        )
+def say_unknown(name: str | None, error: BaseException, rule: Rule | None) -> None:
+    """Log once per function and type that an error is not known, and what to write to change that and nothing else."""
+    kind = faults.kind_name(error)
+    if faults.once("unknown", name, type(error).__module__, kind):
+        text = advice(error, rule) if isinstance(error, Exception) else None
+        if text is not None:
+            faults.warn(
+                "%s: %s is not known to be transient, so it is not retried; %s", name or "a retried call", kind, text
+            )
+
+
+def _budget_of(policy: Policy, own: RetryBudget | None) -> RetryBudget | None:
+    """The budget of a call: the policy's, else the function's own; under a fake clock a fresh one."""
+    budget = own if policy.budget is OWN_BUDGET else policy.budget
+    fresh = getattr(policy.clock, "fresh_budget", None)
+    if budget is None or fresh is None:
+        return budget
+    try:
+        found: RetryBudget = fresh(budget)
+    except Exception as fault:  # a clock of the user's
+        faults.report("clock", type(policy.clock), fault, "the call has no retry budget")
+        return None
+    return found

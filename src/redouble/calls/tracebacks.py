@@ -33,14 +33,19 @@ def put_back(error: BaseException, traceback: TracebackType | None, context: Bas
 
 
 def strip(error: BaseException) -> None:
-    """Leave one frame of ours where several follow each other: the first, which is that of the way in."""
-    head = traceback_of(error)
-    if head is None:
+    """Leave one frame of ours where several follow each other: the first, which is that of the way in.
+
+    Called where the error is about to be raised: nothing that fails here is worth hiding it.
+    """
+    try:
+        head = traceback_of(error)
+        after = None if head is None else head.tb_next
+        while after is not None and is_ours(after):
+            after = after.tb_next
+        if head is not None:
+            head.tb_next = after
+    except Exception:
         return
-    after = head.tb_next
-    while after is not None and is_ours(after):
-        after = after.tb_next
-    head.tb_next = after
 
 
 def is_ours(at: TracebackType) -> bool:

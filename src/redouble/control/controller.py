@@ -8,8 +8,8 @@ from time import monotonic
 from redouble.control import faults
 from redouble.control.outcome import GaveUp, Reason, Wait
 from redouble.control.tally import Tally
-from redouble.core.verdict import Classification, Verdict, ask_guarded
-from redouble.known.classify import judge
+from redouble.core.verdict import Classification, Verdict
+from redouble.known.classify import judge, judge_result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ class BackoffController:
         if not self._is_current(attempt, "record_result"):
             return None
         rule = tally.policy.result
-        found = None if rule is None else ask_guarded(rule, value, faults.rule_raised)
+        found = None if rule is None else judge_result(value, rule, faults.rule_raised)
         if found is None:
             self.record_success(now)
             return None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from redouble.control.budget import RetryBudget
 from redouble.control.clock import wakes_threads
 from redouble.control.events import audience, kinds_of
 from redouble.core import checks
-from redouble.core.backoff import Backoff, exponential
+from redouble.core.backoff import as_curve, exponential
 from redouble.core.record import Record
 from redouble.core.verdict import Rule, as_rule
 from redouble.known import known_errors
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from redouble.control.clock import Clock
     from redouble.control.events import Audience, Observer
+    from redouble.core.backoff import Backoff
     from redouble.core.checks import Seconds
 
     CurveLike: TypeAlias = Backoff | Callable[[int], Any]
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
         attempt_timeout: Seconds | None
         timeout_as: str | None
         backoff: CurveLike
-        budget: None
+        budget: RetryBudget | str | None
         max_hint: Seconds | None
         long_hints: Literal["stop", "cap"]
         unwanted: Literal["return", "raise"]
@@ -74,7 +76,7 @@ class Policy(Record):
     attempt_timeout: float | None
     timeout_as: str | None
     backoff: Backoff
-    budget: None
+    budget: RetryBudget | None
     max_hint: float | None
     long_hints: Literal["stop", "cap"]
     unwanted: Literal["return", "raise"]
@@ -211,15 +213,29 @@ def _keyword(name: str, value: Any) -> str | None:
     return value
 
 
-def _backoff(name: str, value: Any) -> Backoff:
-    if not isinstance(value, Backoff):
-        raise TypeError(f"{name} must be a curve such as exponential(), got {checks.shown(value)}")
-    return value
+class _Own:
+    """The default budget: one for each decorated function."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "one per decorated function"
+
+    def __reduce__(self) -> str:
+        return "OWN_BUDGET"
 
 
-def _no_budget(name: str, value: Any) -> None:
-    if value is not None:
-        raise TypeError(f"{name} must be None: this version has no retry budgets, got {checks.shown(value)}")
+OWN_BUDGET: Any = _Own()
+
+
+def _budget(name: str, value: Any) -> RetryBudget | None:
+    if value is None or value is OWN_BUDGET or isinstance(value, RetryBudget):
+        found: RetryBudget | None = value
+        return found
+    if isinstance(value, str) and value:
+        return RetryBudget.named(value)
+    kind = ValueError if isinstance(value, str) else TypeError
+    raise kind(f"{name} must be a RetryBudget, the name of one that is shared, or None, got {checks.shown(value)}")
 
 
 def _word(*words: str) -> Callable[[str, Any], str]:
@@ -279,8 +295,8 @@ _FIELDS: dict[str, tuple[Callable[[str, Any], Any], Any]] = {
     "deadline": (_duration, DEADLINE),
     "attempt_timeout": (_duration, None),
     "timeout_as": (_keyword, None),
-    "backoff": (_backoff, exponential()),
-    "budget": (_no_budget, None),
+    "backoff": (as_curve, exponential()),
+    "budget": (_budget, OWN_BUDGET),
     "max_hint": (checks.seconds_or_none, 300.0),
     "long_hints": (_word("stop", "cap"), "stop"),
     "unwanted": (_word("return", "raise"), "return"),

@@ -18,16 +18,21 @@ from redouble.control.outcome import GaveUp, Reason
 from redouble.core import checks
 from redouble.core.backoff import CEILING
 from redouble.core.verdict import Classification, Verdict
-from redouble.known.request import shows_unsafe_method
+from redouble.known.own_retries import given_up_by
+from redouble.known.request import sends_unsafely, shows_engine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Literal
 
+    from redouble.control.budget import RetryBudget
     from redouble.control.clock import Clock
     from redouble.control.policy import Policy
     from redouble.core.backoff import Backoff
+    from redouble.known.handed import Handed
+    from redouble.known.own_retries import OwnRetries
+    from redouble.known.request import Sent
 
 SHORTEST_PENDING = 0.1
 PENDING_EVERY = 5.0
@@ -58,6 +63,14 @@ class Tally:
         own_end: The moment of the policy's deadline; `None`: none.
         bound: The least moment of the bounds around the call; infinite: none.
         due: When the wait under way is over; `None`: none is under way.
+        budget: The retry budget that is asked; `None`: none is.
+        loops: Whether the call is a loop's, which a refusal of the budget does not end.
+        took: What the last retry took from the budget.
+        handed: The function, its arguments and keyword arguments, among which a caller's idempotency key is looked for.
+        until: The error that was being handled when the call began.
+        keys: The idempotency keys that earlier attempts sent.
+        sent: What was seen of the last failed attempt's requests; `None`: they were not looked for.
+        own_retries: The client that had given up by itself on the last error; `None`: none had.
         used_up: The argument that a failed attempt used up; `None`: there is none.
         vouched: Whether the current attempt is known to be safe to repeat.
         end: The decision to give up; `None` before.
@@ -67,6 +80,7 @@ class Tally:
         "attempt",
         "began",
         "bound",
+        "budget",
         "clock",
         "curves",
         "delay_by",
@@ -78,12 +92,19 @@ class Tally:
         "ended_at",
         "exclusive",
         "failures",
+        "handed",
+        "keys",
+        "loops",
         "name",
         "now",
         "own_end",
+        "own_retries",
         "policy",
         "previous",
+        "sent",
         "started",
+        "took",
+        "until",
         "used_up",
         "vouched",
     )
@@ -91,6 +112,7 @@ class Tally:
     attempt: int
     began: float
     bound: float
+    budget: RetryBudget | None
     clock: Clock
     curves: OwnCurves | None
     delay_by: Literal["curve", "server"]
@@ -102,12 +124,19 @@ class Tally:
     ended_at: float | None
     exclusive: bool
     failures: int
+    handed: Handed | None
+    keys: tuple[str, ...]
+    loops: bool
     name: str | None
     now: Callable[[], float]
     own_end: float | None
+    own_retries: OwnRetries | None
     policy: Policy
     previous: float | None
+    sent: Sent | None
     started: float | None
+    took: Literal["nothing", "token", "hinted token"]
+    until: BaseException | None
     used_up: str | None
     vouched: bool
 
@@ -125,6 +154,10 @@ class Tally:
         self.bound = inf
         self.started = self.ended_at = self.own_end = self.due = self.previous = None
         self.curves = self.end = self.used_up = self.earlier_errors = None
+        self.budget = self.handed = self.until = self.sent = self.own_retries = None
+        self.keys = ()
+        self.loops = False
+        self.took = "nothing"
         self.vouched = self.exclusive = False
         self.delay_by = "curve"
 
@@ -235,7 +268,7 @@ class Tally:
                 wait = ended(policy.backoff, fault)
             self.previous = wait
         else:
-            wait = self._next_of_curves(found.backoff, draw)
+            wait = self._next_of_curves(found.backoff, draw, found.rule)
         if wait is None:
             return self.give_up(Reason.CURVE, now, found, error)  # 8
         if found.retry_after is not None:
@@ -250,26 +283,54 @@ class Tally:
         own = self.own_end
         if due > self.bound or (own is not None and due > own):
             return self.give_up(Reason.DEADLINE, now, found, error)  # 10
+        if self.budget is not None and not self._take():
+            if not self.loops:
+                return self.give_up(Reason.BUDGET, now, found, error)  # 11
+            self.due, wait = now + 2 * wait, 2 * wait  # a loop sleeps once more instead
         if error is not None:
             self._remember(error)
         return wait  # 12
+
+    def _take(self) -> bool:
+        """Take a token for a retry; a budget that fails is no reason to end."""
+        hinted = self.delay_by == "server"
+        try:
+            granted = self.budget is None or self.budget.take(None, hinted)
+        except Exception as fault:
+            faults.report("budget", type(self.budget), fault, "the retry is granted")
+            return True
+        self.took = "nothing" if not granted else "hinted token" if hinted else "token"
+        return granted
+
+    def succeeded(self) -> None:
+        """The attempt succeeded: the budget hears of it."""
+        budget = self.budget
+        if budget is None:
+            return
+        if self.attempt - self.earlier == 1:
+            budget.hits += 1
+        elif self.took != "nothing":
+            budget.refund(self.took == "hinted token")
+        self.took = "nothing"
 
     def _refusal(self, found: Classification, error: BaseException | None, value: object, number: int) -> Reason | None:
         """Steps 4 and 5: whether the attempt may be repeated at all."""
         policy = self.policy
         more = error is None or _may_carry_more(error)
-        if more and error is not None and policy.nested == "once" and given_up_during(error, self.began, number):
-            return Reason.NESTED  # 4
+        if more and error is not None and policy.nested == "once":
+            self.own_retries = given_up_by(error)
+            if self.own_retries is not None or given_up_during(error, self.began, number):
+                return Reason.NESTED  # 4
         idempotent = policy.idempotent
         if idempotent is True or self.vouched:
             return None
-        if self.used_up is not None:
+        if self.used_up is not None or (idempotent is False and found.applied):
             return Reason.UNSAFE  # 5
-        if not found.applied:
+        if not found.applied or idempotent is False or not (more or shows_engine(error)):
             return None
-        subject = value if error is None else error
-        unsafe = idempotent is False or (more and subject is not None and shows_unsafe_method(subject))
-        return Reason.UNSAFE if unsafe else None  # 5
+        self.sent = sent = sends_unsafely(value if error is None else error, self.handed, self.until, self.keys)
+        self.keys = (*self.keys, *sent.keys)
+        return Reason.UNSAFE if sent.unsafe else None  # 5
 
     def _asked(self, found: Classification, draw: float) -> float | None:
         """The wait that the server asked for, spread, and capped where the policy says so; `None`: it is too long."""
@@ -328,12 +389,12 @@ class Tally:
         except Exception:  # a metaclass that refuses to be hashed
             return
 
-    def _next_of_curves(self, own: Backoff | None, draw: float) -> float | None:
+    def _next_of_curves(self, own: Backoff | None, draw: float, rule: object) -> float | None:
         """The next wait where rules have curves of their own: each curve counts the failures that it answers itself."""
         if self.curves is None:
             self.curves = OwnCurves()
         if own is not None:
-            return self.curves.next(own, draw)
+            return self.curves.next(own, draw, rule)
         count = self.failures - self.curves.total
         self.previous = wait = safe_delay(self.policy.backoff, count, self.previous, draw)
         return wait

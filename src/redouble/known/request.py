@@ -105,6 +105,17 @@ def sends_unsafely(
     return Sent(not all(found.is_one_effect(handed, earlier_keys) for found in posting), keys)
 
 
+def shows_engine(error: BaseException | None) -> bool:
+    """Whether a frame that the error has come by belongs to an HTTP engine: asked first, since mostly none does."""
+    at = None if error is None else _traceback_of(error)
+    left = FRAMES
+    while at is not None and left:
+        if at.tb_frame.f_globals.get("__name__") in _MODULES:
+            return True
+        at, left = at.tb_next, left - 1
+    return False
+
+
 def shows_safe_method(error: BaseException, until: BaseException | None = None) -> bool:
     """Whether an error shows an idempotent method, and no other: GET, HEAD, OPTIONS, TRACE, PUT or DELETE.
 
@@ -233,7 +244,27 @@ def _is_among(subject: object, others: list[Any]) -> bool:
 def _beneath(error: BaseException) -> list[BaseException]:
     """What an error was raised from, what was being handled when it was raised, and what is in a group."""
     found = [each for each in (cause_of(error), context_of(error)) if each is not None]
+    if len(found) == 2 and found[0] is found[1]:
+        del found[1]
+    elif found and found[-1] is not cause_of(error) and _was_caught_outside(found[-1], error):
+        del found[-1]
     return found + (leaves(error) or []) if is_group(error) else found
+
+
+def _was_caught_outside(context: BaseException, error: BaseException) -> bool:
+    """Whether a context was being handled around the call, and not within it: then it is another call's.
+
+    The traceback of what was being handled begins in the frame that handled it. Where the error was raised within that,
+    it has come by the same frame.
+    """
+    handled, at = _traceback_of(context), _traceback_of(error)
+    if handled is None:
+        return False
+    while at is not None:
+        if at.tb_frame is handled.tb_frame:
+            return False
+        at = at.tb_next
+    return True
 
 
 # Frames: of tracebacks alone.

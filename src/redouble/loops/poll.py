@@ -13,8 +13,8 @@ from redouble.control.tally import SHORTEST_PENDING
 from redouble.core import checks
 from redouble.core.backoff import constant
 from redouble.core.record import Record
-from redouble.core.verdict import Classification, Rule, Verdict, as_rule, ask_guarded, first_of
-from redouble.known.classify import judge_exception
+from redouble.core.verdict import Classification, Rule, Verdict, as_rule, first_of
+from redouble.known.classify import judge_exception, judge_result
 from redouble.loops.base import for_loop
 from redouble.ways import wrap
 from redouble.ways.policy import RetryPolicy, retry
@@ -192,7 +192,7 @@ class _Asking(Judge):
 
     def value(self, value: object) -> Classification | None:
         rule, until = self.policy.result, self._question.until
-        found = None if rule is None else ask_guarded(rule, value, faults.rule_raised)
+        found = None if rule is None else judge_result(value, rule, faults.rule_raised)
         if found is None and until is not None and not until(value):
             found = Classification(Verdict.PENDING, reason=f"not ready: until={name_of(until)}")
         return None if found is None else self._at_interval(found)
@@ -206,8 +206,8 @@ class _Asking(Judge):
         elif found.backoff is not None or not self._paced:
             return found
         every = constant(self._interval)
-        return Classification(found.verdict, hint, found.applied, every, found.reason, found.redact)
+        return found.but(retry_after=hint, backoff=every)
 
 
 def _pending(found: Classification) -> Classification:
-    return Classification(Verdict.PENDING, found.retry_after, found.applied, None, found.reason, found.redact)
+    return found.but(verdict=Verdict.PENDING, backoff=None)

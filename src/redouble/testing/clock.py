@@ -10,6 +10,7 @@ import threading
 from math import isclose
 from time import monotonic
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from weakref import WeakKeyDictionary
 
 from redouble.core import checks
 from redouble.testing import unattached
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     import trio
 
+    from redouble.control.budget import RetryBudget
     from redouble.control.clock import Timer
     from redouble.control.policy import Stop
     from redouble.core.checks import Seconds
@@ -78,6 +80,7 @@ class FakeClock:
     def __init__(self, autoadvance: bool = True, start: float = 0.0) -> None:
         self._line = Timeline(checks.number("start", start, least=0), checks.flag("autoadvance", autoadvance))
         self.sleeps: list[float] = self._line.sleeps
+        self._budgets: WeakKeyDictionary[RetryBudget, RetryBudget] = WeakKeyDictionary()
         self._trio: trio.abc.Clock | None = None
 
     # The protocol of clocks.
@@ -323,6 +326,13 @@ class FakeClock:
                 raise RuntimeError(line.complaint("settle()"))
             line.changed.wait(line.grace)
             return True
+
+    def fresh_budget(self, budget: RetryBudget) -> RetryBudget:
+        """Return the full budget that stands for `budget` in this clock's time, the same at each call."""
+        fresh = self._budgets.get(budget)
+        if fresh is None:
+            fresh = self._budgets[budget] = budget.fresh(self.now)
+        return fresh
 
     def __repr__(self) -> str:
         return f"<FakeClock: now={self._line.now!r}, sleeps={self.sleeps}>"

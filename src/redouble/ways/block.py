@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import inf
 
 from redouble.calls.attempt import Attempt
-from redouble.calls.call import Call
+from redouble.calls.call import Call, is_fault
 from redouble.calls.hosts import coroutines, threads
 from redouble.calls.script import attempts
 from redouble.calls.tracebacks import strip
@@ -107,7 +107,7 @@ class BlockAttempt(Attempt):
         value, self._value = self._value, _NOTHING
         try:
             if isinstance(error, Exception):
-                self._over = call.failed(error)
+                self._over = _failed(call, error)
             elif error is None and value is _NOTHING:
                 call.succeeded()
             elif error is None:
@@ -193,9 +193,7 @@ class AsyncBlock(BlockAttempt):
 
     def __enter__(self) -> Self:
         self._enter()
-        seconds = self._call.cut_in()
-        if seconds != inf:
-            self._limit(seconds)
+        self._limit()
         return self
 
     def __exit__(
@@ -219,10 +217,22 @@ class AsyncBlock(BlockAttempt):
     ) -> bool:
         return self.__exit__(kind, error, traceback)
 
-    def _limit(self, seconds: float) -> None:
+    def _limit(self) -> None:
         """Cut the body off when its time is up."""
         clock = self._call.tally.clock
         try:
-            self._cut = cut_after(clock, seconds, self._call.cut_in)
+            seconds = self._call.cut_in()
+            if seconds != inf:
+                self._cut = cut_after(clock, seconds, self._call.cut_in)
         except Exception as fault:
             faults.report("clock", type(clock), fault, "attempts have no time limit")
+
+
+def _failed(call: Call, error: Exception) -> bool:
+    """Tell the call that its body failed; whatever goes wrong there, the body's error is raised."""
+    try:
+        return call.failed(error)
+    except Exception as fault:
+        if fault is call.raised:  # meant for the caller
+            raise
+        return is_fault(call.tally.name, fault)

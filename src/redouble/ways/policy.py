@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import update_wrapper
 
 from redouble.calls.tracebacks import strip
-from redouble.control.policy import Policy, refuse_async_stop
+from redouble.control.budget import RetryBudget
+from redouble.control.policy import OWN_BUDGET, Policy, refuse_async_stop
 from redouble.core import checks
 from redouble.ways import wrap
 from redouble.ways.connect import Connecting
@@ -280,14 +281,15 @@ def _decorate(policy: RetryPolicy, fn: Any) -> Any:
     refuse_what_cannot_be_retried(fn)
     if not is_coroutine_function(fn):
         refuse_async_stop(policy, name_of(fn))
-    wrapper: Any = _bind(policy, fn)
+    own = RetryBudget.for_attempts(policy.attempts) if policy.budget is OWN_BUDGET and policy.attempts else None
+    wrapper: Any = _bind(policy, fn, own)
     wrapper.__name__ = wrapper.__qualname__ = name_of(fn)  # of what has no name of its own, such as a partial
     update_wrapper(wrapper, fn)
     setattr(wrapper, POLICY, policy)
     return wrapper
 
 
-def _bind(policy: RetryPolicy, fn: Any) -> Callable[..., Any]:
+def _bind(policy: RetryPolicy, fn: Any, budget: RetryBudget | None = None) -> Callable[..., Any]:
     """The loop around a function, of the right colour; refuses what cannot work."""
     name = policy.name or name_of(fn)
     if policy.timeout_as is not None:
@@ -295,6 +297,6 @@ def _bind(policy: RetryPolicy, fn: Any) -> Callable[..., Any]:
     if is_coroutine_function(fn):
         from redouble.ways import wrap_async
 
-        return wrap_async.retrying(policy, fn, name)
+        return wrap_async.retrying(policy, fn, name, budget)
     refuse_timeout_without_keyword(policy, name)
-    return wrap.retrying(policy, fn, name)
+    return wrap.retrying(policy, fn, name, budget)

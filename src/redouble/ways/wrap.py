@@ -11,6 +11,8 @@ from redouble.calls.script import attempts
 from redouble.calls.tracebacks import strip
 from redouble.control import scope
 from redouble.control.around import AROUND, NODE, WHO, close_link, first_open, open_link
+from redouble.control.events import EventKind
+from redouble.control.policy import OWN_BUDGET
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from redouble.control.around import Link
+    from redouble.control.budget import RetryBudget
     from redouble.control.policy import Policy
 
 _get, _set, _reset = AROUND.get, AROUND.set, AROUND.reset
@@ -27,6 +30,8 @@ def is_plain(policy: Policy) -> bool:
     """Whether a first attempt that succeeds needs nothing but a link with the time at which it began."""
     return (
         policy.result is None
+        and not policy.audience.hears(EventKind.CALL)
+        and not policy.audience.hears(EventKind.ATTEMPT)
         and policy.attempt_timeout is None
         and policy.timeout_as is None
         and policy.clock is None
@@ -34,13 +39,25 @@ def is_plain(policy: Policy) -> bool:
     )
 
 
-def retrying(policy: Policy, fn: Callable[..., Any], name: str | None) -> Callable[..., Any]:  # noqa: C901  # see below
+class _Uncounted:
+    """Stands for the budget of a function that has none, so that the success path need not ask."""
+
+    __slots__ = ("hits",)
+
+    def __init__(self) -> None:
+        self.hits = 0
+
+
+def retrying(
+    policy: Policy, fn: Callable[..., Any], name: str | None, budget: RetryBudget | None = None
+) -> Callable[..., Any]:  # see below
     """Return a function that calls `fn` until it succeeds or the policy gives up.
 
     A success pays for one reading of the clock, a link in the chain, and a look at the type of what came back. All else
     is made after the first failure.
     """
-    site = Site(policy, name)
+    site = Site(policy, name, None, budget)
+    counted = counted_by(policy, budget)
     eager = not is_plain(policy)
     plain: type | None = None  # the type of the last value: known to be none that is awaited
 
@@ -77,9 +94,11 @@ def retrying(policy: Policy, fn: Callable[..., Any], name: str | None) -> Callab
                     raise
             else:
                 if type(value) is plain:
+                    counted.hits += 1
                     return value
                 if not is_awaitable(value):
                     plain = None if type(value) is GENERATOR else type(value)
+                    counted.hits += 1
                     return value
                 return _carry_on(site, value, fn, args, kwargs)
             try:
@@ -93,9 +112,15 @@ def retrying(policy: Policy, fn: Callable[..., Any], name: str | None) -> Callab
             link[WHO] = None
             _reset(token)
             if call is not None:  # by assignments, for which there is stack left where there is none for a call
-                call.error = call.raised = call.value = call.given = None
+                call.error = call.raised = call.value = call.given = call.tally.handed = None
 
     return wrapper
+
+
+def counted_by(policy: Policy, budget: RetryBudget | None) -> Any:
+    """The budget whose successes a function counts, or a stand-in."""
+    found = budget if policy.budget is OWN_BUDGET else policy.budget
+    return _Uncounted() if found is None else found
 
 
 def call_of(link: Link, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
@@ -103,7 +128,7 @@ def call_of(link: Link, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: d
     who = link[WHO]
     if who.__class__ is Site:
         bound = link[NODE] if who.policy.is_bounded else None
-        link[WHO] = call = Call(who.policy, who.name, link, fn, args, kwargs, None, bound)
+        link[WHO] = call = Call(who.policy, who.name, link, fn, args, kwargs, None, bound, who.budget)
         return call
     who.fn, who.args, who.kwargs = fn, args, kwargs
     found: Call = who

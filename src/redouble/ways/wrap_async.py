@@ -10,21 +10,25 @@ from redouble.calls.script import attempts
 from redouble.calls.tracebacks import strip
 from redouble.control import scope
 from redouble.control.around import AROUND, NODE, WHO, close_link, first_open, open_link
-from redouble.ways.wrap import call_of, is_plain
+from redouble.ways.wrap import call_of, counted_by, is_plain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from redouble.control.budget import RetryBudget
     from redouble.control.policy import Policy
 
 _get, _set, _reset = AROUND.get, AROUND.set, AROUND.reset
 
 
-def retrying(policy: Policy, fn: Callable[..., Any], name: str | None) -> Callable[..., Any]:  # noqa: C901  # see below
+def retrying(
+    policy: Policy, fn: Callable[..., Any], name: str | None, budget: RetryBudget | None = None
+) -> Callable[..., Any]:  # see below
     """Return a coroutine function that awaits `fn` until it succeeds or the policy gives up."""
-    site = Site(policy, name)
+    site = Site(policy, name, None, budget)
+    counted = counted_by(policy, budget)
     eager = not is_plain(policy)
 
     async def wrapper(*args: Any, **kwargs: Any) -> Any:  # noqa: C901  # as in `wrap`
@@ -45,7 +49,9 @@ def retrying(policy: Policy, fn: Callable[..., Any], name: str | None) -> Callab
         call = None
         try:
             try:
-                return await fn(*args, **kwargs)
+                value = await fn(*args, **kwargs)
+                counted.hits += 1
+                return value
             except Exception as error:
                 try:
                     call = call_of(link, fn, args, kwargs)
@@ -69,7 +75,7 @@ def retrying(policy: Policy, fn: Callable[..., Any], name: str | None) -> Callab
             except ValueError:  # closed in another context, as a coroutine may be that nobody awaits to its end
                 pass
             if call is not None:  # by assignments, for which there is stack left where there is none for a call
-                call.error = call.raised = call.value = call.given = None
+                call.error = call.raised = call.value = call.given = call.tally.handed = None
 
     return wrapper
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain
+from math import inf
 
 from redouble.calls.awaitable import is_awaitable
 from redouble.calls.call import is_fault
@@ -52,6 +53,10 @@ async def drive(script: Script, call: Call | None = None, *, pending: bool = Fal
                         ends = call.failed(error)
                     except RecursionError:  # no stack is left even to judge it
                         call.raised, ends = error, True
+                    except Exception as fault:
+                        if fault is call.raised:  # meant for the caller
+                            raise
+                        call.raised, ends = error, is_fault(call.tally.name, fault)
                     if ends:
                         raise
                 else:
@@ -141,8 +146,12 @@ async def _finish(call: Call) -> None:
 
 async def limited(given: Awaitable[Any], call: Call) -> Any:
     """Await what the operation returned, and cut it off when the time of the attempt is up."""
-    seconds = call.cut_in()
-    if seconds == float("inf"):
+    try:
+        seconds = call.cut_in()
+    except Exception as fault:
+        is_fault(call.tally.name, fault)
+        return await given
+    if seconds == inf:
         return await given
     try:
         host = running_host()

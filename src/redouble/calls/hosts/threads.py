@@ -50,6 +50,10 @@ def drive(script: Script, call: Call | None = None) -> Call | None:  # noqa: C90
                         ends = call.failed(error)
                     except RecursionError:  # no stack is left even to judge it
                         call.raised, ends = error, True
+                    except Exception as fault:
+                        if fault is call.raised:  # meant for the caller
+                            raise
+                        call.raised, ends = error, is_fault(call.tally.name, fault)
                     if ends:
                         raise
                 else:
