@@ -33,7 +33,8 @@ from redouble import (
     sequence,
     transient,
 )
-from redouble.control.policy import Policy, is_of_event_loop, refuse_async_stop
+from redouble.control.budget import RetryBudget
+from redouble.control.policy import OWN_BUDGET, Policy, is_of_event_loop, refuse_async_stop
 from redouble.testing import FakeClock
 
 DEFAULTS = {
@@ -45,7 +46,7 @@ DEFAULTS = {
     "attempt_timeout": None,
     "timeout_as": None,
     "backoff": exponential(),
-    "budget": None,
+    "budget": OWN_BUDGET,
     "max_hint": 300.0,
     "long_hints": "stop",
     "unwanted": "return",
@@ -403,20 +404,34 @@ def test_a_keyword_is_kept() -> None:
 
 @pytest.mark.parametrize("value", [None, 5, "exponential", [1, 2], exponential])
 def test_a_curve_of_a_wrong_kind(value: Any) -> None:
-    """A curve is a curve: neither a number, nor a function that would make one."""
+    """A curve is a curve, or a function of the failures: neither a number, nor a function that would make one."""
     message = refusal(TypeError, backoff=value)
-    assert message.startswith("backoff must be a curve such as exponential(), got ")
+    assert message.startswith("backoff must be a curve such as exponential(), or a function of the failures, got ")
 
 
-@pytest.mark.parametrize("value", [0, 10, "shared", True, object()])
-def test_a_budget(value: Any) -> None:
-    """Any budget but `None` is a TypeError that says that there are none yet."""
-    expected = "budget must be None: this version has no retry budgets, got "
+def test_a_curve_may_be_a_function_of_the_failures() -> None:
+    """A callable answers with the seconds after so many failures in a row."""
+    curve = RetryPolicy(backoff=lambda failures: failures * 2.0).backoff
+    assert [curve.delay(failures, None, 0.5) for failures in (1, 2, 3)] == [2.0, 4.0, 6.0]
+
+
+@pytest.mark.parametrize("value", [0, 10, True, object(), RetryBudget])
+def test_a_budget_of_a_wrong_kind(value: Any) -> None:
+    """A budget is a `RetryBudget`, or the name of one."""
+    expected = "budget must be a RetryBudget, the name of one that is shared, or None, got "
     assert refusal(TypeError, budget=value).startswith(expected)
 
 
-def test_no_budget() -> None:
-    """`budget=None` may be written."""
+def test_a_budget_without_a_name() -> None:
+    """A name that is empty is a ValueError."""
+    assert refusal(ValueError, budget="").startswith("budget must be a RetryBudget, the name of one ")
+
+
+def test_a_budget() -> None:
+    """A budget is kept; a name means the one of that name in this process; `None` is none."""
+    budget = RetryBudget(burst=5)
+    assert RetryPolicy(budget=budget).budget is budget
+    assert RetryPolicy(budget="test_a_budget").budget is RetryPolicy(budget="test_a_budget").budget
     assert RetryPolicy(budget=None).budget is None
 
 
