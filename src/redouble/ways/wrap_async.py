@@ -10,7 +10,7 @@ from redouble.calls.script import attempts
 from redouble.calls.tracebacks import strip
 from redouble.control import scope
 from redouble.control.around import AROUND, NODE, WHO, close_link, first_open, open_link
-from redouble.ways.wrap import call_of, counted_by, is_plain
+from redouble.ways.first import call_of, counted_by, is_plain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
