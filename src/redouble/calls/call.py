@@ -534,7 +534,7 @@ class Call:
 
     # Judging.
 
-    def _is_end(self, error: Exception) -> End:
+    def _is_end(self, error: Exception) -> End:  # noqa: C901  # a list of cases, in their order
         tally = self.tally
         if tally.attempt > 1:
             forget_earlier_passes(error)

@@ -10,7 +10,7 @@ from redouble.calls.script import attempts
 from redouble.calls.tracebacks import strip
 from redouble.control import scope
 from redouble.control.around import AROUND, BOUND, NODE, WHO, close_link, first_live, first_open, leave_bound, open_link
-from redouble.ways.wrap import call_of, counted_by
+from redouble.ways.first import call_of, counted_by
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 _get, _set, _reset = AROUND.get, AROUND.set, AROUND.reset
 
 
-def retrying(
+def retrying(  # noqa: C901  # see below
     policy: Policy, fn: Callable[..., Any], name: str | None, budget: RetryBudget | None = None
-) -> Callable[..., Any]:  # see below
+) -> Callable[..., Any]:
     """Return a coroutine function that awaits `fn` until it succeeds or the policy gives up."""
     site = Site(policy, name, None, budget)
     counted = counted_by(policy, budget)
