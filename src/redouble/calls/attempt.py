@@ -20,14 +20,17 @@ class Attempt:
 
     __module__ = "redouble"
 
-    __slots__ = ()
+    __slots__ = ("_of",)
 
     is_attempt = True
 
-    if TYPE_CHECKING:
+    def __init__(self, call: Call) -> None:
+        self._of = call
 
-        @property
-        def _call(self) -> Call: ...
+    @property
+    def _call(self) -> Call:
+        """The call; a block makes it late."""
+        return self._of
 
     @property
     def number(self) -> int:
@@ -90,18 +93,6 @@ class Attempt:
         return f"<redouble.{type(self).__name__} {self.number} of {self._call.tally.name or 'a retried call'}>"
 
 
-class CallAttempt(Attempt):
-    """The attempt of a function that is called."""
-
-    __slots__ = ("_call",)
-
-    def __init__(self, call: Call) -> None:
-        self._call = call  # type: ignore[misc]  # kept, instead of made late
-
-    def __repr__(self) -> str:
-        return super().__repr__().replace("CallAttempt", "Attempt")
-
-
 def current_attempt() -> Attempt | None:
     """Return the innermost attempt around the caller; `None` outside of any.
 
@@ -118,5 +109,5 @@ def current_attempt() -> Attempt | None:
     for link in links(AROUND.get()):
         if is_attempt(link):
             who = link[WHO]
-            return who if isinstance(who, Attempt) else CallAttempt(call_at(link))
+            return who if isinstance(who, Attempt) else Attempt(call_at(link))
     return None

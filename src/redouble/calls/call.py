@@ -78,7 +78,7 @@ class Site:
     So that the success path makes nothing: whoever asks for the attempt meanwhile turns it into a call (`call_at`).
     """
 
-    __slots__ = ("budget", "judge", "name", "policy")
+    __slots__ = ("budget", "judge", "name", "policy", "scoped")
 
     is_attempt = True
 
@@ -88,8 +88,10 @@ class Site:
         name: str | None,
         judge: Callable[[Policy], Judge] | None = None,
         budget: RetryBudget | None = None,
+        scoped: bool = False,
     ) -> None:
         self.policy = policy
+        self.scoped = scoped  # whether the fields of the scopes around are in the policy already
         self.name = name
         self.judge = judge
         self.budget = budget  # of the function's own, unless a policy names another
@@ -746,7 +748,7 @@ def is_fault(name: str | None, fault: BaseException) -> bool:
 
 def new_call(site: Site, link: Link, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
     """Begin a call of a site, under the policy that the scopes around it make of the site's."""
-    policy = effective(site.policy)
+    policy = site.policy if site.scoped else effective(site.policy)
     judge = None if site.judge is None else site.judge(policy)
     link[WHO] = call = Call(policy, site.name, link, fn, args, kwargs, judge, None, site.budget)
     return call

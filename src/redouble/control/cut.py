@@ -93,11 +93,8 @@ class AsyncioCut(Cut):
         seconds: float | None,
         again: Callable[[], float] | None = None,
         before: int | None = None,
-        task: Any = None,
     ) -> None:
-        if task is None:
-            task = sys.modules["asyncio"].current_task()
-        self._task = task
+        self._task = task = sys.modules["asyncio"].current_task()
         self._before: int = task.cancelling() if before is None else before
         super().__init__(clock, seconds, again)
 
@@ -105,9 +102,10 @@ class AsyncioCut(Cut):
         self._task.cancel()
 
     def _was_this(self, error: BaseException | None) -> bool:
+        task, self._task = self._task, None  # an error's frames hold this, and a task holds its error
         if not self.fired:
             return False
-        others = self._task.uncancel() > self._before
+        others = task.uncancel() > self._before
         return not others and isinstance(error, sys.modules["asyncio"].CancelledError)
 
 

@@ -493,7 +493,7 @@ def _match(
     if predicate is not None or callable(hint) or curve is not None:
         return made
     fixed = made._said(verdict, None, None)
-    return _Match(*fields, fixed.but(rule=made))  # of an equal rule, which keeps it out of a cycle
+    return _Match(*fields, fixed.but(rule=made))  # of an equal rule: of its own it would be a cycle
 
 
 def transient(

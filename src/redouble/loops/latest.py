@@ -186,7 +186,7 @@ class _Work:
         policy = for_loop(self._policy)
         self._ends = self._closed, policy.stop
         self._clock = SYSTEM if policy.clock is None else policy.clock
-        site = Site(policy.overridden(stop=AnyOf(*self._ends), nested="multiply"), self.name, _Pushing)
+        site = Site(policy.overridden(stop=AnyOf(*self._ends), nested="multiply"), self.name, _Pushing, scoped=True)
         while True:
             yield PAUSE, self._pause(0.0, None)  # in a coroutine others run, also where no wait is needed
             if self._is_over():

@@ -71,7 +71,7 @@ class BlockAttempt(Attempt):
         self._value = _NOTHING
 
     @property
-    def _call(self) -> Call:  # type: ignore[override]  # made late, instead of kept
+    def _call(self) -> Call:
         """The call, which is made when somebody asks for it: from inside of the first attempt, or after it failed."""
         call = self._made
         if call is None:

@@ -54,7 +54,8 @@ def retrying(  # noqa: C901  # see below
         call = None
         try:
             try:
-                value = await (fn(*args, **kwargs) if node is None else limited_first(fn(*args, **kwargs), link))
+                given = fn(*args, **kwargs)
+                value = await (given if node is None else limited_first(given, link))
                 counted.hits += 1
                 return value
             except Exception as error:

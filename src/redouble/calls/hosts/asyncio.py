@@ -50,8 +50,8 @@ async def limit(
         cut_off: Makes the error that stands for the attempt from its cancellation.
     """
     try:
-        task: Task[Any] = current_task()  # type: ignore[assignment]  # where there is none, the next line tells
-        before = task.cancelling()  # whatever the first step does to it
+        # Before the first step, whatever that does to the task; which is not kept here: errors hold this frame.
+        before = current_task().cancelling()  # type: ignore[union-attr]
     except (RuntimeError, AttributeError):
         faults.report("host", "of a retried call", NoHost(), "attempts have no time limit")
         return await given
@@ -62,7 +62,7 @@ async def limit(
             return end.value
         given = _rest(given, first)
     try:
-        cut: AsyncioCut = AsyncioCut(TIMERS if clock is SYSTEM else clock, cut_in(), cut_in, before, task)
+        cut: AsyncioCut = AsyncioCut(TIMERS if clock is SYSTEM else clock, cut_in(), cut_in, before)
     except Exception as fault:
         faults.report("clock", type(clock), fault, "attempts have no time limit")
         return await given
