@@ -18,20 +18,24 @@ from redouble.control.around import (
     BOUND,
     ENDS,
     KIND,
+    NEAR,
     NODE,
     NUMBER,
     OUTER,
+    WATCHDOG,
     WHO,
+    ends_calls,
     first_live,
     holds,
     leave_bound,
     left_of,
     new_bound,
     nodes,
+    patience,
 )
 from redouble.control.clock import SYSTEM, is_set
 from redouble.control.events import DEFAULT_LOG, Event, EventKind, log_retries, notify
-from redouble.control.mark import mark
+from redouble.control.mark import ended_around, mark
 from redouble.control.outcome import DeadlineExceeded, GaveUp, Reason, StillPending, Stopped, Unwanted
 from redouble.control.scope import effective
 from redouble.control.tally import Tally
@@ -49,8 +53,8 @@ if TYPE_CHECKING:
 SHORTEST = 0.001
 """Seconds that an operation gets where no time is left: to most clients a timeout of 0 means another thing."""
 
-NEAR = 1e-9
-"""So few seconds before its time a timer counts as due: sums of floats are not exact."""
+PAST = -1e-6
+"""So many seconds are left at most of a watchdog whose time is over: no attempt begins any more, not even at once."""
 
 TOO_LONG = "the attempt took longer than its timeout"
 TIMED_OUT = Classification(Verdict.TRANSIENT, reason=TOO_LONG)
@@ -146,6 +150,7 @@ class Call:
         "_heard",
         "_judge",
         "_lag",
+        "_rest",
         "_timeout_ends",
         "alert",
         "args",
@@ -191,6 +196,7 @@ class Call:
     _timeout_ends: float  # the moment at which the attempt's own timeout is over
     _given_timeout: Any  # the timeout with which the caller called
     _lag: float  # by how much the clock stayed behind the waits
+    _rest: float  # what is to be waited after `delay`
 
     def __init__(
         self,
@@ -208,7 +214,7 @@ class Call:
         self.link = link
         self.fn, self.args, self.kwargs = fn, args, kwargs or {}
         self._judge = judge
-        self.delay = self._lag = 0.0
+        self.delay = self._lag = self._rest = 0.0
         self.over = False
         self.given = self.error = self.raised = self.value = self.closing = self._bounding = self._cut = None
         self._given_timeout = self._timeout_ends = inf
@@ -301,6 +307,25 @@ class Call:
 
     # What the scripts ask.
 
+    def sleeps_on(self) -> bool:
+        """A wait is over, or a piece of it: whether `delay` more seconds are to be waited.
+
+        Beneath a watchdog that cannot cancel, a wait is cut in pieces that end with its time.
+        """
+        rest, stop = self._rest, self.policy.stop
+        if not rest or (stop is not None and is_set(stop)):
+            return False
+        if not patience(self._bounds, self.tally.began):
+            self.tally.due = None  # the time of the whole wait has not passed
+            return False
+        self._set_delay(rest)
+        return True
+
+    def _set_delay(self, seconds: float) -> None:
+        """Wait so long, or for a piece of it."""
+        piece = seconds if not self._bounds else min(seconds, patience(self._bounds, self.tally.began))
+        self.delay, self._rest = piece, seconds - piece
+
     def goes_on(self) -> bool:
         """The wait is over: begin the next attempt; `False`: the call ended meanwhile.
 
@@ -356,7 +381,7 @@ class Call:
         """Seconds until the nearest written deadline, below 0 when it has passed; infinite where nothing bounds."""
         least = inf if self.bound is None else left_of(self.bound)
         for each in self._bounds:
-            if holds(each, self.tally.began):
+            if each[KIND] is BOUND and holds(each, self.tally.began):
                 least = min(least, left_of(each) - self._lag)
         return least
 
@@ -411,13 +436,20 @@ class Call:
         self.kwargs = {**self.kwargs, keyword: max(least, SHORTEST) if least is timeout else least}
 
     def _look_around(self, now: float) -> None:
-        """Find the bound around the call that is over first; of several, the outermost."""
+        """Find the bound around the call that is over first; of several that are over already, the outermost.
+
+        A watchdog counts when its time is over, and not before: somebody may touch it during a wait.
+        """
         least, self._bounding = inf, None
         for each in self._bounds:
             if holds(each, self.tally.began):
                 left = left_of(each) - self._lag
-                if left <= least:
-                    least, self._bounding = left, each
+                if each[KIND] is WATCHDOG:
+                    if left > NEAR:
+                        continue
+                    left = min(left, PAST)
+                if left <= least or left <= 0:
+                    least, self._bounding = min(left, least), each
         self.tally.bound = now + least
 
     # Judging.
@@ -429,6 +461,9 @@ class Call:
         now = tally.now()
         if self._bounds:
             self._look_around(now)
+            if ended_around(error, self._bounds, tally.began):
+                tally.give_up(Reason.DEADLINE, now, None, error)
+                return End.RAISE  # as it is, as a cancellation would pass
         cut, self._cut = self._cut, None
         if error is cut:
             found = TIMED_OUT
@@ -444,7 +479,7 @@ class Call:
         decision = tally.decide(found, error, now, tally.draw(), None, self.link[NUMBER])
         if decision.__class__ is GaveUp:
             return self._ends(decision, error)  # type: ignore[arg-type]
-        self.delay = decision  # type: ignore[assignment]  # what is no GaveUp is seconds
+        self._set_delay(decision)  # type: ignore[arg-type]  # what is no GaveUp is seconds
         if self._heard:
             self._tell(EventKind.RETRY, decision, error, found)  # type: ignore[arg-type]
         return End.GOES_ON
@@ -478,7 +513,7 @@ class Call:
             if self._stops(decision, None) is None:
                 self._raise_for_value(decision)
             return True
-        self.delay = decision
+        self._set_delay(decision)
         if self._heard:
             self._tell(EventKind.RETRY, decision, None, found)
         self._discard(value)
@@ -585,8 +620,8 @@ class Call:
 
 
 def _bounds_from(node: Node, began: float) -> tuple[Node, ...]:
-    """The bounds from a node outwards that hold for a call that began then."""
-    return tuple(each for each in nodes(node) if each[KIND] is BOUND and holds(each, began))
+    """The bounds and watchdogs from a node outwards that hold for a call that began then."""
+    return tuple(each for each in nodes(node) if ends_calls(each) and holds(each, began))
 
 
 def new_call(site: Site, link: Link, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
