@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import redouble
-from redouble.loops.checkpoint import FileCheckpoint
-from redouble.loops.reading import Stalled
-from redouble.loops.resume import resume
+from redouble import FileCheckpoint, Stalled, resume
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -167,7 +165,7 @@ def test_a_file_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.Monkey
 KILLED = """
 import os, signal, sys
 sys.path.insert(0, sys.argv[2])
-from redouble.loops.checkpoint import FileCheckpoint
+from redouble import FileCheckpoint
 checkpoint, left = FileCheckpoint(sys.argv[1]), int(sys.argv[3])
 def killing(real):
     def step(*args, **kwargs):

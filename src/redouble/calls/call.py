@@ -103,12 +103,15 @@ class Judge:
         on_stop: What becomes of the call when it is stopped.
         expires: Whether the policy's deadline is an expiry: its moment itself is too late, and what was not ready by
             then is `StillPending`.
+        hands_out: Whether a value is handed to a body that goes on with it: the attempt ends with that body, which tells
+            the call what came of it.
     """
 
     __slots__ = ("policy",)
 
     on_stop = OnStop.RAISE
     expires = False
+    hands_out = False
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
@@ -265,6 +268,9 @@ class Call:
             Unwanted: When it is unwanted, the call is over, and the policy says so.
         """
         self.value = value
+        if self._judge is not None and self._judge.hands_out:
+            self.error = None
+            return False
         self.attempting = False
         self.over = over = self._is_wanted(value)
         return over
@@ -369,6 +375,13 @@ class Call:
         tally = self.tally
         tally.forget_failures()
         tally.fix_deadline(tally.now())
+        self._move_bound()
+
+    def postpone(self, seconds: float) -> None:
+        """Leave so many seconds out of the policy's deadline, such as those of a body that went on with a value."""
+        tally = self.tally
+        if tally.own_end is not None:
+            tally.own_end += seconds
         self._move_bound()
 
     def _move_bound(self) -> None:

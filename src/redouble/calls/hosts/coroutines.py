@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import chain
 
 from redouble.calls.awaitable import is_awaitable
 from redouble.calls.hosts.threads import raise_held
-from redouble.calls.script import ATTEMPT, HAND_OUT, PAUSE, WAIT
+from redouble.calls.script import ATTEMPT, HAND_OUT, PAUSE, PERFORM, WAIT
 from redouble.control import faults
 from redouble.control.clock import SYSTEM
 from redouble.control.host import Host, NoHost, running_host
@@ -36,6 +37,9 @@ async def drive(script: Script, call: Call | None = None, *, pending: bool = Fal
         for step, subject in steps:
             if step is PAUSE:
                 await pause(subject)
+                continue
+            if step is PERFORM:
+                await perform(subject)
                 continue
             call = subject
             if step is ATTEMPT:
@@ -88,6 +92,19 @@ async def perform(steps: Generator[Any, Any, T]) -> T:
             value = await wanted
         except BaseException as raised:
             error = raised
+
+
+async def shielded(given: Awaitable[T], seconds: float) -> T | None:
+    """Await something short in a coroutine that is being cancelled, and let it go after so many seconds.
+
+    In trio, where every await of a cancelled task raises, it is shielded; asyncio cancels once.
+    """
+    if running_host() is not Host.TRIO:
+        return await given
+    trio: Any = sys.modules["trio"]
+    with trio.move_on_after(seconds, shield=True):
+        return await given
+    return None
 
 
 async def wait(call: Call) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from redouble.calls.awaitable import is_awaitable
-from redouble.calls.script import ATTEMPT, HAND_OUT, PAUSE, WAIT
+from redouble.calls.script import ATTEMPT, HAND_OUT, PAUSE, PERFORM, WAIT
 from redouble.calls.tracebacks import context_of, put_back, without_head
 from redouble.control import faults
 from redouble.control.clock import SYSTEM
@@ -38,6 +38,9 @@ def drive(script: Script, call: Call | None = None) -> Call | None:
         for step, subject in script:
             if step is PAUSE:
                 pause(subject)
+                continue
+            if step is PERFORM:
+                perform(subject)
                 continue
             call = subject
             if step is ATTEMPT:
