@@ -852,7 +852,7 @@ def test_runs_that_come_to_nothing_are_counted(play: Any, clock: FakeClock) -> N
         with pytest.raises(ValueError, match="bad"):
             play(resume(scripted(ValueError("bad")), memory, stall_after=3))
         assert memory.stalls == stalls
-    with pytest.raises(Stalled, match="stalled: 3 of 3 runs in a row of scripted failed .* at cursor 'b'") as caught:
+    with pytest.raises(Stalled, match=r"stalled: 3 of 3 runs in a row of scripted failed .* at cursor 'b'") as caught:
         play(resume(scripted(ValueError("bad")), memory, stall_after=3))
     assert (caught.value.cursor, caught.value.name) == ("b", "scripted")
     assert str(caught.value.__cause__) == "bad" and (caught.value.stalls, caught.value.stall_after) == (3, 3)
