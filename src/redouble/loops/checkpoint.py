@@ -190,10 +190,10 @@ def _take_after(path: str, handle: int) -> None:
         return
     own = os.fstat(handle)
     if (old.st_uid, old.st_gid) != (own.st_uid, own.st_gid):
-        try:
+        from contextlib import suppress
+
+        with suppress(OSError):  # only root gives files away: else it is the writer's
             os.fchown(handle, old.st_uid, old.st_gid)
-        except OSError:
-            pass  # only root gives files away: it is the owner's who writes
     os.fchmod(handle, old.st_mode & 0o777)
 
 

@@ -9,7 +9,7 @@ from redouble.calls.hosts import coroutines, threads
 from redouble.calls.tracebacks import strip
 from redouble.control.policy import Policy
 from redouble.core import checks
-from redouble.loops.reading import WHOLE, BasePage, Generic, Progress, Reading, T
+from redouble.loops.reading import WHOLE, BasePage, Progress, Reading
 from redouble.ways.policy import RetryPolicy, retry
 from redouble.ways.shape import name_of, refuse_missing_keyword, refuse_timeout_without_keyword
 
@@ -17,9 +17,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
     from types import TracebackType
-    from typing import Any, Self, overload
+    from typing import Any, Generic, Self, TypeVar, overload
 
     from redouble.loops.checkpoint import Checkpoint
+
+    T = TypeVar("T")
+else:
+    from redouble.loops.reading import Generic, T
 
 
 class Resuming(Generic[T]):
@@ -176,68 +180,71 @@ if TYPE_CHECKING:
         *,
         stall_after: int | None = None,
     ) -> Resuming[T]: ...
-    def resume(fetch: Any, checkpoint: Any, policy: Any = retry, *, stall_after: int | None = None) -> Any:
-        """Read page after page: see below."""
-        ...
 
-else:
 
-    def resume(fetch, checkpoint, policy=retry, *, stall_after=None):
-        """Read page after page, and after a failure, a restart or a `break` go on with the page that was not dealt with.
+def resume(
+    fetch: Callable[[Any], Any], checkpoint: Checkpoint, policy: RetryPolicy = retry, *, stall_after: int | None = None
+) -> Any:
+    """Read page after page, and after a failure, a restart or a `break` go on with the page that was not dealt with.
 
-        `for page in resume(...): with page as items: ...`, or `async for` with `async with`. A page is committed (the
-        cursor of the next one is saved) when its `with` has ended without an error and the loop asks for the next one:
-        so neither after a failure nor after a `break`, inside of the `with` or behind it. Who leaves a loop with a page
-        that has been dealt with calls `page.commit()`. When the last page is committed, `None` is saved.
+    `for page in resume(...): with page as items: ...`, or `async for` with `async with`. A page is committed (the
+    cursor of the next one is saved) when its `with` has ended without an error and the loop asks for the next one:
+    so neither after a failure nor after a `break`, inside of the `with` or behind it. To leave a loop with a page that
+    has been dealt with, call `page.commit()`; to commit a part of a page, `page.commit(cursor)` with the cursor of the
+    rest. When the last page is committed, `None` is saved. A page knows its `cursor`, `next` and `attempt`.
 
-        A failing fetch is retried by the policy, and so is a transient error of the body: the same page is fetched and
-        given again. The failures in a row, the curve and a written deadline begin afresh with every page. A permanent
-        error, and one on which the policy gives up, ends the run. `stop` ends it in order. A loop has no limit of
-        attempts and no deadline unless the policy says so; `result` rules are not asked. In asyncio `attempt_timeout`
-        and a written deadline cut off a fetch, never the body. When the time of a `deadline` scope around the loop is over
-        between two pages, no further one is fetched: `DeadlineExceeded`.
+    A failing fetch is retried by the policy, and so is a transient error of the body: the same page is fetched and
+    given again, or its rest after `page.commit(cursor)`. The failures in a row, the curve and a written deadline begin
+    afresh with every page. A permanent error, and one on which the policy gives up, ends the run. `stop` ends it in
+    order. A loop has no limit of attempts and no deadline unless the policy says so; `result` rules are not asked.
 
-        Args:
-            fetch: Called with a cursor, `None` at the beginning; returns `(items, next)`, where `next` is the cursor of
-                the page after it and `None` the end. In the asynchronous form what it returns may be awaitable. With
-                `timeout_as` it is also given its timeout.
-            checkpoint: A `Checkpoint`: what remembers the cursor, such as a `FileCheckpoint`. What it raises is not
-                retried, and a page whose cursor could not be saved is not committed.
-            policy: What is retried, and how patiently.
-            stall_after: So many runs in a row that ended in a failure without an advance of the cursor are enough: the
-                last one raises `Stalled`, from its error, and so does every run after it, at once and without fetching.
-                An advance sets the count back; a cancellation leaves it; a deadline that ended a run counts. >= 1;
-                `None`: no limit. The checkpoint then needs `load_stalls()` and `save_stalls(stalls)` as well.
+    Time limits are the fetch's: in asyncio and trio `attempt_timeout` and a written deadline cut off a fetch, never the
+    body, and the time of a body is not counted. A `deadline` scope or a `watchdog` around the loop ends it; when its
+    time is over between two pages, no further one is fetched: `DeadlineExceeded`.
 
-        Raises:
-            TypeError, ValueError: When an argument is of no such kind.
+    Args:
+        fetch: Called with a cursor, `None` at the beginning; returns `(items, next)`, where `next` is the cursor of
+            the page after it and `None` the end. In the asynchronous form what it returns may be awaitable. With
+            `timeout_as` it is also given its timeout.
+        checkpoint: A `Checkpoint`: what remembers the cursor, such as a `FileCheckpoint`. What it raises is not
+            retried, and a page whose cursor could not be saved is not committed.
+        policy: What is retried, and how patiently.
+        stall_after: So many runs in a row that ended in a failure without an advance of the cursor are enough: the
+            last one raises `Stalled`, from its error, and so does every run after it, at once and without fetching.
+            An advance sets the count back; a cancellation leaves it, and so does a process that is killed; a scope or a
+            watchdog around that ended a run counts. >= 1; `None`: no limit. The checkpoint then needs `load_stalls()`
+            and `save_stalls(stalls)` as well, so that the count holds across restarts.
 
-        Source: commit after processing, and never before, is Kafka's at-least-once consumer; the stall guard is that of
-        a syncing daemon whose export began anew for ever.
+    Returns:
+        A `Resuming`, each `for` or `async for` over which is a run; its `advanced` tells whether the newest one advanced.
 
-        >>> from redouble.testing import fake_time
-        >>> pages = {None: ([1, 2], "b"), "b": ([3], None)}
-        >>> class Memory:
-        ...     cursor = None
-        ...     def load(self): return self.cursor
-        ...     def save(self, cursor): self.cursor = cursor
-        >>> for page in resume(pages.get, Memory()):
-        ...     with page as items:
-        ...         print(page.cursor, items)
-        None [1, 2]
-        b [3]
-        """
-        checks.function("fetch", fetch)
-        limit = checks.whole_or_none("stall_after", stall_after, least=1)
-        methods = ("load", "save") if limit is None else ("load", "save", "load_stalls", "save_stalls")
-        missing = [name for name in methods if not callable(getattr(checkpoint, name, None))]
-        if missing or isinstance(checkpoint, type):
-            why = "" if limit is None else " for stall_after"
-            raise TypeError(
-                f"checkpoint must have the methods {', '.join(methods)}{why}, got {checks.shown(checkpoint)}"
-            )
-        if not isinstance(policy, Policy):
-            raise TypeError(f"policy must be a RetryPolicy such as retry(attempts=5), got {checks.shown(policy)}")
-        if policy.timeout_as is not None:
-            refuse_missing_keyword(fetch, policy.timeout_as)
-        return Resuming(fetch, checkpoint, policy, limit)
+    Raises:
+        TypeError, ValueError: When an argument is of no such kind.
+
+    Source: commit after processing, and never before, is Kafka's at-least-once consumer; the stall guard is that of
+    a syncing daemon whose export began anew for ever.
+
+    >>> from redouble.testing import fake_time
+    >>> pages = {None: ([1, 2], "b"), "b": ([3], None)}
+    >>> class Memory:
+    ...     cursor = None
+    ...     def load(self): return self.cursor
+    ...     def save(self, cursor): self.cursor = cursor
+    >>> for page in resume(pages.get, Memory()):
+    ...     with page as items:
+    ...         print(page.cursor, items)
+    None [1, 2]
+    b [3]
+    """
+    checks.function("fetch", fetch)
+    limit = checks.whole_or_none("stall_after", stall_after, least=1)
+    methods = ("load", "save") if limit is None else ("load", "save", "load_stalls", "save_stalls")
+    missing = [name for name in methods if not callable(getattr(checkpoint, name, None))]
+    if missing or isinstance(checkpoint, type):
+        why = "" if limit is None else " for stall_after"
+        raise TypeError(f"checkpoint must have the methods {', '.join(methods)}{why}, got {checks.shown(checkpoint)}")
+    if not isinstance(policy, Policy):
+        raise TypeError(f"policy must be a RetryPolicy such as retry(attempts=5), got {checks.shown(policy)}")
+    if policy.timeout_as is not None:
+        refuse_missing_keyword(fetch, policy.timeout_as)
+    return Resuming(fetch, checkpoint, policy, limit)
