@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import pickle
 import threading
@@ -663,6 +664,66 @@ def test_nothing_outlives_the_loop(play: Any, clock: FakeClock) -> None:
         gc.enable()
 
 
+@pytest.mark.parametrize("how", ["break", "error", "cancelled"])
+def test_nothing_outlives_a_loop_that_is_left(  # noqa: C901  # one story, in both colours
+    play: Any, clock: FakeClock, how: str
+) -> None:
+    """A loop that is left is free at once, with what it fetched by, its items and its error."""
+
+    class Fetch:
+        def __call__(self, cursor: Any) -> Any:
+            items = Items()
+            alive.append(weakref.ref(items))
+            return items, "next"
+
+    class Items(list[int]):
+        pass
+
+    class BadError(ValueError):
+        pass
+
+    def body(page: Any, items: Any) -> None:
+        if how == "cancelled":
+            raise KeyboardInterrupt
+        error = BadError()
+        alive.append(weakref.ref(error))
+        try:
+            raise error
+        finally:
+            del error
+
+    def leave() -> None:
+        fetch = Fetch()
+        alive.append(weakref.ref(fetch))
+        reading = resume(fetch, Memory(), policy(deadline=5))
+        if how != "break":
+            play(reading, body)
+        elif play is by_for:
+            for page in reading:
+                with page:
+                    break
+        else:
+            asyncio.run(leave_later(reading))
+
+    async def leave_later(reading: Any) -> None:
+        async for page in reading:
+            async with page:
+                break
+
+    alive: list[weakref.ref[Any]] = []
+    gc.collect()
+    gc.disable()
+    try:
+        with contextlib.suppress(BadError, KeyboardInterrupt):
+            leave()
+        if play is by_async_for:
+            gc.collect()  # the event loop's own cycles
+        assert len(alive) >= 2 and [found for ref in alive if (found := ref()) is not None] == []
+        assert remaining() is None and current_attempt() is None
+    finally:
+        gc.enable()
+
+
 # Stopping, and the time.
 
 
@@ -962,6 +1023,32 @@ def test_a_cancellation_leaves_the_count(clock: FakeClock) -> None:
             await task
 
     asyncio.run(main())
+    assert memory.stalls == 1
+
+
+def test_a_count_that_takes_too_long_to_save(clock: FakeClock) -> None:
+    """A checkpoint that hangs does not hold up a run that is being cancelled for ever: it is given 5 s."""
+    memory = AsyncMemory()
+    memory.save_stalls = scripted(HANG, asynchronous=True)  # type: ignore[method-assign]
+
+    async def main() -> None:
+        async with watchdog(10):
+            async for _ in resume(scripted(HANG, asynchronous=True), memory, policy, stall_after=1):
+                pass
+
+    with pytest.raises(DeadlineExceeded):
+        asyncio.run(main())
+    assert clock.now() == 15
+
+
+def test_a_read_within_a_read_that_stalled_counts(play: Any, clock: FakeClock) -> None:
+    """`Stalled` of a long read in the body is a failure of the run like any other."""
+    memory = Memory()
+    with pytest.raises(Stalled, match="3 of 3"):
+        play(
+            resume(turn, memory, stall_after=2),
+            lambda page, items: by_for(resume(turn, Memory(None, 3), stall_after=3)),
+        )
     assert memory.stalls == 1
 
 

@@ -141,6 +141,7 @@ class Call:
         raised: The error that ends the call, by which it can be told from a fault of ours.
         value: The last value.
         delay: Seconds to wait, where the call goes on.
+        rest: Seconds to wait after those: beneath a watchdog a wait is cut in pieces.
         closing: What is left to await of a dropped result.
         alert: Whether something besides the time is to be looked at between attempts.
     """
@@ -153,7 +154,6 @@ class Call:
         "_heard",
         "_judge",
         "_lag",
-        "_rest",
         "_timeout_ends",
         "alert",
         "args",
@@ -169,6 +169,7 @@ class Call:
         "over",
         "policy",
         "raised",
+        "rest",
         "tally",
         "value",
     )
@@ -189,6 +190,7 @@ class Call:
     raised: BaseException | None
     value: Any
     delay: float
+    rest: float
     closing: Awaitable[object] | None
     alert: bool
     _judge: Judge | None
@@ -199,7 +201,6 @@ class Call:
     _timeout_ends: float  # the moment at which the attempt's own timeout is over
     _given_timeout: Any  # the timeout with which the caller called
     _lag: float  # by how much the clock stayed behind the waits
-    _rest: float  # what is to be waited after `delay`
 
     def __init__(
         self,
@@ -217,7 +218,7 @@ class Call:
         self.link = link
         self.fn, self.args, self.kwargs = fn, args, kwargs or {}
         self._judge = judge
-        self.delay = self._lag = self._rest = 0.0
+        self.delay = self._lag = self.rest = 0.0
         self.over = False
         self.given = self.error = self.raised = self.value = self.closing = self._bounding = self._cut = None
         self._given_timeout = self._timeout_ends = inf
@@ -318,7 +319,7 @@ class Call:
 
         Beneath a watchdog that cannot cancel, a wait is cut in pieces that end with its time.
         """
-        rest, stop = self._rest, self.policy.stop
+        rest, stop = self.rest, self.policy.stop
         if not rest or (stop is not None and is_set(stop)):
             return False
         if not patience(self._bounds, self.tally.began):
@@ -329,8 +330,11 @@ class Call:
 
     def _set_delay(self, seconds: float) -> None:
         """Wait so long, or for a piece of it."""
-        piece = seconds if not self._bounds else min(seconds, patience(self._bounds, self.tally.began))
-        self.delay, self._rest = piece, seconds - piece
+        if self._bounds:
+            self.delay = min(seconds, patience(self._bounds, self.tally.began))
+            self.rest = seconds - self.delay
+        else:
+            self.delay = seconds
 
     def goes_on(self) -> bool:
         """The wait is over: begin the next attempt; `False`: the call ended meanwhile.

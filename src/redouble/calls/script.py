@@ -52,7 +52,7 @@ def attempts(call: Call, after_failure: bool = False) -> Script:
                 return
         after_failure = False
         yield WAIT, call
-        while call.sleeps_on():
+        while call.rest and call.sleeps_on():
             yield WAIT, call
         if not call.goes_on():
             if call.raised is not None:

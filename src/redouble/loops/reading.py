@@ -45,7 +45,7 @@ EARLY = 0.02
 """So many seconds before its time a timer of asyncio may come: the resolution of the coarsest system clock."""
 
 SAVING = 5.0
-"""How many seconds saving the count of stalled runs may take in a trio task that is being cancelled."""
+"""How many seconds saving the count of stalled runs may take in a task that is being cancelled."""
 
 WHOLE: Any = object()
 """Stands for the cursor of the next page, by which the whole page is committed."""
@@ -318,7 +318,7 @@ class Reading:
                     self._over = True  # stopped
                     return
                 yield WAIT, call
-                while call.sleeps_on():
+                while call.rest and call.sleeps_on():
                     yield WAIT, call
                 if not call.goes_on():
                     if call.raised is not None:
@@ -412,6 +412,7 @@ class Reading:
             self._stalls = checks.whole("what Checkpoint.load_stalls gives", stalls, least=0)
         self.cursor = yield from self._settled("Checkpoint.load", self._checkpoint.load())
         if self._is_stalled():
+            self._over = True  # this run is none that is counted
             raise self._stalled()
 
     def _settled(self, what: str, value: Any) -> Steps[Any]:
@@ -429,10 +430,10 @@ class Reading:
         Raises:
             Stalled: When that makes one too many.
         """
-        self._over = True
+        counting, self._over = not self._over, True
         if self.call is not None:
             self.call.let_go()
-        if self._counts(error):
+        if counting and self._counts(error):
             self._stalls += 1
             yield from self._save_stalls(cancelled=not isinstance(error, Exception))
             if self._is_stalled() and isinstance(error, Exception):
@@ -440,7 +441,7 @@ class Reading:
 
     def _counts(self, error: BaseException) -> bool:
         """Whether the run came to nothing; a cancellation does not say so, unless a scope or watchdog around made it."""
-        if self._stall_after is None or self._advanced or isinstance(error, Stalled):
+        if self._stall_after is None or self._advanced:
             return False
         return isinstance(error, Exception) or (_is_cancellation(error) and over_around(EARLY) is not None)
 

@@ -98,9 +98,13 @@ async def shielded(given: Awaitable[T], seconds: float) -> T | None:
     """Await something short in a coroutine that is being cancelled, and let it go after so many seconds.
 
     In trio, where every await of a cancelled task raises, it is shielded; asyncio cancels once.
+
+    Raises:
+        TimeoutError: In asyncio, when it took too long.
     """
     if running_host() is not Host.TRIO:
-        return await given
+        async with sys.modules["asyncio"].timeout(seconds):
+            return await given
     trio: Any = sys.modules["trio"]
     with trio.move_on_after(seconds, shield=True):
         return await given
