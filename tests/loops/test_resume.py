@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from redouble import (
+    Backoff,
     DeadlineExceeded,
     Reason,
     Stalled,
@@ -1068,6 +1069,65 @@ def test_a_stalled_error_can_be_pickled() -> None:
     again = pickle.loads(pickle.dumps(stalled))
     assert str(again) == str(stalled) and (again.stalls, again.stall_after) == (2, 3)
     assert (again.cursor, again.name) == ({"page": 7}, "fetch")
+
+
+FAULTY = [
+    "redouble.loops.reading.Reading._counts",
+    "redouble.loops.reading.Reading._is_stalled",
+    "redouble.control.tally.Tally.decide",
+    "redouble.calls.call.forget_earlier_passes",
+    "redouble.calls.call.judge_exception",
+]
+
+
+@pytest.mark.parametrize("where", ["fetch", "body"])
+@pytest.mark.parametrize("faulty", FAULTY)
+def test_a_fault_of_ours_hides_no_error(
+    play: Any, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, caplog: Any, where: str, faulty: str
+) -> None:
+    """Whatever goes wrong between catching an error and raising it is reported, and the error comes out."""
+    real = OSError("the second") if "earlier" in faulty else ValueError("real")
+    failing = scripted(*([OSError("the first")] if "earlier" in faulty else []), real)
+    reading = resume(failing if where == "fetch" else turn, Memory("b"), policy, stall_after=3)
+
+    def fault(*_: Any, **__: Any) -> Any:
+        if failing.calls:
+            raise ZeroDivisionError("a fault")
+        return False  # before anything was caught nothing is guarded
+
+    monkeypatch.setattr(faulty, fault)
+    with pytest.raises(type(real)) as caught:
+        play(reading, lambda page, items: failing())
+    assert caught.value is real and "a fault" in caplog.text
+
+
+@pytest.mark.parametrize("part", ["on", "observers", "clock", "backoff", "stop"])
+def test_a_faulty_part_hides_no_error(play: Any, clock: FakeClock, part: str) -> None:
+    """A rule, an observer, a clock, a curve and a stop that raise leave the error of the fetch as the one that comes out."""
+
+    def raises(*_: Any) -> Any:
+        raise ZeroDivisionError("faulty")
+
+    class Faulty:
+        now = sleep = call_later = is_set = wait = clear = raises
+
+        async def sleep_async(self, *_: Any) -> None:
+            raises()
+
+    class FaultyCurve(Backoff):
+        delay = raises
+
+    parts: dict[str, Any] = {
+        "on": [raises, OSError],
+        "observers": [raises],
+        "clock": Faulty(),
+        "backoff": FaultyCurve(),
+        "stop": Faulty(),
+    }
+    errors = [OSError("first"), OSError("last")]
+    with pytest.raises(OSError) as caught:
+        play(resume(scripted(*errors), Memory(), policy(attempts=2, **{part: parts[part]}), stall_after=3))
+    assert caught.value in errors
 
 
 # A checkpoint that fails.

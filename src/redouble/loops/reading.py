@@ -431,13 +431,20 @@ class Reading:
             Stalled: When that makes one too many.
         """
         counting, self._over = not self._over, True
-        if self.call is not None:
-            self.call.let_go()
-        if counting and self._counts(error):
-            self._stalls += 1
-            yield from self._save_stalls(cancelled=not isinstance(error, Exception))
-            if self._is_stalled() and isinstance(error, Exception):
-                raise self._stalled() from error
+        stalled = None
+        try:
+            if self.call is not None:
+                self.call.let_go()
+            if counting and self._counts(error):
+                self._stalls += 1
+                yield from self._save_stalls(cancelled=not isinstance(error, Exception))
+                stalled = self._stalled() if self._is_stalled() and isinstance(error, Exception) else None
+        except Exception as fault:  # ours: the error of the run matters more
+            if faults.raised_by_signal(fault):
+                raise
+            faults.report("redouble", self.name, fault, "the stalled run is not counted")
+        if stalled is not None:
+            raise stalled from error
 
     def _counts(self, error: BaseException) -> bool:
         """Whether the run came to nothing; a cancellation does not say so, unless a scope or watchdog around made it."""
