@@ -149,10 +149,12 @@ def test_the_file_is_forced_to_disk_before_it_is_moved(path: Path, monkeypatch: 
 
 
 def test_where_folders_cannot_be_forced(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A system without folders to be opened (Windows) moves the file, and that is all."""
+    """A system without folders to be opened, and without modes of open files (Windows), moves the file, and that is all."""
     monkeypatch.delattr(os, "O_DIRECTORY", raising=False)
-    FileCheckpoint(path).save("b")
-    assert FileCheckpoint(path).load() == "b"
+    monkeypatch.delattr(os, "fchmod", raising=False)
+    for cursor in ("b", "c"):
+        FileCheckpoint(path).save(cursor)
+        assert FileCheckpoint(path).load() == cursor
 
 
 def test_a_file_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

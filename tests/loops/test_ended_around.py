@@ -262,9 +262,19 @@ def test_a_watchdog_ends_a_long_wait(clock: FakeClock, surface: Any) -> None:
     assert clock.now() == LIMIT and op.calls == 1
 
 
-def test_a_wait_goes_on_where_another_thread_touches(clock: FakeClock) -> None:
+@pytest.mark.parametrize("way", ["call", "resume", "latest"])
+def test_a_wait_goes_on_where_another_thread_touches(clock: FakeClock, way: str) -> None:
     """A wait longer than the idle time is waited to its end, as long as the watchdog is touched meanwhile."""
-    op = Operation(lambda: fail() if op.calls < 2 else "done")
+    closed = threading.Event()
+
+    def work() -> Any:
+        if op.calls < 2:
+            fail()
+        closed.set()
+        return ((), None)
+
+    op = Operation(work)
+    patient = EVER(backoff=constant(18))
 
     def touching() -> None:
         for _ in range(5):
@@ -274,8 +284,15 @@ def test_a_wait_goes_on_where_another_thread_touches(clock: FakeClock) -> None:
     with watchdog(LIMIT) as dog:
         thread = threading.Thread(target=clock.bind(touching))
         thread.start()
-        assert retry(backoff=constant(18)).call(op) == "done"
-        assert clock.now() == 18
+        if way == "call":
+            patient.call(op)
+        elif way == "latest":
+            latest(lambda: "state", op, threading.Event(), closed, patient)
+        else:
+            for page in resume(op, Memory(), patient):
+                with page:
+                    pass
+        assert clock.now() == 18 and op.calls == 2
         with clock.joining():
             thread.join()
 

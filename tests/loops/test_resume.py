@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import gc
 import pickle
+import signal
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -1099,6 +1100,26 @@ def test_a_fault_of_ours_hides_no_error(
     with pytest.raises(type(real)) as caught:
         play(reading, lambda page, items: failing())
     assert caught.value is real and "a fault" in caplog.text
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="no such signal on Windows")
+def test_what_a_signal_raises_while_a_run_ends(clock: FakeClock) -> None:
+    """The handler of a signal that raises while the count is saved is meant for the caller, not a fault to be reported."""
+
+    class ShutDown(Exception):  # noqa: N818  # it is a wish
+        pass
+
+    def handle(*_: Any) -> None:
+        raise ShutDown
+
+    memory = Memory()
+    memory.save_stalls = lambda stalls: signal.raise_signal(signal.SIGUSR1)  # type: ignore[method-assign]
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        with pytest.raises(ShutDown):
+            by_for(resume(scripted(ValueError("bad")), memory, policy, stall_after=3))
+    finally:
+        signal.signal(signal.SIGUSR1, before)
 
 
 @pytest.mark.parametrize("part", ["on", "observers", "clock", "backoff", "stop"])

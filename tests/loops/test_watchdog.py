@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from redouble import DeadlineExceeded, clamp_under, constant, deadline, outcome, override, retry, watchdog
+from redouble import DeadlineExceeded, clamp_under, constant, deadline, outcome, override, remaining, retry, watchdog
 from redouble.testing import FakeClock, fake_time
 
 if TYPE_CHECKING:
@@ -339,6 +339,10 @@ def test_it_is_open_once(clock: FakeClock) -> None:
     clock.advance(10)
     with dog:
         dog.check()
+    dog.__exit__(None, None, None)  # a second exit is harmless
+    with deadline(5):
+        dog.__exit__(None, None, None)
+        assert remaining() == 5
 
 
 def test_touched_from_another_thread(clock: FakeClock) -> None:
@@ -497,9 +501,18 @@ def test_what_does_not_fit_is_clamped(
     assert line.startswith(f"WARNING redouble: a limit of {asked:g} s was asked for, {result:g} s is used")
 
 
+def test_the_setting_is_named(lines: list[str]) -> None:
+    """The warning names the setting that asked for more, where it is told."""
+    assert clamp_under(120, 90, name="export_timeout") == 67.5
+    (line,) = lines
+    assert line.startswith("WARNING redouble: export_timeout of 120 s was asked for, 67.5 s is used")
+
+
 @pytest.mark.parametrize(
     ("arguments", "options", "message"),
     [
+        ((45, 90), {"name": ""}, "name must be a string that is not empty, or None, got ''"),
+        ((45, 90), {"name": 3}, "name must be a string that is not empty, or None, got 3"),
         ((None, 90), {}, "value must be a duration in seconds"),
         ((-1, 90), {}, "value must be a duration in seconds (int, float or timedelta) >= 0, got -1"),
         ((45, "90"), {}, "each ceiling must be a duration"),

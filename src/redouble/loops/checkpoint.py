@@ -146,7 +146,9 @@ class FileCheckpoint:
         text = _as_json({"version": VERSION, "cursor": cursor, "stalls": stalls}, cursor)
         path = os.path.realpath(self._path)  # what a link points to: the link stays
         aside = _aside(path)
-        for left in reversed(range(TRIES)):
+        left = TRIES
+        while True:
+            left -= 1
             try:
                 _write_aside(aside, text, path)
                 try:

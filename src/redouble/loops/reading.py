@@ -461,6 +461,8 @@ class Reading:
                 saved = shielded(saved, SAVING)
             yield from self._settled("Checkpoint.save_stalls", saved)
         except Exception as fault:
+            if faults.raised_by_signal(fault):  # meant for whoever runs the loop
+                raise
             faults.report("checkpoint", type(self._checkpoint), fault, "the stalled run is not counted")
 
     def _is_stalled(self) -> bool:
