@@ -87,7 +87,7 @@ def send(state: str) -> None:
 
 
 latest(state, send, threading.Event())
-clamped = clamp_under(5, 3, None)
+clamped = clamp_under(5, 3, None, name="export_timeout")
 assert_type(clamped, float)
 retry(result=http_response)
 
@@ -105,6 +105,9 @@ async def fetch_async(cursor: int | None) -> tuple[list[bytes], int | None]:
 for page in resume(fetch, FileCheckpoint("cursor.json")):
     with page as items:
         assert_type(items, list[str])
+        page.commit(7)
+        page.commit()
+assert_type(resume(fetch, FileCheckpoint("cursor.json")).advanced, bool)
 
 
 async def main() -> None:
@@ -115,6 +118,7 @@ async def main() -> None:
     async for page in resume(fetch_async, FileCheckpoint("cursor.json"), stall_after=3):
         async with page as items:
             assert_type(items, list[bytes])
+            await page.commit(7)
     async with watchdog(90) as dog:
         dog.touch()
     assert_type(await poll(state_async), str)
