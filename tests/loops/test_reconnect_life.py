@@ -34,6 +34,7 @@ from redouble import (
     transient,
 )
 from redouble.control import faults
+from redouble.loops.link import Line
 from redouble.testing import FakeClock, fake_time, scripted
 from redouble.ways import closing as ways_closing
 
@@ -1175,3 +1176,50 @@ def test_a_default_limit_can_be_told_from_a_written_one() -> None:
     for wrong, kind in ((0, ValueError), ("5", TypeError)):
         with pytest.raises(kind, match="close_timeout must be"):
             POLICY.connect(Conn, close_timeout=wrong)
+
+
+# Between catching an error and raising it.
+
+
+@pytest.mark.parametrize(
+    ("place", "of"),
+    [(place, of) for place in ("_drop", "_parking", "ends", "error") for of in ("dial", "body")]
+    + [("_forgive", "dial")],
+)
+def test_a_fault_of_ours_hides_no_error(place: str, of: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever goes wrong in the link while an error is judged, that error comes out, and nothing stays open."""
+
+    def broken(*_args: object) -> Any:
+        raise RuntimeError("a fault of ours")
+
+    error = PermissionError("of the operation")
+    site = Site(error if of == "dial" else Conn(), asynchronous=False)
+    monkeypatch.setattr(Line, place, broken)
+    with pytest.raises(PermissionError) as caught:
+        for session in site.link:
+            with session:
+                raise error
+    assert caught.value is error
+    assert [conn.closed for conn in site.conns] == [1] * len(site.conns)
+    assert site.link.status is LinkStatus.IDLE
+
+
+class Hostile(Exception):
+    """Guards everything that could be looked at."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise ValueError("hands off")
+
+
+def test_an_error_that_guards_its_attributes_comes_out() -> None:
+    """Nothing that an error does when it is looked at hides it."""
+    site = Site(Conn(), asynchronous=False)
+    error = Hostile()
+    caught: BaseException | None = None
+    try:
+        for session in site.link:
+            with session:
+                raise error
+    except Hostile as found:
+        caught = found
+    assert caught is error
