@@ -50,7 +50,7 @@ def test_importing_redouble_loads_no_third_party() -> None:
     assert tops - sys.stdlib_module_names - {"__main__"} == {"redouble"}
 
 
-@pytest.mark.parametrize("module", ["redouble.cli", "redouble.testing", "redouble.wrappers.aio"])
+@pytest.mark.parametrize("module", ["redouble.cli", "redouble.testing", "redouble.ways.wrap_async"])
 def test_what_is_loaded_on_demand_imports_cleanly(module: str) -> None:
     """Each part that is loaded on demand can be the first import, and warns of nothing."""
     assert module in loaded_by(f"import {module}", "-S")

@@ -97,7 +97,7 @@ def test_an_event_is_a_value() -> None:
 
 def test_the_fields_of_an_event() -> None:
     """An event tells these things, and no argument values."""
-    fields = "kind name attempt failures elapsed delay error classification reason limit attempts delay_by"
+    fields = "kind name attempt failures elapsed delay error classification reason limit ended_by delay_by"
     assert fields.split() == list(Event.FIELDS)
 
 
@@ -125,8 +125,8 @@ def test_what_a_call_tells() -> None:
         PATIENT(observers=[told.append]).call(scripted(error, error, "body"))
     found = Classification(Verdict.TRANSIENT, reason="by the rule transient(OSError)")
     assert told == [
-        Event(EventKind.RETRY, "fetch", 1, 1, 0.0, 1.0, error, found, limit=3),
-        Event(EventKind.RETRY, "fetch", 2, 2, 1.0, 1.0, error, found, limit=3),
+        Event(EventKind.RETRY, "fetch", 1, 1, 0.0, 1.0, error, found, limit=3, delay_by="curve"),
+        Event(EventKind.RETRY, "fetch", 2, 2, 1.0, 1.0, error, found, limit=3, delay_by="curve"),
         Event(EventKind.SUCCESS, "fetch", 3, 2, 2.0, limit=3),
     ]
 
@@ -530,12 +530,12 @@ def test_a_handler_anywhere_makes_a_program_configured() -> None:
             "job: attempt 7 is pending (wait); asking again in 5 s",
         ),
         (
-            Event(EventKind.GIVE_UP, "fetch", 2, 2, 1.0, None, OSError("x"), None, Reason.DEADLINE, "scope"),
+            Event(EventKind.GIVE_UP, "fetch", 2, 2, 1.0, None, OSError("x"), None, Reason.DEADLINE, None, "scope"),
             "fetch: gave up on attempt 2 after 1.00 s: the next attempt would come after the deadline of a scope around"
             " it; it failed with OSError: x",
         ),
         (
-            Event(EventKind.GIVE_UP, "fetch", 2, 2, 1.0, None, OSError("x"), None, Reason.DEADLINE, "own"),
+            Event(EventKind.GIVE_UP, "fetch", 2, 2, 1.0, None, OSError("x"), None, Reason.DEADLINE, None, "own"),
             "fetch: gave up on attempt 2 after 1.00 s: the next attempt would come after the deadline; it failed with"
             " OSError: x",
         ),
@@ -920,7 +920,7 @@ def test_a_record_carries_the_fields(everything: pytest.LogCaptureFixture) -> No
     found = Classification(Verdict.TRANSIENT, reason="busy")
     log = log_retries("shop")
     log(Event(EventKind.RETRY, "fetch", 2, 2, 0.5, 17.0, OSError("x"), found, limit=6, delay_by="server"))
-    log(Event(EventKind.GIVE_UP, None, 3, 3, 1.5, None, None, None, Reason.DEADLINE, "scope"))
+    log(Event(EventKind.GIVE_UP, None, 3, 3, 1.5, None, None, None, Reason.DEADLINE, None, "scope"))
     assert [json.loads(json.dumps(record.__dict__["retry"])) for record in everything.records] == [
         {
             "kind": "RETRY",

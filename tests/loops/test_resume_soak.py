@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from redouble.wrappers.run import Run
 
 from redouble import constant, deadline, retry
 from redouble.control import stack
 from redouble.loops.reading import Reading
 from redouble.loops.resume import resume
 from redouble.testing import fake_time
-from redouble.wrappers.run import Run
 
 PAGES = 25
 RUNS = 200

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -137,7 +138,7 @@ def test_progress_after_the_attempt_is_refused() -> None:
     for attempt in policy:
         with attempt:
             pass
-    with pytest.raises(RuntimeError, match=r"record_progress\(\) needs an attempt under way"):
+    with pytest.raises(RuntimeError, match=r"progress\(\) is for an attempt under way, and this one is over"):
         attempt.progress()
 
 
@@ -228,9 +229,22 @@ def test_current_attempt_is_the_innermost() -> None:
 
 
 def test_current_attempt_outside() -> None:
-    """Outside of any attempt there is none: not before, not between, not after, not in another thread or task."""
+    """Outside of any attempt there is none: not before, not between, not after, not in another thread."""
     assert current_attempt() is None
     seen = []
+    for attempt in policy:
+        seen.append(current_attempt())
+        with attempt:
+            thread = threading.Thread(target=Context().run, args=(lambda: seen.append(current_attempt()),))
+            thread.start()
+            thread.join()
+        seen.append(current_attempt())
+    assert seen == [None] * 3
+
+
+def test_current_attempt_travels_with_copied_contexts() -> None:
+    """Tasks and `to_thread` get a copy of the context, and the attempt with it; for as long as it is under way."""
+    seen: list[Any] = []
 
     async def another_task() -> None:
         seen.append(current_attempt())
@@ -240,16 +254,12 @@ def test_current_attempt_outside() -> None:
             with attempt:
                 await asyncio.create_task(another_task())
                 await asyncio.to_thread(lambda: seen.append(current_attempt()))
+                late = asyncio.create_task(another_task())
+            await late
+            assert seen == [attempt, attempt, None]
 
-    for attempt in policy:
-        seen.append(current_attempt())
-        with attempt:
-            thread = threading.Thread(target=lambda: seen.append(current_attempt()))
-            thread.start()
-            thread.join()
-        seen.append(current_attempt())
     asyncio.run(main())
-    assert seen == [None] * 5
+    assert len(seen) == 3
 
 
 def test_current_attempt_makes_progress(clock: FakeClock) -> None:
@@ -300,20 +310,25 @@ def test_asking_for_the_current_attempt_changes_nothing(clock: FakeClock) -> Non
 
 
 def test_asking_on_the_system_clock() -> None:
-    """So it does where the call had no state yet."""
+    """So it does where the call had no state yet; only a written deadline is told."""
     found: list[Any] = []
     assert retry.call(lambda: deeper(found)) is None
-    assert found[0][:2] == (1, 0) and 59 < found[0][2] <= 60
+    assert retry(deadline=60).call(lambda: deeper(found)) is None
+    assert found[0] == (1, 0, None)
+    assert found[1][:2] == (1, 0) and 59 < found[1][2] <= 60
 
     async def ask() -> None:
         deeper(found)
 
     asyncio.run(retry.call(ask))
-    assert found[1][:2] == (1, 0)
+    asyncio.run(retry(deadline=60).call(ask))
+    assert found[2] == (1, 0, None)
+    assert found[3][:2] == (1, 0) and 59 < found[3][2] <= 60
 
 
 def test_blocks_leave_nothing_behind() -> None:
     """Open attempts are forgotten when they end, also by an error, a `break` or Ctrl-C."""
+    before = AROUND.get()
     for attempt in policy:
         with attempt:
             break
@@ -325,7 +340,7 @@ def test_blocks_leave_nothing_behind() -> None:
         for attempt in policy:
             with attempt:
                 raise KeyboardInterrupt
-    assert AROUND.get() is None
+    assert AROUND.get() is before and current_attempt() is None
 
 
 def test_a_scope_that_is_over_bounds_no_more(clock: FakeClock) -> None:

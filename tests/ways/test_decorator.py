@@ -19,7 +19,7 @@ from unittest import mock
 import pytest
 
 import redouble
-from redouble import RetryPolicy, constant, policy_of, retry
+from redouble import Reason, RetryPolicy, constant, outcome, policy_of, retry
 from redouble.testing import fake_time, scripted
 
 if TYPE_CHECKING:
@@ -427,13 +427,33 @@ def test_timeout_as_on_a_builtin_that_tells_nothing() -> None:
         inspect.signature(min)
 
 
-def test_a_stop_event_of_asyncio_is_refused_in_synchronous_code() -> None:
-    """Only its own event loop can wait for it."""
+def test_a_stop_event_of_asyncio_is_refused_for_a_synchronous_function() -> None:
+    """Where a function is decorated it can be told that only an event loop can wait for the event."""
     given = retry(stop=asyncio.Event())
-    for way in (given, given.call, iter):
-        with pytest.raises(TypeError, match=r"stop must be a threading\.Event in synchronous code"):
-            way(given if way is iter else fetch.__wrapped__)  # type: ignore[operator,attr-defined]
+    with pytest.raises(TypeError, match=r"^stop must be a threading\.Event for the synchronous fetch: an event of"):
+        given(fetch.__wrapped__)  # type: ignore[attr-defined]
     assert policy_of(retry(stop=threading.Event())(len)) is not None
+
+
+def test_a_stop_event_of_asyncio_is_looked_at_elsewhere(clock: FakeClock) -> None:
+    """Direct calls and blocks may be made anywhere: there nothing is refused, and the event ends them when it is set."""
+    for way in ("call", "block"):
+        stop = asyncio.Event()
+        given = policy(stop=stop, attempts=None)
+        with pytest.raises(OSError) as caught:
+            if way == "call":
+                given.call(stopping, stop)
+            for attempt in given:
+                with attempt:
+                    stopping(stop)
+        end = outcome(caught.value)
+        assert end is not None and (end.reason, end.attempts) == (Reason.STOPPED, 1)
+
+
+def stopping(stop: Any) -> None:
+    """An operation that fails, and is stopped meanwhile."""
+    stop.set()
+    raise OSError("down")
 
 
 def test_decorating_calls_nothing() -> None:

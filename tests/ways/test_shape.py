@@ -16,6 +16,7 @@ from unittest import mock
 import pytest
 
 from redouble import retry
+from redouble.calls.awaitable import is_awaitable
 from redouble.ways import shape
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def test_without_inspect() -> None:
     code = (
         "import sys\nfrom redouble import retry\n"
         "async def f(): ...\n"
-        "assert not __import__('redouble').wrappers.shape.is_coroutine_function(len)\n"
+        "assert not __import__('redouble').ways.shape.is_coroutine_function(len)\n"
         "assert retry(len)('ab') == 2\n"
         "assert 'inspect' not in sys.modules, 'inspect was loaded'\n"
     )
@@ -127,14 +128,14 @@ def test_what_can_be_awaited() -> None:
         future.set_result(None)
         task = asyncio.create_task(coroutine())
         running = coroutine()
-        found = [shape.is_awaitable(each) for each in (future, task, running, old_coroutine(), Custom())]
+        found = [is_awaitable(each) for each in (future, task, running, old_coroutine(), Custom())]
         await task
         await running
         return found
 
     assert asyncio.run(main()) == [True] * 5
     for value in (generator(), async_generator(), None, 5, Custom, coroutine, object(), mock.Mock()):
-        assert not shape.is_awaitable(value)
+        assert not is_awaitable(value)
         assert not inspect.isawaitable(value)
 
 

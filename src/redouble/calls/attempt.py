@@ -20,12 +20,14 @@ class Attempt:
 
     __module__ = "redouble"
 
-    __slots__ = ("_call",)
+    __slots__ = ()
 
     is_attempt = True
 
-    def __init__(self, call: Call) -> None:
-        self._call = call
+    if TYPE_CHECKING:
+
+        @property
+        def _call(self) -> Call: ...
 
     @property
     def number(self) -> int:
@@ -88,6 +90,18 @@ class Attempt:
         return f"<redouble.{type(self).__name__} {self.number} of {self._call.tally.name or 'a retried call'}>"
 
 
+class CallAttempt(Attempt):
+    """The attempt of a function that is called."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Call) -> None:
+        self._call = call  # type: ignore[misc]  # kept, instead of made late
+
+    def __repr__(self) -> str:
+        return super().__repr__().replace("CallAttempt", "Attempt")
+
+
 def current_attempt() -> Attempt | None:
     """Return the innermost attempt around the caller; `None` outside of any.
 
@@ -104,5 +118,5 @@ def current_attempt() -> Attempt | None:
     for link in links(AROUND.get()):
         if is_attempt(link):
             who = link[WHO]
-            return who if isinstance(who, Attempt) else Attempt(call_at(link))
+            return who if isinstance(who, Attempt) else CallAttempt(call_at(link))
     return None

@@ -23,6 +23,7 @@ from redouble.control.around import (
     NUMBER,
     OUTER,
     WHO,
+    bounds_of,
     first_live,
     holds,
     leave_bound,
@@ -146,6 +147,24 @@ class Judge:
         return None
 
 
+class First:
+    """The time limit of a first attempt by written deadlines alone, before there is a call."""
+
+    __slots__ = ("_link",)
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    def cut_in(self) -> float:
+        """As that of a call."""
+        left = min(map(left_of, bounds_of(self._link)), default=inf)
+        return 0.0 if left <= NEAR else left
+
+    def cut_off(self, cancelled: BaseException) -> TimeoutError:
+        """As that of a call, which is made for it."""
+        return call_at(self._link).cut_off(cancelled)
+
+
 class Call:
     """One retried call under way.
 
@@ -241,7 +260,6 @@ class Call:
         self.given = self.error = self.raised = self.value = self.closing = self._bounding = self._cut = None
         self._given_timeout = self._timeout_ends = inf
         self._heard = policy.audience.hears(EventKind.RETRY)
-        self.alert = policy.stop is not None or policy.timeout_as is not None or tally.clock is not SYSTEM
         began = link[BEGAN]
         tally.began = began
         if judge is not None:
@@ -254,7 +272,19 @@ class Call:
         if bound is None and policy.is_bounded:
             link[NODE] = bound = new_bound(first_live(outer), tally.now, tally.own_end)
         self.bound = bound
-        self._begin_attempt()
+        self.alert = not (
+            policy.stop is None
+            and policy.timeout_as is None
+            and policy.attempt_timeout is None
+            and tally.clock is SYSTEM
+            and judge is None
+            and not policy.observers
+            and not self._bounds
+        )
+        if self.alert:
+            self._begin_attempt()
+        else:
+            self.attempting = True
 
     # What the drivers tell.
 
@@ -333,6 +363,16 @@ class Call:
         """
         tally = self.tally
         now = tally.now()
+        if not self.alert:  # nothing but time
+            own = tally.own_end
+            if now >= tally.due and (own is None or now <= own):  # type: ignore[operator]  # it was due
+                self.value = tally.due = None
+                tally.attempt += 1
+                tally.vouched = False
+                tally.began = now
+                self.link[NUMBER] = 0
+                self.attempting = True
+                return True
         stopped = self.alert and self.policy.stop is not None and is_set(self.policy.stop)
         if not (stopped or early):
             lag = tally.pass_wait(now)
@@ -494,7 +534,7 @@ class Call:
 
     # Judging.
 
-    def _is_end(self, error: Exception) -> End:
+    def _is_end(self, error: Exception) -> End:  # noqa: C901  # a list of cases, in their order
         tally = self.tally
         if tally.attempt > 1:
             forget_earlier_passes(error)
@@ -504,12 +544,14 @@ class Call:
         now = tally.now()
         if self._bounds:
             self._look_around(now)
-        cut, self._cut = self._cut, None
+        cut = self._cut
+        if cut is not None:
+            self._cut = None
         if error is cut:
             if isinstance(error, DeadlineExceeded):
                 return self._ends_cut_off(tally.give_up(Reason.DEADLINE, now, TIMED_OUT, error), error)
             found = TIMED_OUT if self._judge is None else self._judge.late()
-        elif self._was_stopped_within(error):
+        elif self._judge is not None and self._was_stopped_within(error):
             tally.give_up(Reason.STOPPED, now)
             return End.IN_ORDER
         elif self._judge is None:

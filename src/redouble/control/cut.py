@@ -88,9 +88,15 @@ class AsyncioCut(Cut):
     __slots__ = ("_before", "_task")
 
     def __init__(
-        self, clock: Clock, seconds: float | None, again: Callable[[], float] | None = None, before: int | None = None
+        self,
+        clock: Clock,
+        seconds: float | None,
+        again: Callable[[], float] | None = None,
+        before: int | None = None,
+        task: Any = None,
     ) -> None:
-        task: Any = sys.modules["asyncio"].current_task()
+        if task is None:
+            task = sys.modules["asyncio"].current_task()
         self._task = task
         self._before: int = task.cancelling() if before is None else before
         super().__init__(clock, seconds, again)

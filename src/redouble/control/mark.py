@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from time import monotonic
 
-from redouble.control.around import AROUND, is_attempt, links, named, number_of
+from redouble.control.around import AROUND, BEGAN, is_attempt, links, named, number_of
 from redouble.control.outcome import GaveUp, Reason
 from redouble.core.causes import causes, leaves
 
@@ -90,6 +90,7 @@ def mark(
             "history": end.history,
             "limit": end.limit,
             "at": monotonic(),
+            "began": monotonic() if own is None else own[BEGAN],
             "around": inner.get("around") or _numbers_around(own),
             "bound": inner.get("bound") if bound is None else named(bound),
         }
@@ -130,7 +131,8 @@ def given_up_during(error: BaseException, since: float, number: int) -> bool:
         error: What the attempt raised.
         since: When the attempt began, by `time.monotonic`.
         number: The number of its link; a mark names the attempts that were around it. Where it names none (it was made
-            in a thread of a pool, a greenlet, another process), its time decides.
+            in a thread of a pool, a greenlet, another process), the time at which that retry began decides: one that
+            began before the attempt is not beneath it, such as that of another caller who awaits the same task.
     """
     for each in _related(error):
         data = read(each)
@@ -140,10 +142,10 @@ def given_up_during(error: BaseException, since: float, number: int) -> bool:
 
 
 def _is_of(data: dict[str, Any], since: float, number: int) -> bool:
-    around, at = data.get("around"), data.get("at")
+    around, began = data.get("around"), data.get("began")
     if type(around) is tuple and around:
         return number in around
-    return isinstance(at, float) and at >= since
+    return isinstance(began, float) and began >= since
 
 
 def _numbers_around(own: Link | None) -> tuple[int, ...]:

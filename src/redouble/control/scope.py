@@ -84,8 +84,8 @@ class override:  # noqa: N801  # used as a verb: with override(attempts=1):
     it is open. Inner scopes win over outer ones.
 
     Args:
-        everywhere: Also hold for contexts that have no `override` of their own: for test fixtures, which often run in
-            another context than the test.
+        everywhere: Also hold for all other contexts of the process, whose own scopes stand upon it: for test fixtures,
+            which often run in another context than the test.
         fields: Any fields of `RetryPolicy`.
 
     Raises:
@@ -157,7 +157,8 @@ class override:  # noqa: N801  # used as a verb: with override(attempts=1):
     @property
     def outer(self) -> list[override]:
         """The open `override` scopes around this one, innermost first."""
-        return [] if self._link is None else _changing(self._link[NODE][OUTER])
+        link = self._link  # another thread may end the scope meanwhile
+        return [] if link is None else _changing(link[NODE][OUTER])
 
     @property
     def clock(self) -> Clock | None:
@@ -172,12 +173,11 @@ def _changing(node: Node | None) -> list[override]:
 
 
 def _around() -> list[override]:
-    """The open `override` scopes around the caller, innermost first; where there is none, those that hold everywhere."""
+    """The open `override` scopes around the caller, innermost first; they stand upon those that hold everywhere."""
     link = innermost()
     own = [] if link is None else _changing(link[NODE])
-    if not own and _everywhere:
-        last = _everywhere[-1]
-        own = [last, *last.outer]
+    for last in _everywhere[-1:]:  # one step: another thread may end the last one at any moment
+        own += [each for each in (last, *last.outer) if each not in own]
     return own
 
 

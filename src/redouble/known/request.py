@@ -138,12 +138,19 @@ def shows_unsafe_method(subject: Any) -> bool:
         return _shows_unsafe(_requests_of(subject))
     if cause_of(subject) is None and type(subject).__module__ == "builtins" and not is_group(subject):
         return False  # the most common errors carry no request: spare them the search
-    for link in causes(subject):
-        if _shows_unsafe(_requests_of(link)):
-            return True
+    return any(_shows_unsafe(_requests_of(each)) for each in _and_beneath(subject, []))
+
+
+def _and_beneath(error: BaseException, seen: list[BaseException]) -> Iterator[BaseException]:
+    """Yield an error, its causes, and the leaves of the groups among them with theirs: each once, as they may tangle."""
+    for link in causes(error):
+        if any(link is known for known in seen):
+            return
+        seen.append(link)
+        yield link
         if is_group(link):
-            return any(shows_unsafe_method(leaf) for leaf in leaves(link) or ())
-    return False
+            for leaf in leaves(link) or ():
+                yield from _and_beneath(leaf, seen)
 
 
 def values_in_frames(error: BaseException, modules: Collection[str], function: str, path: Path) -> list[Any]:

@@ -29,7 +29,7 @@ class fake_time:  # noqa: N801  # used as a verb: with fake_time() as clock:
     Args:
         draw: What every draw of a jitter is: a float in [0, 1), or a callable that returns one.
         autoadvance: Whether time moves by itself; see `FakeClock`.
-        everywhere: Also hold for contexts that have no `override` or `fake_time` of their own: for test fixtures,
+        everywhere: Also hold for all other contexts of the process, whose own scopes stand upon it: for test fixtures,
             which often run in another context than the test.
         strict: Whether the `with` fails at its end when something beneath it was only reported otherwise: a rule, an
             observer, a curve or another part of yours that raised. A body that raises itself raises that.

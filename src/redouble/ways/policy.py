@@ -9,6 +9,7 @@ from redouble.control.budget import RetryBudget
 from redouble.control.policy import OWN_BUDGET, Policy, refuse_async_stop
 from redouble.core import checks
 from redouble.ways import wrap
+from redouble.ways.block import AsyncBlock, Block
 from redouble.ways.closing import CLOSE_TIMEOUT
 from redouble.ways.connect import Connecting
 from redouble.ways.shape import (
@@ -292,14 +293,10 @@ class RetryPolicy(Policy):
 
     def __iter__(self) -> Iterator[BlockAttempt]:
         """The attempts of a block form: `for attempt in policy: with attempt: ...`."""
-        from redouble.ways.block import Block
-
         return Block(self)
 
     def __aiter__(self) -> AsyncIterator[BlockAttempt]:
         """The attempts of a block form in a coroutine: `async for attempt in policy: with attempt: ...`."""
-        from redouble.ways.block import AsyncBlock
-
         return AsyncBlock(self)
 
     def preview(self, failures: int = 10) -> list[PreviewRow]:

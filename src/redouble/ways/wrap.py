@@ -5,52 +5,28 @@ from __future__ import annotations
 from time import monotonic
 
 from redouble.calls.awaitable import GENERATOR, is_awaitable
-from redouble.calls.call import Call, Site, is_fault, new_call
+from redouble.calls.call import Site, is_fault, new_call
 from redouble.calls.hosts.threads import drive
 from redouble.calls.script import attempts
 from redouble.calls.tracebacks import strip
 from redouble.control import scope
 from redouble.control.around import AROUND, NODE, WHO, close_link, first_open, open_link
-from redouble.control.events import EventKind
-from redouble.control.policy import OWN_BUDGET
+from redouble.ways.first import call_of, counted_by
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from redouble.control.around import Link
     from redouble.control.budget import RetryBudget
     from redouble.control.policy import Policy
 
 _get, _set, _reset = AROUND.get, AROUND.set, AROUND.reset
 
 
-def is_plain(policy: Policy) -> bool:
-    """Whether a first attempt that succeeds needs nothing but a link with the time at which it began."""
-    return (
-        policy.result is None
-        and not policy.audience.hears(EventKind.CALL)
-        and not policy.audience.hears(EventKind.ATTEMPT)
-        and policy.attempt_timeout is None
-        and policy.timeout_as is None
-        and policy.clock is None
-        and not policy.is_bounded
-    )
-
-
-class _Uncounted:
-    """Stands for the budget of a function that has none, so that the success path need not ask."""
-
-    __slots__ = ("hits",)
-
-    def __init__(self) -> None:
-        self.hits = 0
-
-
-def retrying(
+def retrying(  # noqa: C901  # see below
     policy: Policy, fn: Callable[..., Any], name: str | None, budget: RetryBudget | None = None
-) -> Callable[..., Any]:  # see below
+) -> Callable[..., Any]:
     """Return a function that calls `fn` until it succeeds or the policy gives up.
 
     A success pays for one reading of the clock, a link in the chain, and a look at the type of what came back. All else
@@ -58,7 +34,7 @@ def retrying(
     """
     site = Site(policy, name, None, budget)
     counted = counted_by(policy, budget)
-    eager = not is_plain(policy)
+    eager = not policy.is_plain or policy.is_bounded
     plain: type | None = None  # the type of the last value: known to be none that is awaited
 
     # One piece: each function that it were cut into would be paid for by every call, and show in tracebacks.
@@ -115,24 +91,6 @@ def retrying(
                 call.error = call.raised = call.value = call.given = call.tally.handed = None
 
     return wrapper
-
-
-def counted_by(policy: Policy, budget: RetryBudget | None) -> Any:
-    """The budget whose successes a function counts, or a stand-in."""
-    found = budget if policy.budget is OWN_BUDGET else policy.budget
-    return _Uncounted() if found is None else found
-
-
-def call_of(link: Link, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-    """The call of a wrapper whose first attempt failed: the one that was asked for from deeper down, or a new one."""
-    who = link[WHO]
-    if who.__class__ is Site:
-        bound = link[NODE] if who.policy.is_bounded else None
-        link[WHO] = call = Call(who.policy, who.name, link, fn, args, kwargs, None, bound, who.budget)
-        return call
-    who.fn, who.args, who.kwargs = fn, args, kwargs
-    found: Call = who
-    return found
 
 
 def run(site: Site, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

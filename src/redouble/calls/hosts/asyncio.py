@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from asyncio import CancelledError, Event, Task, current_task, ensure_future, sleep
+from asyncio import (
+    AbstractEventLoop,
+    CancelledError,
+    Event,
+    Task,
+    current_task,
+    ensure_future,
+    get_running_loop,
+    sleep,
+)
+from heapq import heapify, heappop, heappush
+from math import inf
+from time import get_clock_info
 from types import CoroutineType, coroutine
+from weakref import WeakKeyDictionary
 
 from redouble.calls.pause import AnyOf
 from redouble.control import faults
+from redouble.control.clock import SYSTEM
 from redouble.control.cut import CUT_OFF, LET_GO, AsyncioCut
+from redouble.control.host import NoHost
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,8 +49,12 @@ async def limit(
         cut_in: Answers in how many seconds to cut it off; asked again when the timer fires.
         cut_off: Makes the error that stands for the attempt from its cancellation.
     """
-    task: Task[Any] = current_task()  # type: ignore[assignment]  # the driver has found one
-    before = task.cancelling()  # whatever the first step does to it
+    try:
+        task: Task[Any] = current_task()  # type: ignore[assignment]  # where there is none, the next line tells
+        before = task.cancelling()  # whatever the first step does to it
+    except (RuntimeError, AttributeError):
+        faults.report("host", "of a retried call", NoHost(), "attempts have no time limit")
+        return await given
     if given.__class__ is CoroutineType:
         try:
             first = given.send(None)  # type: ignore[attr-defined]  # a coroutine
@@ -43,7 +62,7 @@ async def limit(
             return end.value
         given = _rest(given, first)
     try:
-        cut = AsyncioCut(clock, cut_in(), cut_in, before)
+        cut: AsyncioCut = AsyncioCut(TIMERS if clock is SYSTEM else clock, cut_in(), cut_in, before, task)
     except Exception as fault:
         faults.report("clock", type(clock), fault, "attempts have no time limit")
         return await given
@@ -58,6 +77,95 @@ async def limit(
         raise
     cut.settle(None)
     return value
+
+
+class _Timers:
+    """The timers of attempts on the system's clock: a heap a loop, of which one timer of the loop is set.
+
+    Most attempts are done long before their time, so a timer that is cancelled is only marked, and left out when it
+    comes up, or when such ones are more than half of the heap.
+    """
+
+    __slots__ = ("_heaps",)
+
+    def __init__(self) -> None:
+        self._heaps: WeakKeyDictionary[AbstractEventLoop, _Heap] = WeakKeyDictionary()
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> _Timer:
+        """Call `callback` on the running event loop after so much, unless the timer is cancelled."""
+        loop = get_running_loop()
+        heap = self._heaps.get(loop)
+        if heap is None:
+            heap = self._heaps[loop] = _Heap()
+        return heap.add(loop, loop.time() + seconds, callback)
+
+
+class _Timer:
+    __slots__ = ("callback", "heap", "when")
+
+    def __init__(self, when: float, callback: Callable[[], None], heap: _Heap) -> None:
+        self.when, self.heap = when, heap
+        self.callback: Callable[[], None] | None = callback
+
+    def __lt__(self, other: _Timer) -> bool:
+        return self.when < other.when
+
+    def cancel(self) -> None:
+        if self.callback is not None:
+            self.callback = None
+            self.heap.cancelled()
+
+
+class _Heap:
+    """Timers of one loop, of which the loop knows the first; its own timer may come early, and is then set again."""
+
+    __slots__ = ("_cancelled", "_set_for", "_timers")
+
+    def __init__(self) -> None:
+        self._timers: list[_Timer] = []
+        self._cancelled = 0
+        self._set_for = inf  # when the loop's timer comes
+
+    def add(self, loop: AbstractEventLoop, when: float, callback: Callable[[], None]) -> _Timer:
+        timer = _Timer(when, callback, self)
+        heappush(self._timers, timer)
+        if when < self._set_for:
+            self._set(loop, when)
+        return timer
+
+    def cancelled(self) -> None:
+        self._cancelled += 1
+        if self._cancelled > FEW and self._cancelled * 2 > len(self._timers):
+            self._timers = [timer for timer in self._timers if timer.callback is not None]
+            heapify(self._timers)
+            self._cancelled = 0
+
+    def _set(self, loop: AbstractEventLoop, when: float) -> None:
+        self._set_for = when
+        loop.call_at(when, self._fire, loop, when)
+
+    def _fire(self, loop: AbstractEventLoop, set_for: float) -> None:
+        if set_for != self._set_for:
+            return  # another one was set for an earlier moment, and goes on from there
+        self._set_for = inf
+        now = loop.time() + RESOLUTION
+        while self._timers and (self._timers[0].callback is None or self._timers[0].when <= now):
+            timer = heappop(self._timers)
+            callback, timer.callback = timer.callback, None
+            if callback is None:
+                self._cancelled -= 1
+            else:
+                callback()
+        if self._timers and self._timers[0].when < self._set_for:
+            self._set(loop, self._timers[0].when)
+
+
+FEW = 64
+"""So many cancelled timers are not worth a sweep."""
+
+RESOLUTION = get_clock_info("monotonic").resolution
+
+TIMERS = _Timers()
 
 
 @coroutine

@@ -6,20 +6,22 @@ from itertools import chain
 from math import inf
 
 from redouble.calls.awaitable import is_awaitable
-from redouble.calls.call import is_fault
+from redouble.calls.call import First, is_fault
 from redouble.calls.hosts.threads import raise_held
 from redouble.calls.script import ATTEMPT, HAND_OUT, PAUSE, WAIT
 from redouble.control import faults
-from redouble.control.host import Host, NoHost, running_host
+from redouble.control.clock import SYSTEM
+from redouble.control.host import Host, NoHost, in_trio, running_host
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Generator, Iterable
+    from collections.abc import Awaitable, Callable, Generator, Iterable
     from typing import Any, TypeVar
 
     from redouble.calls.call import Call
     from redouble.calls.pause import Pause
     from redouble.calls.script import Script
+    from redouble.control.around import Link
     from redouble.control.clock import Clock
 
     T = TypeVar("T")
@@ -144,6 +146,29 @@ async def _finish(call: Call) -> None:
         faults.report("rule", call.policy.result, error, "the dropped result is left as it is")
 
 
+def limited_first(given: Awaitable[Any], link: Link) -> Awaitable[Any]:
+    """As `limited`, for the first attempt of a call that has not been made yet."""
+    first = First(link)
+    return _limit()(given, SYSTEM, first.cut_in, first.cut_off)
+
+
+def _limit() -> Callable[..., Awaitable[Any]]:
+    """What limits the time of an attempt on the host that runs this; where there is none, that of asyncio says so."""
+    if in_trio():
+        from redouble.calls.hosts import trio
+
+        return trio.limit
+    global _asyncio_limit
+    if _asyncio_limit is None:
+        from redouble.calls.hosts import asyncio
+
+        _asyncio_limit = asyncio.limit
+    return _asyncio_limit
+
+
+_asyncio_limit: Callable[..., Awaitable[Any]] | None = None
+
+
 async def limited(given: Awaitable[Any], call: Call) -> Any:
     """Await what the operation returned, and cut it off when the time of the attempt is up."""
     try:
@@ -153,18 +178,9 @@ async def limited(given: Awaitable[Any], call: Call) -> Any:
         return await given
     if seconds == inf:
         return await given
-    try:
-        host = running_host()
-    except NoHost as fault:
-        faults.report("host of", call.tally.name or "a retried call", fault, "attempts have no time limit")
+    if getattr(call.fn, "limits_itself", False) and in_trio():  # it opens something, which its limit has to stay around
         return await given
-    if host is Host.TRIO:
-        if getattr(call.fn, "limits_itself", False):  # it opens something, which its limit has to stay around
-            return await given
-        from redouble.calls.hosts.trio import limit
-    else:
-        from redouble.calls.hosts.asyncio import limit
-    return await limit(given, call.tally.clock, call.cut_in, call.cut_off)
+    return await _limit()(given, call.tally.clock, call.cut_in, call.cut_off)
 
 
 async def finish(closing: Awaitable[Any], clock: Clock, seconds: float, plain: bool) -> Any:
