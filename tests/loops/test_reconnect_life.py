@@ -23,14 +23,18 @@ from redouble import (
     EventKind,
     LinkStatus,
     Reason,
+    SystemClock,
     constant,
     deadline,
     outcome,
+    override,
     permanent,
     reconnect,
     retry,
     transient,
 )
+from redouble.control import faults
+from redouble.loops.link import Line
 from redouble.testing import FakeClock, fake_time, scripted
 from redouble.ways import closing as ways_closing
 
@@ -416,6 +420,23 @@ def test_close_in_threads_ends_the_loop() -> None:
         assert list(link) == []
         closer.join()
         assert link.status is LinkStatus.IDLE
+
+
+def test_a_connection_that_cannot_be_shut_down_is_closed() -> None:
+    """What `shutdown` raises, as of a socket that is not connected any more, keeps nothing open."""
+
+    class Gone(Conn):
+        def shutdown(self, _how: int) -> None:
+            raise OSError("not connected")
+
+    site = Site(Gone(), Conn(), asynchronous=False)
+    for session in site.link:
+        with session:
+            if session.number == 2:
+                break
+            site.link.reconnect()
+            assert site.conns[0].closed == 1
+    assert site.told == ["CONNECTED", "DROPPED", "CONNECTED"]
 
 
 class Watched(threading.Event):
@@ -884,6 +905,116 @@ def test_a_plain_close_that_outlives_its_cancellation_is_let_go(caplog: pytest.L
     assert caplog.text.count("did not heed its cancellation; it goes on alone") == 1
 
 
+def test_a_plain_close_that_hangs_is_cancelled(run: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """What has nothing but an `aclose` is limited as a context manager is; an error of it comes out."""
+
+    class Plain:
+        async def aclose(self) -> None:
+            await anyio.sleep(1000)
+
+    class Broken:
+        async def aclose(self) -> None:
+            await anyio.sleep(1)
+            raise PermissionError("closing")
+
+    async def main() -> float:
+        began = anyio.current_time()
+        async with POLICY.connect(Plain):
+            pass
+        with pytest.raises(PermissionError, match="closing"):
+            async with POLICY.connect(Broken):
+                pass
+        return anyio.current_time() - began
+
+    assert run(main) == pytest.approx(6, abs=0.1)
+    assert caplog.text.count("closing took longer than 5 s and was cancelled") == 1
+
+
+def test_a_clock_without_timers_limits_nothing(run: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Where a clock cannot call back, opening and closing have no limit, and that is said."""
+
+    class Poor(SystemClock):
+        def call_later(self, seconds: float, callback: Any) -> Any:
+            raise NotImplementedError
+
+    class Plain(Conn):
+        async def aclose(self) -> None:
+            await anyio.sleep(100)
+            self.closed += 1
+
+    async def dial() -> Plain:
+        await anyio.sleep(100)
+        return plain
+
+    plain = Plain()
+    faults._said.clear()
+
+    async def main() -> None:
+        with override(clock=Poor()):
+            async with POLICY(attempt_timeout=20).connect(dial):
+                pass
+
+    run(main)
+    assert plain.closed == 1
+    assert "attempts have no time limit" in caplog.text
+
+
+def test_a_session_that_is_to_end_before_it_is_entered(run: Any) -> None:
+    """A request that falls between the loop's step and the `with` ends the body at its first wait."""
+    site = Site(Conn(), Conn())
+
+    async def main() -> None:
+        async for session in site.link:
+            if session.number == 1:
+                site.link.reconnect()
+            async with session:
+                if session.number == 2:
+                    break
+                await anyio.sleep(1000)
+
+    run(main)
+    assert site.told == ["CONNECTED", "DROPPED", "CONNECTED"]
+
+
+@pytest.mark.parametrize("host", ["asyncio", "trio"])
+def test_who_asks_when_the_host_is_gone(host: str) -> None:
+    """A link whose event loop has ended in the middle of a session takes requests without a word."""
+    site = Site(Conn())
+    kept = []
+
+    async def main() -> None:
+        kept.append(aiter(site.link))
+        kept.append(await anext(kept[0]))
+
+    (on_asyncio if host == "asyncio" else on_trio)(main)
+    site.link.reset()
+    site.link.reconnect()
+    site.link.close()
+    assert site.dials == 1
+
+
+def test_a_ring_that_has_been_dealt_with_ends_no_rest() -> None:
+    """A request that was granted, and whose ring comes late, shortens no wait."""
+    site = Site(OSError(), OSError(), Conn())
+    heard = site.events.append
+
+    def hear(event: Event) -> None:
+        heard(event)
+        if event.kind is EventKind.RETRY and event.failures == 1 and site.dials == 1:
+            bell = site.link._line._bell
+            asyncio.get_running_loop().call_later(3, bell.ring)
+
+    site.link = reconnect(site.dial_async, POLICY(observers=[hear]))
+
+    async def main() -> float:
+        async for session in site.link:
+            async with session:
+                break
+        return asyncio.get_running_loop().time()
+
+    assert on_asyncio(main) == 60
+
+
 def test_a_cancellation_while_closing_passes(run: Any) -> None:
     """Who is cancelled from outside while a connection closes is cancelled."""
 
@@ -953,6 +1084,20 @@ def test_a_thread_closes_beside_itself_where_the_limit_is_written(caplog: pytest
     with POLICY.connect(Hanging):
         pass
     assert closed_by[1] is threading.current_thread()
+
+
+def test_where_no_thread_can_be_started_closing_is_done_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As at the end of the interpreter; and `None` waits without a word."""
+
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    conns = [Conn() for _ in range(3)]
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    for conn, options in zip(conns, ({}, {"close_timeout": 60}, {"close_timeout": None}), strict=True):
+        with POLICY.connect(lambda conn=conn: conn, **options):
+            pass
+    assert [conn.closed for conn in conns] == [1, 1, 1]
 
 
 def test_what_closing_beside_raises_comes_out() -> None:
@@ -1031,3 +1176,50 @@ def test_a_default_limit_can_be_told_from_a_written_one() -> None:
     for wrong, kind in ((0, ValueError), ("5", TypeError)):
         with pytest.raises(kind, match="close_timeout must be"):
             POLICY.connect(Conn, close_timeout=wrong)
+
+
+# Between catching an error and raising it.
+
+
+@pytest.mark.parametrize(
+    ("place", "of"),
+    [(place, of) for place in ("_drop", "_parking", "ends", "error") for of in ("dial", "body")]
+    + [("_forgive", "dial")],
+)
+def test_a_fault_of_ours_hides_no_error(place: str, of: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever goes wrong in the link while an error is judged, that error comes out, and nothing stays open."""
+
+    def broken(*_args: object) -> Any:
+        raise RuntimeError("a fault of ours")
+
+    error = PermissionError("of the operation")
+    site = Site(error if of == "dial" else Conn(), asynchronous=False)
+    monkeypatch.setattr(Line, place, broken)
+    with pytest.raises(PermissionError) as caught:
+        for session in site.link:
+            with session:
+                raise error
+    assert caught.value is error
+    assert [conn.closed for conn in site.conns] == [1] * len(site.conns)
+    assert site.link.status is LinkStatus.IDLE
+
+
+class Hostile(Exception):
+    """Guards everything that could be looked at."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise ValueError("hands off")
+
+
+def test_an_error_that_guards_its_attributes_comes_out() -> None:
+    """Nothing that an error does when it is looked at hides it."""
+    site = Site(Conn(), asynchronous=False)
+    error = Hostile()
+    caught: BaseException | None = None
+    try:
+        for session in site.link:
+            with session:
+                raise error
+    except Hostile as found:
+        caught = found
+    assert caught is error

@@ -537,6 +537,10 @@ def test_v08_the_status_of_an_upgrade(clock: FakeClock) -> None:
     with pytest.raises(Upgrade):
         site.run()
     assert (site.notices, len(site.dials), clock.sleeps) == ([GAVE_UP], 1, [])
+    site = Site(clock, Upgrade(404), park=True)
+    seen: list[Any] = []
+    site.run_with((60, lambda: seen.append((len(site.dials), site.link.parked))))
+    assert (site.notices, seen) == ([GAVE_UP], [(1, True)])
     site = Site(clock, Upgrade(502))
     with pytest.raises(Over):
         site.run()

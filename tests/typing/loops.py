@@ -61,6 +61,7 @@ assert_type(reconnect(entered), Link[int])
 assert_type(reconnect(entered_async, retry(attempts=3)), Link[str])
 assert_type(reconnect(awaited, stable_after=3), Link[Client])
 assert_type(reconnect(awaited_manager, half_open=3, park=OSError), Link[bytes])
+assert_type(reconnect(entered, give_up="park", park=True, close_timeout=None), Link[int])
 assert_type(reconnect(closed, connect_timeout=3), Link[Client])
 assert_type(reconnect(lambda: socket.create_connection(("host", 1))), Link[socket.socket])
 for session in reconnect(entered):

@@ -22,6 +22,7 @@ from redouble.control.cut import Cut, cut_after
 from redouble.control.events import ENDED, EventKind
 from redouble.control.host import Host
 from redouble.control.outcome import DeadlineExceeded, GaveUp, Reason
+from redouble.core.causes import is_exception
 from redouble.core.record import Record
 from redouble.core.verdict import Classification, Rule, Verdict
 from redouble.known.classify import is_unknown, judge_exception
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 
 
 class LinkStatus(Enum):
-    """What a link is doing: `IDLE CONNECTING CONNECTED CLOSING WAITING PARKED`.
+    """Tells what a link is doing: `IDLE CONNECTING CONNECTED CLOSING WAITING PARKED`.
 
     `IDLE`: no loop is at work on it, or it is between two passes of its loop. `CLOSING`: a session has ended, and its
     connection is being closed. `WAITING`: for the next dial. `PARKED`: it has given up, and waits for `Link.reset()`.
@@ -66,7 +67,7 @@ class LinkStatus(Enum):
 
 
 class Next(Enum):
-    """What the script does next."""
+    """Names what the script does next."""
 
     DIAL = 1
     WAIT = 2
@@ -75,7 +76,7 @@ class Next(Enum):
 
 
 class Wish(Enum):
-    """What somebody asked for from outside, and has not got yet.
+    """Names what a user asked for from outside, until it is granted.
 
     `FRESH`: dial at once if it waits, and forget the failures. `ANEW`: besides, the session that is up ends.
     """
@@ -85,7 +86,7 @@ class Wish(Enum):
 
 
 class Keeping(Record):
-    """How a link is kept, as `reconnect` was told."""
+    """Tells how a link is kept, as `reconnect` was told."""
 
     open_: Callable[..., Any]
     name: str
@@ -105,7 +106,7 @@ _ENDED_IN_ORDER: Any = object()
 
 
 class Line(Judge):
-    """One loop over a link.
+    """Counts, judges and decides for one loop over a link.
 
     Attributes:
         call: Its call; `None` before the first dial, and once the loop is over.
@@ -113,7 +114,7 @@ class Line(Judge):
         session: The session that was handed out, until it is closed.
         end: Why it is parked.
         over: Whether the loop has ended.
-        left: Whether the loop itself is gone, with a session that was never entered.
+        left: Whether the iterator is gone, with a session that was never entered.
     """
 
     __slots__ = (
@@ -184,13 +185,13 @@ class Line(Judge):
 
     @property
     def name(self) -> str:
-        """What messages call the link."""
+        """The name of the link in messages."""
         return self.policy.name or self._plan.name
 
     # How it goes on.
 
     def sessions(self, bell: Bell, host: Host | None) -> Script:
-        """The going-on of the loop: dial, hand out, and see what follows from the end of that.
+        """Go on with the loop: dial, hand out, and see what follows from the end of that.
 
         Args:
             bell: What wakes it.
@@ -221,7 +222,7 @@ class Line(Judge):
                 yield RAISE, call
 
     def _settle(self) -> None:
-        """A pass begins: decide now what follows from a session that ended in order.
+        """Begin a pass: decide now what follows from a session that ended in order.
 
         Not before: a `break` is no reason to connect again.
         """
@@ -237,7 +238,7 @@ class Line(Judge):
             self._next = Next.END
 
     def _pause(self) -> Pause:
-        """What is waited for: the next dial, or somebody who wakes a parked link."""
+        """Return the wait for the next dial, or for a user who wakes a parked link."""
         assert self.call is not None
         assert self._bell is not None
         now = self.call.tally.now()
@@ -248,7 +249,7 @@ class Line(Judge):
         return Pause(self.clock, seconds, (self._stop, self._bell.event), self.name)
 
     def _rest(self, call: Call, now: float) -> float:
-        """A rest begins; for how many seconds."""
+        """Begin a rest, and return its length in seconds."""
         if self._next is Next.WAIT:
             self.status = LinkStatus.WAITING
             due = call.tally.due
@@ -263,7 +264,7 @@ class Line(Judge):
         return min(seconds, left)
 
     def _look_up(self) -> None:
-        """A pause is over: see what ended it.
+        """See what ended a pause.
 
         Raises:
             DeadlineExceeded: When the time of a scope around the loop did.
@@ -282,7 +283,7 @@ class Line(Judge):
         self._until = None
 
     def _after_parking(self) -> Next:
-        """The time of a parked link is over, and nobody came."""
+        """Decide what follows where a parked link has rested for its time."""
         assert self.call is not None
         if self._outer_first:
             self.ends(self.call.end_around(), None)  # raises
@@ -293,7 +294,7 @@ class Line(Judge):
         return Next.DIAL
 
     def _begin_dial(self) -> tuple[bool, Call]:
-        """A dial begins, unless the call ended while it waited."""
+        """Begin a dial; return whether it begins, as the call may have ended while it waited, and the call."""
         with self._lock:
             wish, self._wish = self._wish, None
             self.status = LinkStatus.CONNECTING
@@ -395,13 +396,13 @@ class Line(Judge):
         return None
 
     def _gives_up_by_parking(self, end: GaveUp) -> bool:
-        """Whether an end parks the link; that of a scope never does: beyond it nobody waits for the link."""
+        """Return whether an end parks the link; that of a scope never does: the caller is done with the link then."""
         if end.reason is Reason.DEADLINE and end.limit == "scope":
             return False
         return self._parks if end.reason is Reason.PERMANENT else self._plan.parks
 
     def _parking(self, error: Exception, found: Classification) -> Classification:
-        """The classification of an error, which for one that parks the link is PERMANENT."""
+        """Return the classification of an error; that of one that parks the link is PERMANENT."""
         rule, permanent = self._plan.park, found.verdict is Verdict.PERMANENT
         self._parks = (rule is True and permanent) or (self._trial and not permanent)
         if rule is not None and rule is not True:
@@ -414,7 +415,7 @@ class Line(Judge):
         return found
 
     def _arrives(self, opened: Opened) -> bool:
-        """The dial succeeded; `False`: but nobody wants the connection any more."""
+        """Take the connection of a dial; return whether it is still wanted."""
         call = self.call
         assert call is not None
         session = Session[object](self, opened, self._how, call.tally.attempt)
@@ -429,7 +430,7 @@ class Line(Judge):
         return True
 
     def _drop(self, call: Call, error: Exception | None, found: Classification) -> None:
-        """The connection dropped, whatever follows from that."""
+        """Note that the connection dropped, and tell of it."""
         since, at = self._since, self._ended_at
         now = call.tally.now() if at is None else at
         stable = since is not None and now - since >= self._plan.stable_after
@@ -440,26 +441,26 @@ class Line(Judge):
         self._since = self._ended_at = None
 
     def handed_out(self) -> Session[Any]:
-        """The session that the script has handed out."""
+        """Return the session that the script has handed out."""
         assert self.session is not None
         return self.session
 
     # What a session tells.
 
     def closes(self) -> None:
-        """The body of the session has ended, and the connection is being closed."""
+        """Note that the body of the session has ended, and the connection is being closed."""
         self.status = LinkStatus.CLOSING
 
     def ended(self, error: BaseException | None) -> bool:
-        """The connection is closed; return whether the error of its body is dealt with."""
+        """Note that the connection is closed; return whether the error of its body is dealt with."""
         with self._lock:
             self.session, self.status = None, LinkStatus.IDLE
             asked = self.is_ending()
-        call, failed = self.call, isinstance(error, Exception)
+        call, failed = self.call, is_exception(error)
         if call is None:  # another pass was asked for within the session, which ended the loop
             return False
-        if failed and not asked and not is_orderly(error):  # type: ignore[arg-type]
-            passes = call.failed(error)  # type: ignore[arg-type]
+        if is_exception(error) and not asked and not is_orderly(error):
+            passes = call.failed(error)
             if passes:
                 self.finish()
             elif not call.over:
@@ -470,13 +471,13 @@ class Line(Judge):
         return failed
 
     def is_ending(self) -> bool:
-        """Whether somebody asked for the end of the session that is up."""
+        """Return whether the session that is up is to end."""
         return self._wish is Wish.ANEW or self._closed.is_set()
 
     # What happens from outside, in any thread or task.
 
     def ask(self, wish: Wish) -> None:
-        """Somebody asks for a fresh start; a dial under way is one already, and only its failures are forgotten."""
+        """Ask for a fresh start; a dial under way is one already, and only its failures are forgotten."""
         with self._lock:
             if self.over:
                 return
@@ -490,7 +491,7 @@ class Line(Judge):
         self._ring()
 
     def close(self) -> None:
-        """Somebody asks for the end of the loop."""
+        """Ask for the end of the loop."""
         with self._lock:
             if self.over:
                 return
@@ -503,7 +504,7 @@ class Line(Judge):
         self._ring()
 
     def leave(self) -> None:
-        """The loop itself is gone; who loops again, or closes the link, closes the session that it left."""
+        """Note that the iterator is gone; the next loop, or the end of the link, closes the session that it left."""
         session = self.session
         if session is None or not session.is_entered:
             self.left = True
@@ -521,7 +522,7 @@ class Line(Judge):
             self._bell.ring()
 
     def is_stopped(self) -> bool:
-        """Whether the loop is to end: by the policy's `stop`, or by `close`."""
+        """Return whether the loop is to end: by the policy's `stop`, or by `close`."""
         return self._closed.is_set() or (self._stop is not None and is_set(self._stop))
 
     @property
@@ -538,7 +539,7 @@ class Line(Judge):
 
     @property
     def failures(self) -> int:
-        """How many dials and connections have failed in a row, by what is known now."""
+        """The number of dials and connections that failed in a row, by what is known now."""
         call = self.call
         if call is None:
             return self._counts[1]
@@ -549,7 +550,7 @@ class Line(Judge):
     # Forgetting and ending.
 
     def _forgive(self) -> None:
-        """Somebody asked for a fresh start of what was under way: only the counts can be."""
+        """Grant a fresh start to what is under way: only its counts can begin again."""
         with self._lock:
             if self._wish is not Wish.FRESH:
                 return
@@ -559,7 +560,7 @@ class Line(Judge):
             self.call.progress()
 
     def _forget(self, call: Call) -> None:
-        """Everything is fresh."""
+        """Begin everything again."""
         self._unpark()
         call.begin_again()
 
@@ -580,7 +581,7 @@ class Line(Judge):
             self.session, self.status = None, LinkStatus.IDLE
 
     def finish(self) -> None:
-        """The loop is over; nothing is held any more."""
+        """End the loop, and hold nothing any more."""
         self.over = True
         self._next, self.status = Next.END, LinkStatus.IDLE
         self._since = self._wish = None
@@ -594,7 +595,7 @@ _BETWEEN = (LinkStatus.IDLE, LinkStatus.CONNECTED)
 
 
 def _instead(end: GaveUp) -> Exception:
-    """The error of a link that gives up when there is none of the operation: its connections ended in order."""
+    """Return the error of a link that gives up although its connections ended in order."""
     if end.reason is Reason.DEADLINE:
         whose = "around the loop" if end.limit == "scope" else "of the link"
         return DeadlineExceeded(f"the deadline {whose} has passed")

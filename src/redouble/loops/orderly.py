@@ -6,7 +6,7 @@ classes, without importing a client.
 
 from __future__ import annotations
 
-from redouble.core.causes import leaves
+from redouble.core.causes import is_group, leaves
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def is_orderly(error: BaseException) -> bool:
     Args:
         error: What came out of the body of a session.
     """
-    if isinstance(error, BaseExceptionGroup):
+    if is_group(error):
         found = leaves(error)
         return bool(found) and all(map(is_orderly, found or ()))
     try:
@@ -38,7 +38,7 @@ def is_orderly(error: BaseException) -> bool:
 
 
 def _is_orderly_as(kind: type, error: BaseException) -> bool:
-    """Whether the error is one of an orderly end, seen as one of this class of its MRO."""
+    """Return whether an error tells of an orderly end, as one of this class of its MRO."""
     says = _ORDERLY.get((kind.__module__.partition(".")[0], kind.__name__))
     return says is not None and says(error)
 
@@ -48,7 +48,7 @@ def _always(_: Any) -> bool:
 
 
 def _is_at_an_end(error: Any) -> bool:
-    """An EOF between two messages; within one it cuts that off, and asyncio's error has the part that had come."""
+    """Return whether an EOF came between two messages; within one, asyncio's error has the part that had come."""
     return not getattr(error, "partial", None)
 
 
@@ -57,7 +57,7 @@ def _is_by_application(error: Any) -> bool:
 
 
 def _is_closing_message(error: Any) -> bool:
-    """Aiohttp's `receive_str()` and its kin raise what came instead: `Received message 8:1000 is not str`."""
+    """Read what aiohttp's `receive_str()` and its kin got instead: `Received message 8:1000 is not str`."""
     words = str(error).partition("Received message ")[2].partition(" ")[0]
     kind, _, data = words.partition(":")
     names = {"WSMsgType.CLOSE": _CLOSE, "WSMsgType.CLOSING": _CLOSING, "WSMsgType.CLOSED": _CLOSED}

@@ -139,7 +139,7 @@ class Link(Generic[T]):
                 line.finish()
 
     def _begin(self, *, asynchronous: bool) -> Line:
-        """A loop begins."""
+        """Begin a loop."""
         if self._line is not None and self._line.is_at_work:
             raise RuntimeError("another loop is at work on this link, and it has one connection at a time")
         self._line = line = Line(self._plan, asynchronous)
@@ -161,7 +161,7 @@ class _Loop(Generic[T]):
         self._script = None
 
     def _forgotten(self, keyword: str) -> RuntimeError | None:
-        """What to say of the session that the pass before left behind; `None` where it was entered and has ended."""
+        """Return what to say of the session that the pass before left behind; `None` where it has ended."""
         session = self._line.session
         if session is None:
             return None
@@ -205,7 +205,7 @@ class _Sessions(_Loop[T]):
         raise StopIteration
 
     def _end(self) -> None:
-        """The loop is over, or gone: what was handed out and never entered is closed."""
+        """End the loop; close what was handed out and never entered."""
         line = self._line
         threads.perform(line.leftovers())
         if not line.over:
@@ -403,7 +403,7 @@ else:
 
 
 def _changes(policy: Policy, connect_timeout: float | None) -> dict[str, Any]:
-    """What is otherwise in a link's policy: to dial again is what a link is for, and a connection is no answer."""
+    """Return what is otherwise in a link's policy: it is there to dial again, and a connection is no answer."""
     changes: dict[str, Any] = {"nested": "multiply", "result": None}
     if policy.idempotent is None:
         changes["idempotent"] = True

@@ -104,7 +104,7 @@ class Session(Generic[T]):
         raise ended
 
     async def _without_ours(self, error: BaseException | None) -> BaseException | None:
-        """With what the body ended, apart from the cancellation that somebody asked for through the link."""
+        """Return the error of the body, without the cancellation that was asked for through the link."""
         cut, self._cut = self._cut, None
         if cut is None or not cut.fired:
             if cut is not None:
@@ -123,7 +123,7 @@ class Session(Generic[T]):
 
     @property
     def is_entered(self) -> bool:
-        """Whether somebody has entered it: then the end of that `with` closes it."""
+        """Whether it was entered: then the end of that `with` closes it."""
         return self._entered
 
     def take(self) -> Opened | None:
@@ -136,10 +136,9 @@ class Session(Generic[T]):
             return opened
 
     def end(self, bell: Bell | None) -> None:
-        """Somebody asks for the end of the session, perhaps in another thread: make its body end.
+        """Make the body of the session end, perhaps from another thread.
 
-        A coroutine is cancelled. A thread cannot be: its connection is shut down, so that who reads from it wakes, and
-        closed; what the body makes of that is its end.
+        A coroutine is cancelled. A thread cannot be: its connection is shut down, which wakes a read, and closed.
         """
         if self._how.asynchronous:
             cut = self._cut
@@ -199,7 +198,7 @@ def _break(connection: Any) -> None:
 
 
 def _counts(closing: BaseException, error: BaseException | None) -> bool:
-    """Whether what closing raised stands for how the session ended.
+    """Return whether what closing raised stands for how the session ended.
 
     It does where it was raised instead of the body's error on purpose (`from`, or a group); a connection that is broken
     and cannot even be closed must not hide what the body has to say.
