@@ -203,6 +203,7 @@ class Tally:
         """The next attempt begins a new episode."""
         self.forget_failures()
         self.earlier = self.attempt
+        self.took = "nothing"
         self.started = self.own_end = self.due = self.ended_at = self.end = self.earlier_errors = None
 
     def drop(self, now: float) -> None:
