@@ -160,6 +160,7 @@ class Model:
         """Everything begins again, but the numbers go on, and the budget, which others share."""
         self.status, self.failures, self.asked, self.before, self.history = Status.IDLE, 0, {}, self.attempt, {}
         self.started = self.ended = self.ends = self.due = self.end = None
+        self.taken = 0.0
 
     def begin(self, now: float) -> None:
         """Time and deadline of an episode."""
