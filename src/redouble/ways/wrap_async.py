@@ -8,8 +8,8 @@ from redouble.calls.call import Call, Site, is_fault, new_call
 from redouble.calls.hosts.coroutines import drive
 from redouble.calls.script import attempts
 from redouble.calls.tracebacks import strip
-from redouble.control import scope
-from redouble.control.around import AROUND, NODE, WHO, close_link, first_open, open_link
+from redouble.control import around, scope
+from redouble.control.around import NODE, WHO, close_link, first_open, open_link
 from redouble.ways.first import call_of, counted_by, is_plain
 
 TYPE_CHECKING = False
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from redouble.control.budget import RetryBudget
     from redouble.control.policy import Policy
-
-_get, _set, _reset = AROUND.get, AROUND.set, AROUND.reset
 
 
 def retrying(
@@ -32,7 +30,7 @@ def retrying(
     eager = not is_plain(policy)
 
     async def wrapper(*args: Any, **kwargs: Any) -> Any:  # noqa: C901  # as in `wrap`
-        outer = _get()
+        outer = around.get_link()
         if outer is not None and outer[WHO] is None:
             outer = first_open(outer)
         if eager or scope.overriding or (outer is not None and outer[NODE] is not None):
@@ -45,7 +43,7 @@ def retrying(
                     pass
                 raise
         link = [site, outer, monotonic(), None, 0]
-        token = _set(link)
+        token = around.set_link(link)
         call = None
         try:
             try:
@@ -71,7 +69,7 @@ def retrying(
         finally:
             link[WHO] = None
             try:  # noqa: SIM105  # suppress() would be paid for by every call
-                _reset(token)
+                around.reset_link(token)
             except ValueError:  # closed in another context, as a coroutine may be that nobody awaits to its end
                 pass
             if call is not None:  # by assignments, for which there is stack left where there is none for a call
