@@ -45,6 +45,10 @@ NEAR = 1e-9
 
 AROUND: ContextVar[Link | None] = ContextVar("redouble.around", default=None)
 
+get_link, set_link, reset_link = AROUND.get, AROUND.set, AROUND.reset
+"""What wrappers call by way of this module: a decorated function that is pickled by value takes its globals along, and
+these cannot be pickled."""
+
 _numbers = count(1)
 
 

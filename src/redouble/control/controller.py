@@ -7,6 +7,7 @@ from time import monotonic
 
 from redouble.control import faults
 from redouble.control.outcome import GaveUp, Reason, Wait
+from redouble.control.policy import OWN_BUDGET
 from redouble.control.tally import Tally
 from redouble.core.verdict import Classification, Verdict
 from redouble.known.classify import judge, judge_result
@@ -78,6 +79,8 @@ class BackoffController:
 
     def __init__(self, policy: Policy) -> None:
         self._tally = Tally(policy)
+        if policy.budget is not OWN_BUDGET:  # which is of decorated functions
+            self._tally.budget = policy.budget
         self.status = Status.IDLE
 
     @property
@@ -197,6 +200,7 @@ class BackoffController:
             RuntimeError: When no attempt is under way.
         """
         self._is_current(None, "record_success")
+        self._tally.succeeded()
         self._tally.ended_at = self._now(now)
         self._tally.forget_failures()
         self.status = Status.SUCCEEDED

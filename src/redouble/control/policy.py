@@ -14,6 +14,8 @@ from redouble.known import known_errors
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
+    from datetime import timedelta
+    from decimal import Decimal
     from typing import Any, ClassVar, Literal, Protocol, TypeAlias, TypedDict
 
     from redouble.control.clock import Clock
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from redouble.core.backoff import Backoff
     from redouble.core.checks import Seconds
 
-    CurveLike: TypeAlias = Backoff | Callable[[int], Any]
+    CurveLike: TypeAlias = Backoff | Callable[[int], float | Decimal | timedelta | None]
     from redouble.core.verdict import RuleLike
 
     class Stop(Protocol):

@@ -350,6 +350,14 @@ class gave_up_as:  # noqa: N801  # used as a verb: with gave_up_as(MyError):
         self.__exit__(kind, error, traceback)
 
 
+if TYPE_CHECKING:
+
+    @overload
+    def remaining(at_most: None = None) -> float | None: ...
+    @overload
+    def remaining(at_most: Seconds) -> float: ...
+
+
 def remaining(at_most: Seconds | None = None) -> float | None:
     """Return what is left of the time, for operations that take a timeout: `read(timeout=remaining(5))`.
 
@@ -374,11 +382,3 @@ def remaining(at_most: Seconds | None = None) -> float | None:
     most = checks.seconds_or_none("at_most", at_most)
     least = min(left_around(), inf if most is None else most)
     return None if least == inf else max(0.0, least)
-
-
-if TYPE_CHECKING:
-
-    @overload
-    def remaining(at_most: None = None) -> float | None: ...
-    @overload
-    def remaining(at_most: Seconds) -> float: ...

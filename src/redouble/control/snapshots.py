@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 VERSION = 2
 STATUSES = ("IDLE", "ATTEMPTING", "WAITING", "SUCCEEDED", "GAVE_UP", "STOPPED")
 
+TOOK = ("nothing", "token", "hinted token")
+
 
 def taken(of: Tally, status: Enum, now: float) -> dict[str, Any]:
     """The state, as it is now."""
@@ -28,10 +30,13 @@ def taken(of: Tally, status: Enum, now: float) -> dict[str, Any]:
         "earlier": of.earlier,
         "failures": of.failures,
         "elapsed": None if of.started is None else of.elapsed(now if of.ended_at is None else of.ended_at),
+        "ended_ago": None if of.ended_at is None else max(0.0, now - of.ended_at),
         "deadline_in": None if of.own_end is None else of.own_end - now,
         "due_in": None if of.due is None else of.due - now,
         "previous": of.previous,
         "curves": {} if of.curves is None else of.curves.plain(),
+        "history": dict(of.earlier_errors or {}),
+        "took": of.took,
         "gave_up": None if of.end is None else _plain(of.end),
     }
 
@@ -60,17 +65,21 @@ def _load(into: Tally, state: dict[str, Any], now: float) -> str:
     into.failures = checks.whole("failures", state["failures"], least=0)
     elapsed, due_in = _span("elapsed", state["elapsed"]), _span("due_in", state["due_in"])
     deadline_in = _span("deadline_in", state["deadline_in"])
+    ended_ago = checks.seconds_or_none("ended_ago", state["ended_ago"])
     waited = 0.0 if due_in is None else max(0.0, due_in)  # the wait has been waited in full
-    into.started = None if elapsed is None else now - elapsed - waited
+    into.started = None if elapsed is None else now - elapsed - waited - (ended_ago or 0.0)
+    into.ended_at = None if ended_ago is None else now - ended_ago
     into.own_end = None if deadline_in is None else now + deadline_in - waited
     into.due = None if due_in is None else now
     into.previous = checks.seconds_or_none("previous", state["previous"])
     into.curves = OwnCurves.of(state["curves"])
+    into.earlier_errors = {name: checks.whole("history", times, least=1) for name, times in state["history"].items()}
+    into.took = checks.one_of("took", state["took"], TOOK)
     into.end = None if state["gave_up"] is None else _from_plain(state["gave_up"])
     if (into.end is None) is (status in ("GAVE_UP", "STOPPED")):
         raise ValueError("an end without its reason, or a reason without its end")
-    if into.end is not None or status == "SUCCEEDED":
-        into.ended_at = now
+    if (into.ended_at is None) is (status in ("GAVE_UP", "STOPPED", "SUCCEEDED")):
+        raise ValueError("an end without its time, or a time without its end")
     into.began = monotonic()
     return str(status)
 
@@ -88,6 +97,7 @@ def _plain(end: GaveUp) -> dict[str, Any]:
         "name": end.name,
         "hint": end.hint,
         "limit": end.limit,
+        "history": [list(each) for each in end.history],
     }
 
 
@@ -95,4 +105,5 @@ def _from_plain(data: dict[str, Any]) -> GaveUp:
     attempts = checks.whole("attempts", data["attempts"], least=0)
     elapsed, hint = checks.number("elapsed", data["elapsed"], least=0), checks.seconds_or_none("hint", data["hint"])
     limit = checks.one_of("limit", data["limit"], (None, "own", "scope"))
-    return GaveUp(Reason[data["reason"]], attempts, elapsed, data["name"], hint, (), limit)
+    history = tuple((name, checks.whole("history", times, least=1)) for name, times in data["history"])
+    return GaveUp(Reason[data["reason"]], attempts, elapsed, data["name"], hint, history, limit)

@@ -53,7 +53,7 @@ class Tally:
         clock, now, draw: What tells the time, its guarded reading, and the guarded randomness.
         attempt: The number of the last attempt that was begun; 0 before the first.
         earlier: How many of them belong to episodes before this one.
-        earlier_errors: How often each type of error was raised by an attempt that another one followed.
+        earlier_errors: How often an error of each type, by its name, was raised by an attempt that another one followed.
         failures: How many attempts have failed in a row.
         began: When the current attempt began, by `time.monotonic`, whatever clock the policy has.
         delay_by: Whose wait the last one is.
@@ -119,7 +119,7 @@ class Tally:
     draw: Callable[[], float]
     due: float | None
     earlier: int
-    earlier_errors: dict[type, int] | None
+    earlier_errors: dict[str, int] | None
     end: GaveUp | None
     ended_at: float | None
     exclusive: bool
@@ -203,6 +203,7 @@ class Tally:
         """The next attempt begins a new episode."""
         self.forget_failures()
         self.earlier = self.attempt
+        self.took = "nothing"
         self.started = self.own_end = self.due = self.ended_at = self.end = self.earlier_errors = None
 
     def drop(self, now: float) -> None:
@@ -248,7 +249,7 @@ class Tally:
         policy = self.policy
         if found.verdict is not _TRANSIENT:
             if found.verdict is _PENDING:
-                return self._ask_again_later(found, now, draw)
+                return self._ask_again_later(found, error, now, draw)
             return self.give_up(Reason.PERMANENT, now, found, error)  # 3
         self.failures = failures = self.failures + 1
         refused = self._refusal(found, error, value, number)
@@ -341,25 +342,27 @@ class Tally:
             hint = policy.max_hint
         return hint * (1 + HINT_SPREAD * draw)
 
-    def _ask_again_later(self, found: Classification, now: float, draw: float) -> float | GaveUp:
+    def _ask_again_later(
+        self, found: Classification, error: BaseException | None, now: float, draw: float
+    ) -> float | GaveUp:
         """PENDING is no failure: used-up arguments of 5, then steps 6, 9 and 10."""
         self.forget_failures()
         policy = self.policy
         if self.used_up is not None and policy.idempotent is not True and not self.vouched:
-            return self.give_up(Reason.UNSAFE, now, found)  # 5
+            return self.give_up(Reason.UNSAFE, now, found, error)  # 5
         if policy.stop is not None and is_set(policy.stop):
-            return self.give_up(Reason.STOPPED, now, found)  # 6
+            return self.give_up(Reason.STOPPED, now, found, error)  # 6
         if found.retry_after is not None:
             asked = self._asked(found, draw)
             if asked is None:
-                return self.give_up(Reason.HINT, now, found)  # 9
+                return self.give_up(Reason.HINT, now, found, error)  # 9
             wait, late, self.delay_by = max(SHORTEST_PENDING, asked), Reason.HINT, "server"
         else:
             every = None if found.backoff is None else safe_delay(found.backoff, 1, None, 0.5)
             wait = PENDING_EVERY if every is None else max(every, SHORTEST_PENDING)
             late, self.delay_by = Reason.DEADLINE, "curve"
         self.due = now + wait
-        return self.give_up(late, now, found) if self.due > self.ends else wait  # 9, 10, 12
+        return self.give_up(late, now, found, error) if self.due > self.ends else wait  # 9, 10, 12
 
     def give_up(
         self, reason: Reason, now: float, found: Classification | None = None, error: BaseException | None = None
@@ -379,15 +382,13 @@ class Tally:
         """The types of the earlier errors that differ from the last one, and how often each was raised."""
         if self.earlier_errors is None:
             return ()
-        return tuple((_name(kind), times) for kind, times in self.earlier_errors.items() if kind is not type(error))
+        last = None if error is None else _name(type(error))
+        return tuple((name, times) for name, times in self.earlier_errors.items() if name != last)
 
     def _remember(self, error: BaseException) -> None:
         kinds = self.earlier_errors = self.earlier_errors or {}
-        kind = type(error)
-        try:
-            kinds[kind] = kinds.get(kind, 0) + 1
-        except Exception:  # a metaclass that refuses to be hashed
-            return
+        name = _name(type(error))
+        kinds[name] = kinds.get(name, 0) + 1
 
     def _next_of_curves(self, own: Backoff | None, draw: float, rule: object) -> float | None:
         """The next wait where rules have curves of their own: each curve counts the failures that it answers itself."""
@@ -401,7 +402,10 @@ class Tally:
 
 
 def _name(kind: type) -> str:
-    name = getattr(kind, "__qualname__", None)
+    try:
+        name = kind.__qualname__
+    except Exception:  # a metaclass that guards its attributes
+        name = None
     return name if type(name) is str else "an error"
 
 

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from redouble.control.policy import PolicyFields
     from redouble.control.preview import PreviewRow
     from redouble.core.checks import Seconds
-    from redouble.ways.block import BlockAttempt
 
     F = TypeVar("F", bound=Callable[..., Any])
     P = ParamSpec("P")
@@ -291,11 +290,11 @@ class RetryPolicy(Policy):
             refuse_what_cannot_be_called(factory)
             return Connecting(self, factory, args, kwargs, checks.flag("closing", closing), close_timeout)
 
-    def __iter__(self) -> Iterator[BlockAttempt]:
+    def __iter__(self) -> Iterator[Block]:
         """The attempts of a block form: `for attempt in policy: with attempt: ...`."""
         return Block(self)
 
-    def __aiter__(self) -> AsyncIterator[BlockAttempt]:
+    def __aiter__(self) -> AsyncIterator[AsyncBlock]:
         """The attempts of a block form in a coroutine: `async for attempt in policy: with attempt: ...`."""
         return AsyncBlock(self)
 

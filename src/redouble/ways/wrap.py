@@ -9,8 +9,8 @@ from redouble.calls.call import Site, is_fault, new_call
 from redouble.calls.hosts.threads import drive
 from redouble.calls.script import attempts
 from redouble.calls.tracebacks import strip
-from redouble.control import scope
-from redouble.control.around import AROUND, NODE, WHO, close_link, first_open, open_link
+from redouble.control import around, scope
+from redouble.control.around import NODE, WHO, close_link, first_open, open_link
 from redouble.ways.first import call_of, counted_by
 
 TYPE_CHECKING = False
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from redouble.control.budget import RetryBudget
     from redouble.control.policy import Policy
-
-_get, _set, _reset = AROUND.get, AROUND.set, AROUND.reset
 
 
 def retrying(  # noqa: C901  # see below
@@ -49,11 +47,11 @@ def retrying(  # noqa: C901  # see below
                 except RecursionError:  # no stack is left, and suppress() would be a call as well
                     pass
                 raise
-        outer = _get()
+        outer = around.get_link()
         if outer is not None and outer[WHO] is None:
             outer = first_open(outer)
         link = [site, outer, monotonic(), None if outer is None else outer[NODE], 0]
-        token = _set(link)
+        token = around.set_link(link)
         call = None
         try:
             try:
@@ -86,7 +84,7 @@ def retrying(  # noqa: C901  # see below
             return _carry_on(site, call.given, fn, args, kwargs, call)
         finally:
             link[WHO] = None
-            _reset(token)
+            around.reset_link(token)
             if call is not None:  # by assignments, for which there is stack left where there is none for a call
                 call.error = call.raised = call.value = call.given = call.tally.handed = None
 

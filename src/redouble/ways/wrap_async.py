@@ -8,8 +8,8 @@ from redouble.calls.call import Call, Site, is_fault, new_call
 from redouble.calls.hosts.coroutines import drive, limited_first
 from redouble.calls.script import attempts
 from redouble.calls.tracebacks import strip
-from redouble.control import scope
-from redouble.control.around import AROUND, BOUND, NODE, WHO, close_link, first_live, first_open, leave_bound, open_link
+from redouble.control import around, scope
+from redouble.control.around import BOUND, NODE, WHO, close_link, first_live, first_open, leave_bound, open_link
 from redouble.ways.first import call_of, counted_by
 
 TYPE_CHECKING = False
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from redouble.control.budget import RetryBudget
     from redouble.control.policy import Policy
-
-_get, _set, _reset = AROUND.get, AROUND.set, AROUND.reset
 
 
 def retrying(  # noqa: C901  # see below
@@ -33,7 +31,7 @@ def retrying(  # noqa: C901  # see below
     seconds = policy.deadline if policy.is_bounded else None
 
     async def wrapper(*args: Any, **kwargs: Any) -> Any:  # noqa: C901  # as in `wrap`
-        outer = _get()
+        outer = around.get_link()
         if outer is not None and outer[WHO] is None:
             outer = first_open(outer)
         if eager or scope.overriding:
@@ -50,7 +48,7 @@ def retrying(  # noqa: C901  # see below
         if seconds is not None:
             node = [BOUND, first_live(node), monotonic, began + seconds, None, 0]
         link = [site, outer, began, node, 0]
-        token = _set(link)
+        token = around.set_link(link)
         call = None
         try:
             try:
@@ -77,7 +75,7 @@ def retrying(  # noqa: C901  # see below
         finally:
             link[WHO] = None
             try:  # noqa: SIM105  # suppress() would be paid for by every call
-                _reset(token)
+                around.reset_link(token)
             except ValueError:  # closed in another context, as a coroutine may be that nobody awaits to its end
                 pass
             if call is not None:  # by assignments, for which there is stack left where there is none for a call
