@@ -12,10 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from redouble.wrappers.run import Run
 
-from redouble import constant, deadline, retry
-from redouble.control import stack
-from redouble.loops.reading import Reading
-from redouble.loops.resume import resume
+from redouble import constant, deadline, resume, retry
+from redouble.calls.call import Call
+from redouble.loops.reading import BasePage, Reading
 from redouble.testing import fake_time
 
 PAGES = 25
@@ -159,8 +158,8 @@ class World:
 def alive() -> list[object]:
     """All runs of the loop, and what they raise, that have not gone."""
     gc.collect()
-    kinds = (Reading, Run, ConnectionResetError)
-    return [*(thing for thing in gc.get_objects() if isinstance(thing, kinds)), *stack.blocks.values()]
+    kinds = (Reading, BasePage, Call, ConnectionResetError)
+    return [thing for thing in gc.get_objects() if isinstance(thing, kinds)]
 
 
 def assert_nothing_is_left(of_others: list[object]) -> None:

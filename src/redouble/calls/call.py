@@ -19,21 +19,25 @@ from redouble.control.around import (
     BOUND,
     ENDS,
     KIND,
+    NEAR,
     NODE,
     NUMBER,
     OUTER,
+    WATCHDOG,
     WHO,
     bounds_of,
+    ends_calls,
     first_live,
     holds,
     leave_bound,
     left_of,
     new_bound,
     nodes,
+    patience,
 )
 from redouble.control.clock import SYSTEM, is_set
 from redouble.control.events import Event, EventKind
-from redouble.control.mark import mark
+from redouble.control.mark import ended_around, mark
 from redouble.control.outcome import DeadlineExceeded, GaveUp, Reason, StillPending, Stopped, Unwanted
 from redouble.control.policy import OWN_BUDGET
 from redouble.control.scope import effective
@@ -57,8 +61,8 @@ if TYPE_CHECKING:
 SHORTEST = 0.001
 """Seconds that an operation gets where no time is left: to most clients a timeout of 0 means another thing."""
 
-NEAR = 1e-9
-"""So few seconds before its time a timer counts as due: sums of floats are not exact."""
+PAST = -1e-6
+"""So many seconds are left at most of a watchdog whose time is over: no attempt begins any more, not even at once."""
 
 TOO_LONG = "the attempt took longer than its timeout"
 TIMED_OUT = Classification(Verdict.TRANSIENT, reason=TOO_LONG)
@@ -114,12 +118,15 @@ class Judge:
         on_stop: What becomes of the call when it is stopped.
         expires: Whether the policy's deadline is an expiry: its moment itself is too late, and what was not ready by
             then is `StillPending`.
+        hands_out: Whether a value is handed to a body that goes on with it: the attempt ends with that body, which tells
+            the call what came of it.
     """
 
     __slots__ = ("policy",)
 
     on_stop = OnStop.RAISE
     expires = False
+    hands_out = False
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
@@ -180,6 +187,7 @@ class Call:
         raised: The error that ends the call, by which it can be told from a fault of ours.
         value: The last value.
         delay: Seconds to wait, where the call goes on.
+        rest: Seconds to wait after those: beneath a watchdog a wait is cut in pieces.
         closing: What is left to await of a dropped result.
         alert: Whether something besides the time is to be looked at between attempts.
     """
@@ -207,6 +215,7 @@ class Call:
         "over",
         "policy",
         "raised",
+        "rest",
         "tally",
         "value",
     )
@@ -227,6 +236,7 @@ class Call:
     raised: BaseException | None
     value: Any
     delay: float
+    rest: float
     closing: Awaitable[object] | None
     alert: bool
     _judge: Judge | None
@@ -255,7 +265,7 @@ class Call:
         self.link = link
         self.fn, self.args, self.kwargs = fn, args, kwargs or {}
         self._judge = judge
-        self.delay = self._lag = 0.0
+        self.delay = self._lag = self.rest = 0.0
         self.over = False
         self.given = self.error = self.raised = self.value = self.closing = self._bounding = self._cut = None
         self._given_timeout = self._timeout_ends = inf
@@ -317,6 +327,9 @@ class Call:
             Unwanted: When it is unwanted, the call is over, and the policy says so.
         """
         self.value = value
+        if self._judge is not None and self._judge.hands_out:
+            self.error = None
+            return False
         self.attempting = False
         self.over = over = self._is_wanted(value)
         return over
@@ -351,6 +364,28 @@ class Call:
         self.tally.due = None
 
     # What the scripts ask.
+
+    def sleeps_on(self) -> bool:
+        """A wait is over, or a piece of it: whether `delay` more seconds are to be waited.
+
+        Beneath a watchdog that cannot cancel, a wait is cut in pieces that end with its time.
+        """
+        rest, stop = self.rest, self.policy.stop
+        if not rest or (stop is not None and is_set(stop)):
+            return False
+        if not patience(self._bounds, self.tally.began):
+            self.tally.due = None  # the time of the whole wait has not passed
+            return False
+        self._set_delay(rest)
+        return True
+
+    def _set_delay(self, seconds: float) -> None:
+        """Wait so long, or for a piece of it."""
+        if self._bounds:
+            self.delay = min(seconds, patience(self._bounds, self.tally.began))
+            self.rest = seconds - self.delay
+        else:
+            self.delay = seconds
 
     def goes_on(self, *, early: bool = False) -> bool:
         """The wait is over: begin the next attempt; `False`: the call ended meanwhile.
@@ -452,6 +487,13 @@ class Call:
         self._look_around(now)
         return tally.give_up(Reason.DEADLINE, now)
 
+    def postpone(self, seconds: float) -> None:
+        """Leave so many seconds out of the policy's deadline, such as those of a body that went on with a value."""
+        tally = self.tally
+        if tally.own_end is not None:
+            tally.own_end += seconds
+        self._move_bound()
+
     def _move_bound(self) -> None:
         if self.bound is not None:
             self.bound[ENDS] = self.tally.own_end
@@ -467,7 +509,7 @@ class Call:
         """Seconds until the nearest bound around the call, below 0 when it has passed; infinite where nothing bounds."""
         least = inf
         for each in self._bounds:
-            if holds(each, self.tally.began):
+            if each[KIND] is BOUND and holds(each, self.tally.began):
                 least = min(least, left_of(each) - self._lag)
         return least
 
@@ -523,13 +565,20 @@ class Call:
         self.kwargs = {**self.kwargs, keyword: max(least, SHORTEST) if least is timeout else least}
 
     def _look_around(self, now: float) -> None:
-        """Find the bound around the call that is over first; of several, the outermost."""
+        """Find the bound around the call that is over first; of several that are over already, the outermost.
+
+        A watchdog counts when its time is over, and not before: somebody may touch it during a wait.
+        """
         least, self._bounding = inf, None
         for each in self._bounds:
             if holds(each, self.tally.began):
                 left = left_of(each) - self._lag
-                if left <= least:
-                    least, self._bounding = left, each
+                if each[KIND] is WATCHDOG:
+                    if left > NEAR:
+                        continue
+                    left = min(left, PAST)
+                if left <= least or left <= 0:
+                    least, self._bounding = min(left, least), each
         self.tally.bound = now + least
 
     # Judging.
@@ -544,6 +593,9 @@ class Call:
         now = tally.now()
         if self._bounds:
             self._look_around(now)
+            if ended_around(error, self._bounds, tally.began):
+                tally.give_up(Reason.DEADLINE, now, None, error)
+                return End.RAISE  # as it is, as a cancellation would pass
         cut = self._cut
         if cut is not None:
             self._cut = None
@@ -561,7 +613,7 @@ class Call:
         decision = tally.decide(found, error, now, tally.draw(), None, self.link[NUMBER])
         if decision.__class__ is GaveUp:
             return self._ends(decision, error)  # type: ignore[arg-type]
-        self.delay = decision  # type: ignore[assignment]  # what is no GaveUp is seconds
+        self._set_delay(decision)  # type: ignore[arg-type]  # what is no GaveUp is seconds
         if self._heard:
             self.tell(EventKind.RETRY, decision, error, found)  # type: ignore[arg-type]
         return End.GOES_ON
@@ -594,7 +646,7 @@ class Call:
             if self._becomes(decision, None) is None:
                 self._raise_for_value(decision)
             return True
-        self.delay = decision
+        self._set_delay(decision)
         if self._heard:
             self.tell(EventKind.RETRY, decision, None, found)
         self._discard(value)
@@ -722,8 +774,8 @@ class Call:
 
 
 def _bounds_from(node: Node, began: float) -> tuple[Node, ...]:
-    """The bounds from a node outwards that hold for a call that began then."""
-    return tuple(each for each in nodes(node) if each[KIND] is BOUND and holds(each, began))
+    """The bounds and watchdogs from a node outwards that hold for a call that began then."""
+    return tuple(each for each in nodes(node) if ends_calls(each) and holds(each, began))
 
 
 def is_fault(name: str | None, fault: BaseException) -> bool:

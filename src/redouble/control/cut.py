@@ -139,7 +139,8 @@ class TrioCut(Cut):
 
     def _was_this(self, error: BaseException | None) -> bool:
         kind, traceback = (None, None) if error is None else (type(error), error.__traceback__)
-        return bool(self._scope.__exit__(kind, error, traceback))
+        swallowed = self._scope.__exit__(kind, error, traceback)
+        return error is not None and bool(swallowed)  # trio answers the same where there was nothing to swallow
 
 
 def cut_after(clock: Clock, seconds: float | None, again: Callable[[], float] | None = None) -> Cut:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import chain
 from math import inf
 
 from redouble.calls.awaitable import is_awaitable
 from redouble.calls.call import First, is_fault
 from redouble.calls.hosts.threads import raise_held
-from redouble.calls.script import ATTEMPT, HAND_OUT, PAUSE, WAIT
+from redouble.calls.script import ATTEMPT, HAND_OUT, PAUSE, PERFORM, WAIT
 from redouble.control import faults
 from redouble.control.clock import SYSTEM
 from redouble.control.host import Host, NoHost, in_trio, running_host
@@ -40,6 +41,9 @@ async def drive(script: Script, call: Call | None = None, *, pending: bool = Fal
         for step, subject in steps:
             if step is PAUSE:
                 await pause(subject)
+                continue
+            if step is PERFORM:
+                await perform(subject)
                 continue
             call = subject
             if step is ATTEMPT:
@@ -95,6 +99,23 @@ async def perform(steps: Generator[Any, Any, T]) -> T:
             value = await wanted
         except BaseException as raised:
             error = raised
+
+
+async def shielded(given: Awaitable[T], seconds: float) -> T | None:
+    """Await something short in a coroutine that is being cancelled, and let it go after so many seconds.
+
+    In trio, where every await of a cancelled task raises, it is shielded; asyncio cancels once.
+
+    Raises:
+        TimeoutError: In asyncio, when it took too long.
+    """
+    if running_host() is not Host.TRIO:
+        async with sys.modules["asyncio"].timeout(seconds):
+            return await given
+    trio: Any = sys.modules["trio"]
+    with trio.move_on_after(seconds, shield=True):
+        return await given
+    return None
 
 
 async def wait(call: Call) -> None:
