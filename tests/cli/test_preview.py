@@ -102,7 +102,6 @@ def test_waits_of_zero_have_a_picture(capsys: pytest.CaptureFixture[str]) -> Non
         (("--deadline", "60"), "Goes on until 60 s have passed."),
         (("--attempts", "9", "--deadline", "60"), "Goes on until 9 attempts in a row have failed or 60 s have passed."),
         (("--attempts", "none"), "Goes on without end: neither attempts nor deadline limit it."),
-        (("--deadline", "none"), "Goes on without end: neither attempts nor deadline limit it."),
     ],
 )
 def test_what_comes_after_the_rows_shown(

@@ -350,10 +350,26 @@ def test_causes_and_contexts_are_looked_at() -> None:
 def test_the_look_ends_at_what_was_being_handled() -> None:
     """An error that was being handled when the call began is another call's."""
     before = failed(posting())
-    error = failed(reset)
+    error = ConnectionResetError(104, "reset")
     error.__context__ = before
     assert sends_unsafely(error).unsafe
     assert sends_unsafely(error, until=before) == NOTHING
+
+
+def test_an_error_that_was_handled_around_the_call_is_another_calls() -> None:
+    """Its traceback begins in a frame by which the call's own error has not come; one handled within the call counts."""
+    before = failed(posting())
+    error = failed(reset)
+    error.__context__ = before
+    assert sends_unsafely(error) == NOTHING
+
+    def falls_back() -> None:
+        try:
+            posting()()
+        except Exception:
+            reset()
+
+    assert sends_unsafely(failed(falls_back)).unsafe
 
 
 def test_a_chain_of_frames_is_bounded() -> None:

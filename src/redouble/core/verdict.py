@@ -17,7 +17,7 @@ from redouble.core.record import Record, restore
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
-    from typing import Any, Protocol, TypeAlias, TypeVar
+    from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
 
     from redouble.core.backoff import Curve
     from redouble.core.checks import Seconds
@@ -247,7 +247,10 @@ class _Match(Rule, Record):
     redact: bool
     causes: bool
     reason: str  # what a classification by this rule says of it; made once, for every failure needs it
-    fixed: Classification | None = None  # the answer, where it is the same for every error of these types
+
+    __slots__ = ("fixed",)
+
+    fixed: ClassVar[Any]  # the answer, where it is the same for every error of these types; derived, so no part of the value
 
     def ask(self, subject: Any, on_fault: Fault | None = None) -> Classification | None:
         try:
@@ -266,8 +269,18 @@ class _Match(Rule, Record):
 
     def without_types(self) -> _Match:
         """Return this rule for what its types hold: its predicate alone."""
-        without = (self.verdict, (), *self._values()[2:-1], None)  # no fixed answer: its predicate is asked
-        return restore(_Match, without)  # type: ignore[return-value]
+        return restore(_Match, (self.verdict, (), *self._values()[2:]))  # type: ignore[return-value]
+
+    def __getattr__(self, name: str) -> Any:
+        """Derive the fixed answer when it is first asked for."""
+        if name != "fixed":
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        found = None
+        if self.when is None and not callable(self.retry_after) and self.backoff is None:
+            equal: Any = restore(_Match, self._values())  # of itself the answer would be a cycle
+            found = self._said(self.verdict, None, None).but(rule=equal)
+        object.__setattr__(self, "fixed", found)
+        return found
 
     def _judge(self, subject: Any, on_fault: Fault | None) -> Classification | None:
         answer = True if self.when is None else self.when(subject)
@@ -488,12 +501,7 @@ def _match(
     hint, said = _hint(maker, retry_after), checks.one_of("applied", applied, (None, True, False))
     curve, deep = _curve(maker, backoff), checks.flag("causes", causes)
     reason = f"by the rule {_label(verdict, kinds, predicate, deep)}"
-    fields = verdict, kinds, predicate, hint, said, curve, checks.flag("redact", redact), deep, reason
-    made = _Match(*fields)
-    if predicate is not None or callable(hint) or curve is not None:
-        return made
-    fixed = made._said(verdict, None, None)
-    return _Match(*fields, fixed.but(rule=made))  # of an equal rule: of its own it would be a cycle
+    return _Match(verdict, kinds, predicate, hint, said, curve, checks.flag("redact", redact), deep, reason)
 
 
 def transient(

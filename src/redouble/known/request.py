@@ -265,7 +265,7 @@ def _was_caught_outside(context: BaseException, error: BaseException) -> bool:
     it has come by the same frame.
     """
     handled, at = _traceback_of(context), _traceback_of(error)
-    if handled is None:
+    if handled is None or at is None:
         return False
     while at is not None:
         if at.tb_frame is handled.tb_frame:

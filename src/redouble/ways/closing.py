@@ -64,6 +64,7 @@ class CloseLimit:
         finally:
             if timer is not None:
                 timer.cancel()
+                timer.join()  # it ends at once: no thread outlives the connection
 
     async def finish(self, closing: Awaitable[Any], *, plain: bool, scope: TrioCut | None = None) -> Any:
         """Await what closes, and return what came of it; `None` where it was cancelled or let go.

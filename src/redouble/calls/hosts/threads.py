@@ -80,6 +80,10 @@ def drive(script: Script, call: Call | None = None) -> Call | None:  # noqa: C90
     return None
 
 
+PEP_479 = ("generator raised StopIteration",)
+"""What Python says where a generator raised one, which would look like its end; its cause is that error."""
+
+
 def perform(steps: Generator[Any, Any, T]) -> T:
     """Run a generator that yields what it wants awaited, where nothing can be.
 
@@ -92,7 +96,8 @@ def perform(steps: Generator[Any, Any, T]) -> T:
         result: T = end.value
         return result
     except RuntimeError as error:
-        if isinstance(error.__cause__, StopIteration):  # what a generator makes of one that was raised in it (PEP 479)
+        if error.args == PEP_479:
+            assert error.__cause__ is not None
             raise error.__cause__ from error.__cause__.__cause__
         raise
     if hasattr(wanted, "close"):
