@@ -11,6 +11,11 @@ PYTHON = "https://docs.python.org/3/library"
 
 WHOLE = {
     "AIP-194": "https://google.aip.dev/194",
+    "Amazon DynamoDB API reference, common errors": (
+        "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html"
+    ),
+    "Amazon S3 API reference, error responses": ("https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html"),
+    "Google Cloud documentation, error reasons": "https://cloud.google.com/bigquery/docs/error-messages",
     "AWS SSO OIDC": "https://docs.aws.amazon.com/singlesignon/latest/OIDCAPIReference/API_CreateToken.html",
     "Anthropic API documentation, errors": "https://docs.anthropic.com/en/api/errors",
     "Azure Cosmos DB documentation, HTTP status codes": (
@@ -112,7 +117,6 @@ MANUAL = {
 GOOGLE = "googleapis/google-cloud-python/blob/main/packages"
 REPOSITORIES = {
     "aiohttp": "aio-libs/aiohttp/blob/master",
-    "aiokafka": "aio-libs/aiokafka/blob/master",
     "anthropic": "anthropics/anthropic-sdk-python/blob/main/src",
     "asyncpg": "MagicStack/asyncpg/blob/master",
     "asyncssh": "ronf/asyncssh/blob/develop",
@@ -126,6 +130,7 @@ REPOSITORIES = {
     "google/auth": f"{GOOGLE}/google-auth",
     "httpx2": "pydantic/httpx2/blob/main/src/httpx2",
     "kafka": "dpkp/kafka-python/blob/master",
+    "mysql/connector": "mysql/mysql-connector-python/blob/trunk/mysql-connector-python/lib",
     "openai": "openai/openai-python/blob/main/src",
     "paramiko": "paramiko/paramiko/blob/main",
     "pymongo": "mongodb/mongo-python-driver/blob/master",

@@ -330,7 +330,9 @@ def test_a_rule_that_answers_junk_has_no_opinion(junk: Any) -> None:
 def test_a_classification_of_a_class_of_ones_own() -> None:
     """A subclass of Classification is one."""
     sure = Classification.__new__(Sure)
-    for field, value in zip(Classification.FIELDS, (TRANSIENT, None, True, None, "sure", False), strict=True):
+    for field, value in zip(
+        Classification.FIELDS, (TRANSIENT, None, True, None, "sure", False, False, None), strict=True
+    ):
         object.__setattr__(sure, field, value)
     assert classify(OSError(), Own(sure)) is sure
 

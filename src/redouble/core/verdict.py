@@ -61,6 +61,8 @@ class Classification(Record):
         backoff: The curve of the rule itself, counted apart from the policy's; `None` means the policy's.
         reason: One line that a person can read, such as `ConnectionRefusedError [ECONNREFUSED]`.
         redact: Whether the error's message must be kept out of logs.
+        guessed: Whether no table knows the error, and a general mechanism judged it (an HTTP status that it carries).
+        row: The row of the tables that it came by; `None` for a rule's.
     """
 
     __module__ = "redouble"
@@ -71,14 +73,21 @@ class Classification(Record):
     backoff: Backoff | None = None
     reason: str = ""
     redact: bool = False
+    guessed: bool = False
+    row: Any = None
 
     def because(self, reason: str) -> Classification:
         """The same classification with another reason."""
-        return Classification(self.verdict, self.retry_after, self.applied, self.backoff, reason, self.redact)
+        return self._changed(reason, self.redact)
 
     def redacted(self) -> Classification:
         """The same classification, with the error's message kept out of logs."""
-        return Classification(self.verdict, self.retry_after, self.applied, self.backoff, self.reason, True)
+        return self._changed(self.reason, True)
+
+    def _changed(self, reason: str, redact: bool) -> Classification:
+        return Classification(
+            self.verdict, self.retry_after, self.applied, self.backoff, reason, redact, self.guessed, self.row
+        )
 
 
 def type_name(cls: type) -> str:

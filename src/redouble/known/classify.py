@@ -6,7 +6,7 @@ from redouble.core import checks
 from redouble.core.causes import DEPTH, cause_of, causes, is_exception, is_group, leaves
 from redouble.core.verdict import Classification, Rule, Verdict, as_rule, ask_guarded
 from redouble.known import known_errors
-from redouble.known.rows import as_applied, named, remember
+from redouble.known.row import as_applied, named, remember
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

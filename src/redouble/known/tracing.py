@@ -1,12 +1,12 @@
-"""Floor 2. Asking the known errors as `Known.ask` does, and keeping what was looked at on the way; for `explain`."""
+"""Floor 2. Asks the known errors as `Known.ask` does, and keeps what was looked at on the way; for `explain`."""
 
 from __future__ import annotations
 
 from redouble.core.causes import DEPTH
 from redouble.core.verdict import ask_guarded
 from redouble.known import registered
-from redouble.known.dispatch import find
-from redouble.known.rows import overheard
+from redouble.known.dispatch import entry_of
+from redouble.known.table import TableRule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from redouble.core.verdict import Classification, Rule
-    from redouble.known.dispatch import Known, Named
-    from redouble.known.rows import Row
+    from redouble.known.dispatch import Known
+    from redouble.known.row import Row
 
 
 class Step:
@@ -45,29 +45,30 @@ class Step:
         self.steps: list[Step] = []
 
     def ask_rule(self, rule: Rule, package: str = "") -> bool:
-        """Ask a rule; whether it had an opinion."""
+        """Ask a rule; return whether it had an opinion."""
         self.found = ask_guarded(rule, self.error, lambda *fault: self.faults.append(fault))
         if self.found is not None:
-            self.rule, self.package = rule, package
+            self.rule, self.package, self.row = rule, package, self.found.row
         return self.found is not None
 
     def ask_known(self, known: Known, left: int = DEPTH) -> bool:
-        """Ask registered rules and the tables, as `Known.ask` does; whether anything was found."""
+        """Ask registered rules and the tables, as `Known.ask` does; return whether anything was found."""
+        beneath = _Beneath(known, self, left)
         for package, rule in registered.rules_for(type(self.error)):
-            if self.ask_rule(rule, package):
+            if self.ask_rule(rule.over(beneath) if isinstance(rule, TableRule) else rule, package):
                 return True
-        named = _named(type(self.error))
-        if named is not None:
-            self.key, reader = named
-            self.found, self.row = overheard(reader, self.error, _Beneath(known, self, left))
+        entry = entry_of(type(self.error))
+        if entry is not None:
+            self.key = entry.key
+            self.found = entry.read(self.error, beneath, entry.rows)
+            self.row = None if self.found is None else self.found.row
         return self.found is not None
 
     def decisive(self) -> Step:
-        """The step that decided: this one, or where its table left it to an error beneath, the one that it followed."""
-        if self.row is None and self.rule is None and self.found is not None:
-            for step in self.steps:
-                if step.found is not None and step.found.verdict is self.found.verdict:
-                    return step.decisive()
+        """Return the step that decided: this one, or the error beneath that its table followed."""
+        for step in self.steps:
+            if self.row is not None and step.row is self.row:
+                return step.decisive()
         return self
 
 
@@ -90,10 +91,3 @@ class _Beneath:
         self.step.steps.append(beneath)
         beneath.ask_known(self.known, self.left - 1)
         return beneath.found
-
-
-def _named(cls: type) -> Named | None:
-    try:
-        return find(cls)
-    except Exception:  # a metaclass that hides its name or refuses to be hashed: nobody we know
-        return None

@@ -6,45 +6,22 @@ they are in the table.
 
 from __future__ import annotations
 
-from redouble.known.rows import PERMANENT, TRANSIENT, Row, by_class, coded, is_a, named, probe, whole
+from redouble.core.raw import is_a, probe, whole
+from redouble.known.row import PERHAPS, PERMANENT, TRANSIENT, named
+from redouble.known.table import BY_CLASS, Table, by, client
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from redouble.core.verdict import Classification, Verdict
-    from redouble.known.rows import Asking, Table
+    from redouble.core.verdict import Classification
+    from redouble.known.row import Asking
+    from redouble.known.table import Rows
 
-_CURL = "curl(1), EXIT CODES"
-_PROGRAMS = {
-    "curl": (
-        (TRANSIENT, True, _CURL, "no connection, or one that broke", "5 7 16 18 28 35 52 55 56 92 95"),
-        (PERMANENT, True, _CURL, "22 hides the status", "6 22 60"),
-    ),
-    "ssh": ((TRANSIENT, True, "ssh(1), EXIT STATUS", "any error of ssh itself: also a refused key", "255"),),
-    "timeout": ((TRANSIENT, True, "timeout(1)", "the time was up", "124"),),
-    "wget": ((TRANSIENT, True, "wget(1), EXIT STATUS", "network failure", "4"),),
-    "rsync": ((TRANSIENT, True, "rsync(1), EXIT VALUES", "socket error or timeout", "10 30 35"),),
-}
 _SYSEXITS = "sysexits(3)"
-
-
-def _rows(program: str, groups: tuple[tuple[Verdict, bool, str, str, str], ...]) -> dict[int, Row]:
-    name = "CalledProcessError"
-    found = {int(row.code): row for row in coded("subprocess", name, groups)}
-    return {
-        code: Row("subprocess", name, f"{program} exited {code}", row.verdict, row.applied, row.source, row.note)
-        for code, row in found.items()
-    }
-
-
-_BY_PROGRAM = {program: _rows(program, groups) for program, groups in _PROGRAMS.items()}
-_TEMPORARY = Row("subprocess", "CalledProcessError", "exited 75", TRANSIENT, True, _SYSEXITS, "EX_TEMPFAIL: try later")
-_ANY = Row(
-    "subprocess", "CalledProcessError", "", PERMANENT, True, _SYSEXITS + "; policy", "any other code, and every signal"
-)
-_TIMEOUT = Row("subprocess", "TimeoutExpired", "", TRANSIENT, True, "subprocess documentation", "killed at work")
-ROWS: tuple[Row, ...] = (*(row for rows in _BY_PROGRAM.values() for row in rows.values()), _TEMPORARY, _ANY, _TIMEOUT)
+_CURL = "curl(1), EXIT CODES"
+_PROGRAMS = frozenset(("curl", "ssh", "timeout", "wget", "rsync"))
+"""The programs whose exit codes have rows."""
 
 _OWN_CODES = frozenset(("curl", "wget", "rsync"))
 """Programs whose 75 is not EX_TEMPFAIL; ssh and timeout hand on the code of what they ran."""
@@ -53,24 +30,28 @@ _WRAPPERS = frozenset(("timeout", "env", "nice", "nohup", "setsid", "stdbuf", "t
 """Programs that run another one and end with its code."""
 
 
-def read(error: Any, _: Asking) -> Classification:
+def read(error: Any, _: Asking, rows: Rows) -> Classification:
     """A program that did not exit with 0, by its code and, where `cmd` tells, by its name."""
     code = whole(probe(error, "returncode"))
     programs = programs_of(probe(error, "cmd"))
     for program in programs:
-        row = _BY_PROGRAM.get(program, {}).get(-1 if code is None else code)
+        row = rows.get(f"{program} exited {code}")
         if row is not None:
-            return row.because(f"{named(error)} {program} exited {code}")
+            return row.because(f"{named(error)} {row.code}")
     if code == 75 and not _OWN_CODES.intersection(programs):
-        return _TEMPORARY.because(f"{named(error)} exited 75 [EX_TEMPFAIL]")
-    return _ANY.because(_reason(error, programs, code))
+        return rows["exited 75"].because(f"{named(error)} exited 75 [EX_TEMPFAIL]")
+    return rows[""].because(_reason(error, programs, code))
 
 
 def _reason(error: Any, programs: list[str], code: int | None) -> str:
-    shown = next((program + " " for program in programs if program in _BY_PROGRAM), "")
+    shown = next((program + " " for program in programs if program in _PROGRAMS), "")
     if code is None:
         return named(error)
     return f"{named(error)} {shown}" + (f"exited {code}" if code >= 0 else f"died of signal {-code}")
+
+
+def _exits(program: str, *codes: int) -> tuple[str, ...]:
+    return tuple(f"{program} exited {code}" for code in codes)
 
 
 def programs_of(cmd: Any) -> list[str]:
@@ -126,4 +107,24 @@ def _shell_words(text: str) -> list[str]:
     return [] if any(word and not word.strip("();|&") for word in words) else words
 
 
-TABLE: Table = {**by_class((_TIMEOUT,)), ("subprocess", "CalledProcessError"): read}
+TABLE: Table = client(
+    "subprocess",
+    by(read).of(
+        "CalledProcessError",
+        (
+            TRANSIENT,
+            PERHAPS,
+            _CURL,
+            "no connection, or one that broke",
+            _exits("curl", 5, 7, 16, 18, 28, 35, 52, 55, 56, 92, 95),
+        ),
+        (PERMANENT, PERHAPS, _CURL, "22 hides the status", _exits("curl", 6, 22, 60)),
+        (TRANSIENT, PERHAPS, "ssh(1), EXIT STATUS", "any error of ssh itself: also a refused key", _exits("ssh", 255)),
+        (TRANSIENT, PERHAPS, "timeout(1)", "the time was up", _exits("timeout", 124)),
+        (TRANSIENT, PERHAPS, "wget(1), EXIT STATUS", "network failure", _exits("wget", 4)),
+        (TRANSIENT, PERHAPS, "rsync(1), EXIT VALUES", "socket error or timeout", _exits("rsync", 10, 30, 35)),
+        (TRANSIENT, PERHAPS, _SYSEXITS, "EX_TEMPFAIL: try later", ("exited 75",)),
+        (PERMANENT, PERHAPS, _SYSEXITS + "; policy", "any other code, and every signal", ""),
+    ),
+    BY_CLASS((TRANSIENT, PERHAPS, "subprocess documentation", "killed at work", "TimeoutExpired")),
+)

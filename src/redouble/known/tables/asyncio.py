@@ -1,0 +1,17 @@
+"""Floor 2. asyncio's streams that end too early."""
+
+from __future__ import annotations
+
+from redouble.known.row import PERHAPS, PERMANENT, TRANSIENT
+from redouble.known.table import BY_CLASS, Table, client
+
+_DOCS = "asyncio streams documentation"
+_CUT = "the connection ended before the answer was complete: the peer may have done it"
+
+TABLE: Table = client(
+    "asyncio",
+    BY_CLASS(
+        (TRANSIENT, PERHAPS, _DOCS, _CUT, "IncompleteReadError"),
+        (PERMANENT, PERHAPS, _DOCS, "a separator further away than the limit", "LimitOverrunError"),
+    ),
+)
