@@ -10,6 +10,27 @@ SPECIFICATIONS = "https://github.com/mongodb/specifications/blob/master/source"
 PYTHON = "https://docs.python.org/3/library"
 
 WHOLE = {
+    "AMQP 0-9-1 1.2, reply codes": "https://www.rabbitmq.com/amqp-0-9-1-reference#constants",
+    "Azure Storage documentation, error codes": "https://learn.microsoft.com/rest/api/storageservices/common-rest-api-error-codes",
+    "Cassandra native protocol, error codes": "https://github.com/apache/cassandra/blob/trunk/doc/native_protocol_v5.spec",
+    "Lib/poplib.py": "https://github.com/python/cpython/blob/main/Lib/poplib.py",
+    "RFC 4511 A.2": "https://www.rfc-editor.org/rfc/rfc4511.html#appendix-A.2",
+    "asyncio queues documentation": f"{PYTHON}/asyncio-queue.html",
+    "cassandra-driver documentation": "https://docs.datastax.com/en/developer/python-driver/latest/api/cassandra/",
+    "concurrent.futures documentation": f"{PYTHON}/concurrent.futures.html",
+    "confluent-kafka documentation, Producer.produce": "https://docs.confluent.io/platform/current/clients/confluent-kafka-python/html/index.html",
+    "ftplib documentation": f"{PYTHON}/ftplib.html",
+    "imaplib documentation": f"{PYTHON}/imaplib.html",
+    "libcurl-errors(3)": "https://curl.se/libcurl/c/libcurl-errors.html",
+    "librdkafka, rdkafka.h": "https://github.com/confluentinc/librdkafka/blob/master/src/rdkafka.h",
+    "multiprocessing documentation": f"{PYTHON}/multiprocessing.html",
+    "poplib documentation": f"{PYTHON}/poplib.html",
+    "python-ldap documentation, exceptions": "https://www.python-ldap.org/en/latest/reference/ldap.html#exceptions",
+    "queue documentation": f"{PYTHON}/queue.html",
+    "smtplib documentation": f"{PYTHON}/smtplib.html",
+    "tornado.httpclient documentation": "https://www.tornadoweb.org/en/stable/httpclient.html",
+    "trinodb/trino, StandardErrorCode.java": "https://github.com/trinodb/trino/blob/master/core/trino-spi/src/main/java/io/trino/spi/StandardErrorCode.java",
+    "xmlrpc.client documentation": f"{PYTHON}/xmlrpc.client.html",
     "AIP-194": "https://google.aip.dev/194",
     "Amazon DynamoDB API reference, common errors": (
         "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html"
@@ -116,6 +137,20 @@ MANUAL = {
 
 GOOGLE = "googleapis/google-cloud-python/blob/main/packages"
 REPOSITORIES = {
+    "aioftp": "aio-libs/aioftp/blob/master/src",
+    "aiormq": "mosquito/aiormq/blob/master",
+    "aiosmtplib": "cole/aiosmtplib/blob/main",
+    "amqp": "celery/py-amqp/blob/main",
+    "curl_cffi": "lexiforest/curl_cffi/blob/main",
+    "kombu": "celery/kombu/blob/main",
+    "ldap3": "cannatag/ldap3/blob/dev",
+    "nats": "nats-io/nats.py/blob/main",
+    "opensearchpy": "opensearch-project/opensearch-py/blob/main",
+    "pg8000": "tlocke/pg8000/blob/main/src",
+    "pika": "pika/pika/blob/main",
+    "tornado": "tornadoweb/tornado/blob/master",
+    "trino": "trinodb/trino-python-client/blob/master",
+    "twisted": "twisted/twisted/blob/trunk/src",
     "aiohttp": "aio-libs/aiohttp/blob/master",
     "anthropic": "anthropics/anthropic-sdk-python/blob/main/src",
     "asyncpg": "MagicStack/asyncpg/blob/master",

@@ -70,7 +70,10 @@ def of_word(key: tuple[str, str], row: Row) -> Exception | None:
     if kind == "_Number":
         known = {name: number for number, name in (word.names or {}).items()}
         digits = row.code.lstrip("-").isdecimal()
-        number = known.get(row.code, int(row.code) if digits else row.code if row.code != "other" else 987_654)
+        family = int(row.code[0]) * 100 + 99 if row.code.endswith("yz") else 0
+        other = 987_654 if row.code == "other" else row.code
+        number = known.get(row.code, int(row.code) if digits else family or other)
+        number = str(number) if word.texts else number
         return with_path(key, word.paths[0], number)
     if kind == "_Text":
         marks = (word.marks or {}).get(row.code, (row.code,))
@@ -146,6 +149,8 @@ def of_builtins(key: tuple[str, str], row: Row) -> Exception:
     cls: Any = getattr(builtins, key[1])
     if row.code == "":
         return cls()  # type: ignore[no-any-return]
+    if cls is BufferError:
+        return BufferError(row.code)
     if row.code.startswith("WinError "):
         error = OSError(errno.EINVAL, "x")
         told = type("OSError", (OSError,), {"__module__": "builtins", "winerror": int(row.code.split()[1])})
@@ -205,6 +210,20 @@ def of_redis(key: tuple[str, str], row: Row) -> Exception:
     return made(key, texts.get(row.code, row.code if row.code != "other" else "ERR unknown command"))
 
 
+def of_rdkafka(key: tuple[str, str], row: Row) -> Exception:
+    """The error of confluent-kafka that a row is about."""
+    number = int(row.code) if row.code.lstrip("-").isdigit() else -1
+    told = {name: (lambda name=name: row.code == name) for name in ("retriable", "fatal")}
+    return made(key, SimpleNamespace(code=lambda: number, **told))
+
+
+def of_curl(key: tuple[str, str], row: Row) -> Exception:
+    """The error of libcurl that a row is about."""
+    code, _, text = row.code.partition(" ")
+    text = "The requested URL returned error: 503" if code == "22" else text
+    return made(key, int(code) if code != "other" else 3, text)
+
+
 FUNCTIONS: dict[tuple[str, str], Callable[[tuple[str, str], Row], Exception]] = {
     ("socket", "gaierror"): lambda key, row: socket.gaierror(getattr(socket, row.code, None), "x"),
     ("socket", "herror"): lambda key, row: socket.herror(
@@ -225,13 +244,50 @@ FUNCTIONS: dict[tuple[str, str], Callable[[tuple[str, str], Row], Exception]] = 
     ("urllib3", "ResponseError"): lambda key, row: made(key, "too many 500 error responses" if row.code else "x"),
     ("aiohttp", "ClientConnectionError"): lambda key, row: made(key, row.code),
     ("aiohttp", "ClientPayloadError"): lambda key, row: made(key, __cause__=AIOHTTP_ENCODING() if row.code else None),
-    ("azure", "HttpResponseError"): lambda key, row: made(key, response=http() if row.code else None),
+    ("azure", "HttpResponseError"): lambda key, row: made(
+        key, response=http() if row.code else None, error_code=row.code if row.code != "by status" else None
+    ),
     ("botocore", "FlexibleChecksumError"): lambda key, row: made(
         key, "Expected a did not match calculated checksum: b" if row.code else "x"
     ),
     ("grpc", "RpcError"): lambda key, row: of_grpc(row),
     ("google", "GoogleAPICallError"): lambda key, row: of_google(row),
     ("google", "GoogleAuthError"): lambda key, row: made(key, retryable=bool(row.code)),
+    ("ftplib", "error_temp"): lambda key, row: made(key, f"{row.code.replace('yz', '99')} not now"),
+    ("smtplib", "SMTPRecipientsRefused"): lambda key, row: made(key, recipients={"a": (int(row.code[0]) * 100, b"")}),
+    ("aiosmtplib", "SMTPRecipientsRefused"): lambda key, row: made(
+        key, recipients=[SimpleNamespace(code=int(row.code[0]) * 100)]
+    ),
+    ("pg8000", "DatabaseError"): lambda key, row: made(key, {"C": "57P01"} if row.code == "by SQLSTATE" else "x"),
+    **dict.fromkeys(
+        (("cimpl", "KafkaException"), ("confluent_kafka", "KafkaException")), lambda key, row: of_rdkafka(key, row)
+    ),
+    **dict.fromkeys(
+        (("pycurl", "error"), ("curl_cffi", "CurlError"), ("curl_cffi", "IncompleteRead")),
+        lambda key, row: of_curl(key, row),
+    ),
+    ("twisted", "_WrapperException"): lambda key, row: made(
+        key,
+        reasons=[SimpleNamespace(value=type("Error", (Exception,), {"__module__": "OpenSSL.SSL"})())]
+        if row.code
+        else [],
+    ),
+    ("cassandra", "NoHostAvailable"): lambda key, row: made(
+        key, row.code, errors={"h": ConnectionResetError(104, "x")}
+    ),
+    **dict.fromkeys(
+        (("trino", "HttpError"), ("prestodb", "HttpError")),
+        lambda key, row: made(key, "error 500: x" if row.code else "x"),
+    ),
+    **dict.fromkeys(
+        (("google", "APIError"), ("googleapiclient", "HttpError")),
+        lambda key, row: made(
+            key,
+            response=http(),
+            status_code=500 if row.code == "by status" else 403,
+            error_details=[{"reason": row.code}],
+        ),
+    ),
     ("pymongo", "OperationFailure"): lambda key, row: made(key, code=int(row.code) if row.code != "other" else 987_654),
     ("pymongo", "NotPrimaryError"): lambda key, row: made(key),
     ("pymongo", "EncryptionError"): lambda key, row: made(key),
@@ -337,7 +393,7 @@ def of_function(key: tuple[str, str], row: Row) -> Exception | None:
 
 def is_the_row(found: Classification, row: Row) -> bool:
     """Whether a row gave an answer; one that stands for the rows of another table only has to be a row of that."""
-    if row.code in ("by status", "by SQLSTATE", "by orig", "by reason", "by type", "by gRPC code"):
+    if row.code in ("by status", "22 by status", "by SQLSTATE", "by orig", "by reason", "by type", "by gRPC code"):
         return found.row is not row and found.verdict is row.verdict
     if row.code == "Tunnel connection failed":
         return found.row is not None and found.row.code == "503"

@@ -177,10 +177,10 @@ def test_each_attribute_with_each_value(name: str) -> None:
 @settings(max_examples=100)
 @given(st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=8))
 def test_any_attributes_of_an_unknown_class(attributes: dict[str, Any]) -> None:
-    """An error that nobody knows stays unknown whatever it carries, unless its cause is known."""
+    """An error that nobody knows stays unknown whatever it carries, unless its cause is known or what it carries tells."""
     found = classify(made(("nobody", "Error"), attributes, []))
     check(found)
-    assert found == Classification(Verdict.PERMANENT, reason="no rule knows nobody.Error")
+    assert found.guessed or found == Classification(Verdict.PERMANENT, reason="no rule knows nobody.Error")
 
 
 class Counting(Rule):

@@ -11,11 +11,11 @@ import sys
 import time
 
 from redouble.core import checks
-from redouble.core.causes import DEPTH, causes, is_exception
+from redouble.core.causes import DEPTH
 from redouble.core.record import Record
-from redouble.core.verdict import Rule, Verdict
+from redouble.core.verdict import Rule
 from redouble.known import registered
-from redouble.known.roots import under
+from redouble.known.roots import firm_cause
 from redouble.known.row import CACHE_SIZE
 from redouble.known.table import Entry
 from redouble.known.tables import table_of
@@ -61,14 +61,23 @@ class Known(Rule, Record):
         Never raises. `on_fault` hears of registered rules alone: a foreign attribute that raises is no fault of a rule,
         but counts as missing.
         """
+        known: Asking = self
         if registered.state.pairs:
-            return Inner(self.wall, DEPTH + 1, on_fault).inner(subject)
+            known = Inner(self.wall, DEPTH, on_fault)
+            found = registered.ask(subject, on_fault, known)
+            if found is not None:
+                return found
         entry = entry_of(type(subject))
-        return None if entry is None else entry.read(subject, self, entry.rows)
+        return guessed(subject, known) if entry is None else entry.read(subject, known, entry.rows)
 
-    def inner(self, error: Any) -> Classification | None:
-        """Return what the tables say of an error that another one carries (`URLError.reason`); for their readers."""
-        return Inner(self.wall, DEPTH).inner(error)
+    @property
+    def plain(self) -> bool:
+        """Whether an error is asked about without its causes; for the tables."""
+        return False
+
+    def inner(self, error: Any, plain: bool = False) -> Classification | None:
+        """Return what the tables say of an error that another one carries (`URLError.reason`); for the tables."""
+        return Inner(self.wall, DEPTH).inner(error, plain)
 
     def __repr__(self) -> str:
         return "known_errors"
@@ -80,16 +89,28 @@ class Inner(Record):
     wall: Callable[[], float]
     left: int
     on_fault: Fault | None = None
+    plain: bool = False
 
-    def inner(self, error: Any) -> Classification | None:
+    def inner(self, error: Any, plain: bool = False) -> Classification | None:
         if self.left <= 0:
             return None
-        below = Inner(self.wall, self.left - 1, self.on_fault)
+        below = Inner(self.wall, self.left - 1, self.on_fault, plain or self.plain)
         found = registered.ask(error, self.on_fault, below) if registered.state.pairs else None
         if found is not None:
             return found
         entry = entry_of(type(error))
         return None if entry is None else entry.read(error, below, entry.rows)
+
+
+def guessed(error: Any, known: Asking) -> Classification | None:
+    """Return what general mechanisms say of an error that no table knows. Never raises."""
+    if type(error).__module__ == "builtins":  # the most common mistakes of all
+        return None
+    try:
+        from redouble.known.guess import guess
+    except Exception:  # no file can be opened
+        return None
+    return guess(error, known)
 
 
 _entries: dict[type, Entry | None] = {}
@@ -142,8 +163,8 @@ def _is_within(module: str, place: str) -> bool:
 class _Inherited(Entry):
     """What a class has from one of another package: it may have been raised over an error that tells more.
 
-    An explicit cause that a table knows as permanent makes it permanent: a client's `DBConnectionError(ConnectionError)`
-    over a database that does not exist. Any other cause says nothing.
+    A cause that a table knows as permanent makes it permanent: a client's `DBConnectionError(ConnectionError)` over a
+    database that does not exist. Any other cause says nothing.
     """
 
     __slots__ = ("original",)
@@ -154,10 +175,4 @@ class _Inherited(Entry):
         self.read = self._read
 
     def _read(self, error: Any, known: Asking, rows: Rows) -> Classification | None:
-        for cause in causes(error):
-            found = None if cause is error or not is_exception(cause) else known.inner(cause)
-            if found is not None:
-                if found.verdict is Verdict.PERMANENT:
-                    return under(found, error, found.applied)
-                break
-        return self.original.read(error, known, rows)
+        return firm_cause(error, known) or self.original.read(error, known, rows)

@@ -182,6 +182,8 @@ def _hinted(number: int, hint: float, who: str) -> Classification:
 def should_retry(headers: Any) -> bool | None:
     """What `x-should-retry` says, by which OpenAI's and Anthropic's servers outrank their own status."""
     value = None if headers is None else header(headers, "x-should-retry")
+    if value is None and headers is not None:
+        value = header(headers, "stripe-should-retry")
     if value is None:
         return None
     return {"true": True, "false": False}.get((text_of(value) or "").lower())

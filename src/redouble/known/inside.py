@@ -28,6 +28,14 @@ def said(error: Any) -> str:
     return ""
 
 
+def told(error: Any) -> str:
+    """Return as `said` does, also where a client hands on the bytes of its server as they came (imaplib, poplib)."""
+    args = probe(error, "args")
+    if type(args) is tuple and args and is_a(args[0], bytes):
+        return str(bytes.__getitem__(args[0], slice(LONGEST_TEXT)), "latin-1")
+    return said(error)
+
+
 def clipped(value: Any) -> str:
     """Return the beginning of a text, as a plain str; empty for what is no text."""
     return str(str.__getitem__(value, slice(LONGEST_TEXT))) if is_a(value, str) else ""

@@ -15,12 +15,18 @@ if TYPE_CHECKING:
     from typing import Any, Protocol, TypeAlias, TypeVar
 
     class Asking(Protocol):
-        """What a table may ask of the rule that called it: the wall clock, and what an inner error means."""
+        """What a table may ask of the rule that called it: the wall clock, and the meaning of an inner error.
+
+        `plain`: of the error alone, for a walk along its causes is under way.
+        """
 
         @property
         def wall(self) -> Callable[[], float]: ...
 
-        def inner(self, error: Any) -> Classification | None: ...
+        @property
+        def plain(self) -> bool: ...
+
+        def inner(self, error: Any, plain: bool = False) -> Classification | None: ...
 
     K = TypeVar("K")
     V = TypeVar("V")

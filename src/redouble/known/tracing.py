@@ -5,7 +5,7 @@ from __future__ import annotations
 from redouble.core.causes import DEPTH
 from redouble.core.verdict import ask_guarded
 from redouble.known import registered
-from redouble.known.dispatch import entry_of
+from redouble.known.dispatch import entry_of, guessed
 from redouble.known.table import TableRule
 
 TYPE_CHECKING = False
@@ -51,9 +51,9 @@ class Step:
             self.rule, self.package, self.row = rule, package, self.found.row
         return self.found is not None
 
-    def ask_known(self, known: Known, left: int = DEPTH) -> bool:
+    def ask_known(self, known: Known, left: int = DEPTH, plain: bool = False) -> bool:
         """Ask registered rules and the tables, as `Known.ask` does; return whether anything was found."""
-        beneath = _Beneath(known, self, left)
+        beneath = _Beneath(known, self, left, plain)
         for package, rule in registered.rules_for(type(self.error)):
             if self.ask_rule(rule.over(beneath) if isinstance(rule, TableRule) else rule, package):
                 return True
@@ -61,7 +61,9 @@ class Step:
         if entry is not None:
             self.key = entry.key
             self.found = entry.read(self.error, beneath, entry.rows)
-            self.row = None if self.found is None else self.found.row
+        elif left == DEPTH:
+            self.found = guessed(self.error, beneath)
+        self.row = None if self.found is None else self.found.row
         return self.found is not None
 
     def decisive(self) -> Step:
@@ -75,19 +77,19 @@ class Step:
 class _Beneath:
     """What a reader that is traced may ask, as `dispatch.Inner` answers it."""
 
-    __slots__ = ("known", "left", "step")
+    __slots__ = ("known", "left", "plain", "step")
 
-    def __init__(self, known: Known, step: Step, left: int) -> None:
-        self.known, self.step, self.left = known, step, left
+    def __init__(self, known: Known, step: Step, left: int, plain: bool = False) -> None:
+        self.known, self.step, self.left, self.plain = known, step, left, plain
 
     @property
     def wall(self) -> Callable[[], float]:
         return self.known.wall
 
-    def inner(self, error: Any) -> Classification | None:
+    def inner(self, error: Any, plain: bool = False) -> Classification | None:
         if self.left <= 0:
             return None
         beneath = Step(error)
         self.step.steps.append(beneath)
-        beneath.ask_known(self.known, self.left - 1)
+        beneath.ask_known(self.known, self.left - 1, plain or self.plain)
         return beneath.found

@@ -9,7 +9,7 @@ from __future__ import annotations
 from redouble.core.raw import at, is_a, path, probe, whole
 from redouble.core.verdict import Verdict
 from redouble.known.http_status import judge_response, judge_status
-from redouble.known.inside import any_in, clipped, said
+from redouble.known.inside import any_in, clipped, told
 from redouble.known.roots import beneath as found_beneath
 from redouble.known.roots import firm_root, told_in_handshake, under
 from redouble.known.row import answer, as_applied, named
@@ -170,7 +170,8 @@ class _Number(Word):
         return self._read
 
     def _read(self, error: Any, _: Asking, rows: Rows) -> Classification | None:
-        row = rows.get(self.code(error)) or rows.get(OTHER)
+        code = self.code(error)
+        row = rows.get(code) or rows.get(f"{code[:1]}yz") or rows.get(OTHER)
         return None if row is None else answer(error, row)
 
     def code(self, error: Any) -> str:
@@ -187,7 +188,7 @@ class _Number(Word):
 
 
 def number_at(*paths: str, names: Mapping[int, str] | None = None, mask: int | None = None) -> Word:
-    """Return the word for a class whose rows are numbers.
+    """Return the word for a class whose rows are numbers; `4yz` stands for all that begin with a 4, as RFC 5321 has it.
 
     Args:
         paths: Where the number stands; the first path that leads to a whole number counts.
@@ -222,7 +223,7 @@ class _Text(Word):
             found = firm_root(error, known)
             if found is not None:
                 return found
-        row = first_match(said(error), rows, self.marks, self.anywhere) or rows.get(OTHER) or rows.get("")
+        row = first_match(told(error), rows, self.marks, self.anywhere) or rows.get(OTHER) or rows.get("")
         return None if row is None else answer(error, row)
 
 

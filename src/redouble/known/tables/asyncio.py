@@ -1,8 +1,8 @@
-"""Floor 2. asyncio's streams that end too early."""
+"""Floor 2. asyncio's streams that end too early, and its queues."""
 
 from __future__ import annotations
 
-from redouble.known.row import PERHAPS, PERMANENT, TRANSIENT
+from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT
 from redouble.known.table import BY_CLASS, Table, client
 
 _DOCS = "asyncio streams documentation"
@@ -12,6 +12,7 @@ TABLE: Table = client(
     "asyncio",
     BY_CLASS(
         (TRANSIENT, PERHAPS, _DOCS, _CUT, "IncompleteReadError"),
+        (TRANSIENT, SURELY_NOT, "asyncio queues documentation", "others fill or empty it", "QueueFull QueueEmpty"),
         (PERMANENT, PERHAPS, _DOCS, "a separator further away than the limit", "LimitOverrunError"),
     ),
 )

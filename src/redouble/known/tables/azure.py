@@ -6,8 +6,9 @@ a ServiceResponseError, a body that stalls was a ServiceRequestError, which prom
 
 from __future__ import annotations
 
-from redouble.core.raw import probe
-from redouble.known.http_status import judge_response, judge_status
+from redouble.core.hints import from_headers
+from redouble.core.raw import is_a, probe
+from redouble.known.http_status import judge_response, judge_status, now_of
 from redouble.known.roots import beneath, under
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, named
 from redouble.known.table import BY_CLASS, Table, base, by, client
@@ -29,6 +30,9 @@ def read_response_error(error: Any, known: Asking, rows: Rows) -> Classification
     """An answer, by its status; without one (azure-identity) by what is beneath it."""
     who = named(error)
     response = probe(error, "response")
+    row = rows.get(_code(error))
+    if row is not None:
+        return row.because(f"{who} [{row.code}]", _hint(response, known))
     if response is None:
         headers = probe(error, "headers")  # azure-cosmos keeps its own
         found = judge_status(probe(error, "status_code"), headers, known.wall, who=who, seconds_first=True)
@@ -38,6 +42,18 @@ def read_response_error(error: Any, known: Asking, rows: Rows) -> Classification
         return found
     found = beneath(error, known, "inner_exception")
     return rows[""].because(who) if found is None else under(found, error, found.applied)
+
+
+def _code(error: Any) -> str:
+    """The code in the body of a storage service's answer."""
+    code = probe(error, "error_code")
+    code = probe(code, "_value_") or code  # of some services it is an enum
+    return str.__str__(code) if is_a(code, str) and code not in BY_STATUS else "no code"
+
+
+def _hint(response: Any, known: Asking) -> float | None:
+    headers = probe(response, "headers")
+    return None if headers is None else from_headers(headers, now_of(known.wall), seconds_first=True)
 
 
 TABLE: Table = client(
@@ -79,5 +95,12 @@ TABLE: Table = client(
         "HttpResponseError",
         (TRANSIENT, PERHAPS, "RFC 9110 15, azure/core/pipeline/policies", "and headers", BY_STATUS),
         (PERMANENT, SURELY_NOT, _EXC, "without a response: no credentials, or as its inner exception", ""),
+        (
+            TRANSIENT,
+            SURELY_NOT,
+            "Azure Storage documentation, error codes",
+            "one of this name is still being deleted",
+            "ContainerBeingDeleted QueueBeingDeleted TableBeingDeleted ShareBeingDeleted AccountBeingCreated",
+        ),
     ),
 )

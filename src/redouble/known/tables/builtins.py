@@ -9,6 +9,7 @@ import errno
 
 from redouble.core.raw import probe, whole
 from redouble.known.inside import said
+from redouble.known.roots import firm_cause
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, Row, answer, named, remember, rows_of
 from redouble.known.table import BY_CLASS, Entry, Table, by, client
 
@@ -108,10 +109,18 @@ _TEXTS = (
 """What clients raise as a builtin error, in words of their own that do not change."""
 
 
-def read(error: Any, _: Asking, rows: Rows) -> Classification | None:
-    """A builtin OSError: by its errno, else by its class, else by its text."""
+def read(error: Any, known: Asking, rows: Rows) -> Classification | None:
+    """A builtin OSError: by its errno, else by its class, else by its text.
+
+    One without an errno was raised by a client, or by Python over an error of the system: a cause that is permanent
+    tells more.
+    """
     cls = type(error)
     number = whole(probe(error, "errno"))
+    if number is None and cls is not OSError:  # a plain OSError without an errno says nothing that a cause could mend
+        found = firm_cause(error, known)
+        if found is not None:
+            return found
     if number is None and (cls is TimeoutError or cls is ConnectionError) and error.args:
         row = rows.get(_word(said(error)))
         if row is not None:
@@ -182,6 +191,12 @@ def _rows_in(text: str) -> list[Row]:
     return found
 
 
+def read_buffer(error: Any, _: Asking, rows: Rows) -> Classification | None:
+    """A BufferError says something only where librdkafka's producer raises it (confluent-kafka)."""
+    row = rows.get(said(error))
+    return None if row is None else answer(error, row)
+
+
 def _as(name: str) -> Group:
     """The group of a builtin class without an errno, which means what its errno means."""
     code = _CLASSES[name]
@@ -204,7 +219,7 @@ TABLE: Table = client(
     "builtins",
     by(read).of(
         "OSError",
-        *_GROUPS,
+        *_ERRNO,
         (
             TRANSIENT,
             SURELY_NOT,
@@ -229,6 +244,16 @@ TABLE: Table = client(
     ),
     *(by(read, fixed=True).of(name, _as(name)) for name in _CLASSES if name not in ("TimeoutError", "ConnectionError")),
     BY_CLASS(_EOF),
+    by(read_buffer).of(
+        "BufferError",
+        (
+            TRANSIENT,
+            SURELY_NOT,
+            "confluent-kafka documentation, Producer.produce",
+            "the producer's own queue is full until some of it was delivered",
+            ("Local: Queue full",),
+        ),
+    ),
 )
 
 _BY_CODE = TABLE.entries["builtins", "OSError"].rows

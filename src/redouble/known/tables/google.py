@@ -8,7 +8,7 @@ long-running operation), and goes by its gRPC code where it has one, which tells
 from __future__ import annotations
 
 from redouble.core.hints import retry_after
-from redouble.core.raw import is_a, probe, whole
+from redouble.core.raw import at, is_a, probe, whole
 from redouble.core.verdict import Classification
 from redouble.known.http_status import judge_status, loaded_body
 from redouble.known.roots import under
@@ -74,9 +74,31 @@ def _by_status(error: Any, response: Any, known: Asking, rows: Rows) -> Classifi
     return found
 
 
+def read_rest_error(error: Any, known: Asking, rows: Rows) -> Classification | None:
+    """An answer as google-api-python-client and google-genai keep it: `resp`, `error_details`; `response`, `details`."""
+    response = next((each for name in ("resp", "response") if (each := probe(error, name)) is not None), None)
+    headers = response if is_a(response, dict) else probe(response, "headers")  # httplib2's responses are dicts
+    status = whole(probe(error, "status_code"))
+    status = whole(probe(error, "code")) if status is None else status
+    found = judge_status(status, headers, known.wall, who=named(error))
+    row = None if found is None or found.verdict is not PERMANENT else _reason(error, rows)
+    if found is not None and row is not None:
+        found = row.because(f"{named(error)} {status}{shown_code(row.code)}", found.retry_after)
+    if found is not None and found.verdict is TRANSIENT and found.retry_after is None:
+        hint = _retry_info(_details(error))
+        if hint is not None:
+            return Classification(TRANSIENT, hint, found.applied, None, found.reason, row=found.row)
+    return found
+
+
+def _details(error: Any) -> Any:
+    details = probe(error, "error_details") or probe(error, "details")
+    return at(details, ("error", "details")) if is_a(details, dict) else details
+
+
 def _reason(error: Any, rows: Rows) -> Row | None:
     """The row of the reason in the body: `{"errors": [{"reason": "rateLimitExceeded", ...}]}`."""
-    errors = probe(error, "errors")
+    errors = probe(error, "errors") or probe(error, "error_details")
     for each in errors[:16] if is_a(errors, list) else ():
         reason = dict.get(each, "reason") if is_a(each, dict) else None
         if type(reason) is str and reason in _TOLD:
@@ -104,6 +126,11 @@ def read_auth_error(error: Any, known: Asking, rows: Rows) -> Classification:
 
 _LIMITS = "rateLimitExceeded userRateLimitExceeded jobRateLimitExceeded"
 _TOLD = frozenset((*_LIMITS.split(), "backendError"))
+_ANSWERS = (
+    (TRANSIENT, PERHAPS, "RFC 9110 15", "by its status and headers", BY_STATUS),
+    (TRANSIENT, SURELY_NOT, _REASONS, "too many requests, told with a 403 or a 400", _LIMITS),
+    (TRANSIENT, PERHAPS, _REASONS, "the backend failed, told with any status", "backendError"),
+)
 
 TABLE: Table = client(
     "google",
@@ -125,9 +152,7 @@ TABLE: Table = client(
     ),
     by(read_call_error).of(
         "GoogleAPICallError",
-        (TRANSIENT, PERHAPS, "RFC 9110 15", "by its status and headers", BY_STATUS),
-        (TRANSIENT, SURELY_NOT, _REASONS, "too many requests, told with a 403 or a 400", _LIMITS),
-        (TRANSIENT, PERHAPS, _REASONS, "the backend failed, told with any status", "backendError"),
+        *_ANSWERS,
         (PERMANENT, PERHAPS, _EXC, "with neither a status nor a gRPC code", ""),
         (
             TRANSIENT,
@@ -150,4 +175,5 @@ TABLE: Table = client(
         (PERMANENT, SURELY_NOT, _AUTH, "no access token, so nothing was sent", ""),
         (TRANSIENT, SURELY_NOT, _AUTH, "the error says so of itself", "retryable"),
     ),
-)
+    by(read_rest_error).of("APIError", *_ANSWERS),
+) + client("googleapiclient", by(read_rest_error).of("HttpError", *_ANSWERS))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import os
 
-from redouble.core.raw import probe
+from redouble.core.raw import at, probe
 from redouble.known.inside import any_in, said
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, Row, answer, as_applied, rows_of
 from redouble.known.sqlstate import row_of
@@ -30,6 +30,7 @@ _LIBPQ = "libpq, fe-connect.c and fe-misc.c"
 _BACKEND = "PostgreSQL, postmaster.c and postinit.c"
 _POOL = "psycopg_pool documentation"
 _ASYNCPG = "asyncpg/exceptions/_base.py"
+_LOST, _UNREACHED = "network error", "Can't create a connection"
 _APPENDIX = "PostgreSQL documentation, appendix A"
 
 _SERVER = rows_of(
@@ -151,6 +152,11 @@ def read_asyncpg(error: Any, _: Asking, rows: Rows) -> Classification:
     return answer(error, row_of(probe(error, "sqlstate")) or rows["no SQLSTATE"])
 
 
+def read_pg8000(error: Any, _: Asking, rows: Rows) -> Classification:
+    """An error whose first argument is the server's fields as they came; `C` is the SQLSTATE."""
+    return answer(error, row_of(at(error, ("args", 0, "C"))) or rows["no SQLSTATE"])
+
+
 def _by_text(error: Any) -> Classification:
     text = said(error)
     row, applied = _UNKNOWN, False
@@ -188,6 +194,27 @@ _BY_STATE = (TRANSIENT, PERHAPS, _APPENDIX, "see the SQLSTATEs", ("by SQLSTATE",
 TABLE: Table = (
     client("psycopg psycopg2", by(read_psycopg).of("Error", _BY_STATE, *_SERVER, *_CLIENT, _LOCAL, _UNKNOWN))
     + client(
+        "pg8000",
+        by(read_pg8000).of(
+            "DatabaseError",
+            _BY_STATE,
+            (PERMANENT, PERHAPS, "pg8000/core.py", "nothing tells what it was", ("no SQLSTATE",)),
+        ),
+        text({_LOST: (_LOST,), _UNREACHED: (_UNREACHED,)}, firm=True).of(
+            "InterfaceError",
+            (TRANSIENT, SURELY_NOT, "pg8000/core.py", "no connection came about", (_UNREACHED,)),
+            (TRANSIENT, PERHAPS, "pg8000/core.py", "the connection is gone", (_LOST,)),
+            (
+                TRANSIENT,
+                SURELY_NOT,
+                "pg8000/core.py",
+                "it was closed before: a new one helps",
+                ("connection is closed",),
+            ),
+            (PERMANENT, SURELY_NOT, "pg8000/core.py", "misuse, or a server that speaks something else", "other"),
+        ),
+    )
+    + client(
         "psycopg_pool",
         BY_CLASS(
             (TRANSIENT, SURELY_NOT, _POOL, "no connection of the pool was free in time", "PoolTimeout"),
@@ -217,9 +244,9 @@ TABLE: Table = (
             "InterfaceError",
             (
                 TRANSIENT,
-                SURELY_NOT,
+                PERHAPS,
                 "asyncpg/connection.py",
-                "it was closed before: a new one helps",
+                "it was closed before, or is lost: a new one helps",
                 ("connection is closed", "the underlying connection is closed"),
             ),
             (PERMANENT, SURELY_NOT, _ASYNCPG, "misuse, such as two queries at once", "other"),

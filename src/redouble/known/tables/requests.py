@@ -1,4 +1,4 @@
-"""Floor 2. requests: HTTPError by its response, the others by class and by the urllib3 error that they wrap.
+"""Floor 2. requests, and niquests, its fork: HTTPError by its response, the others by class and by the urllib3 error that they wrap.
 
 requests raises without `from`: the urllib3 error is the first argument, and the context. Most of these classes are
 OSErrors without an errno, a JSONDecodeError included.
@@ -14,7 +14,7 @@ _EXC = "requests/exceptions.py"
 _SEND = "requests/adapters.py, HTTPAdapter.send"
 
 TABLE: Table = client(
-    "requests",
+    "requests niquests",
     BY_CLASS(
         (TRANSIENT, SURELY_NOT, _EXC, "safe to retry, as its documentation says", "ConnectTimeout"),
         (TRANSIENT, PERHAPS, _EXC, "the server may have done it", "Timeout"),
