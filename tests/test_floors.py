@@ -21,6 +21,7 @@ FLOORS = [
     "wrappers",
     "loops",
     "",
+    "rules",
     "testing",
     "adapters",
     "cli",

@@ -12,7 +12,7 @@ from redouble.core.raw import at, is_a, path, probe, whole
 from redouble.core.verdict import Verdict
 from redouble.known.dispatch import Known
 from redouble.known.row import CACHE_SIZE, Row, named, remember, rows_of, shown_code
-from redouble.known.table import BY_CLASS, client
+from redouble.known.table import by_class, client
 
 ROW = Row("package", "Name", "", Verdict.TRANSIENT, False, "a page")
 
@@ -60,7 +60,7 @@ def test_a_classification_carries_its_row() -> None:
 
 def test_classes_that_decide_alone() -> None:
     """A row without a code becomes an entry, which makes one classification per type."""
-    table = client("package", BY_CLASS((Verdict.TRANSIENT, False, "a page", "", "Name Other")))
+    table = client("package", by_class((Verdict.TRANSIENT, False, "a page", "", "Name Other")))
     assert list(table.entries) == [("package", "Name"), ("package", "Other")]
     entry = table.entries["package", "Name"]
     first = entry.read(ValueError(), Known(), entry.rows)

@@ -1,6 +1,6 @@
 """Floor 2. Literal tables: the rows of a client, beneath the words by which they are read.
 
-A table is written as data, `client("mylib", BY_CLASS((TRANSIENT, PERHAPS, source, note, "Busy Late")), ...)`: a word says
+A table is written as data, `client("mylib", by_class((TRANSIENT, PERHAPS, source, note, "Busy Late")), ...)`: a word says
 how an error of some class is read, and the rows beneath it say what comes of that. The simplest words stand here, all
 others in `words.py`; where a client needs more, `by(function)` is the word.
 """
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 class Word(Record):
     """A way in which an error is read; calling it, or `of`, puts rows beneath it."""
+
+    __module__ = "redouble.rules"
 
     @property
     def read(self) -> Read:
@@ -101,11 +103,11 @@ class _By(Word):
         return self.decided
 
 
-BY_CLASS = _ByClass()
+by_class = _ByClass()
 """The class alone decides."""
 
 
-def base(place: str, word: Word = BY_CLASS) -> Word:
+def base(place: str, word: Word = by_class) -> Word:
     """Return the word for the general class of a client, which says nothing of what others derive from it.
 
     Args:
@@ -133,6 +135,8 @@ class Part(Record):
         names: The classes that all the rows are about; empty: each group names its own.
         groups: Groups as in `row.rows_of`; or rows that were made already, and are shared by several classes.
     """
+
+    __module__ = "redouble.rules"
 
     word: Word
     names: str

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from redouble.core.raw import Path
     from redouble.core.verdict import Classification
-    from redouble.known.row import Asking, Row
-    from redouble.known.table import Read, Rows
+    from redouble.known.row import Asking, Group, Row
+    from redouble.known.table import Part, Read, Rows
 
 OTHER = "other"
 """The code of the row for all that has no row of its own; where a class has none, it has no opinion."""
@@ -43,7 +43,7 @@ def _read_handshake(error: Any, _: Asking, rows: Rows) -> Classification:
     return told_in_handshake(answer(error, rows[""]), error)
 
 
-HANDSHAKE = _Handshake()
+handshake = _Handshake()
 """By class, but surely not applied where it was the TLS handshake that timed out."""
 
 
@@ -93,7 +93,17 @@ def as_beneath(*names: str) -> Word:
     return _Beneath(names, True, False)
 
 
-class _Answer(Word):
+class _ByStatus(Word):
+    """Stands for the rows of HTTP statuses, where a table gives it none of its own."""
+
+    def of(self, names: str, *groups: Group | Row) -> Part:
+        return super().of(names, *(groups or (_ANY_STATUS,)))
+
+
+_ANY_STATUS = (Verdict.TRANSIENT, True, "RFC 9110 15", "by its status and headers", BY_STATUS)
+
+
+class _Answer(_ByStatus):
     """By the answer at a path."""
 
     where: Path
@@ -110,7 +120,7 @@ class _Answer(Word):
         return _found_or_other(found, error, rows, self.unsent)
 
 
-class _Status(Word):
+class _Status(_ByStatus):
     """By the status at a path, with the headers at another."""
 
     status: tuple[Path, ...]

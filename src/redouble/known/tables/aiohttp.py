@@ -9,7 +9,7 @@ from redouble.core.raw import probe
 from redouble.known.http_status import judge_status
 from redouble.known.inside import first_text
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, answer, as_applied, named
-from redouble.known.table import BY_CLASS, Table, by, client
+from redouble.known.table import Table, by, by_class, client
 from redouble.known.words import BY_STATUS, beneath, number_at
 
 TYPE_CHECKING = False
@@ -75,7 +75,7 @@ _CHUNK = (*_CUT, ("chunk size",))
 
 TABLE: Table = client(
     "aiohttp",
-    BY_CLASS(
+    by_class(
         (TRANSIENT, SURELY_NOT, _CLIENT, "nothing was sent", "ConnectionTimeoutError"),
         (TRANSIENT, PERHAPS, _EXC, "the server may have done it", "ServerTimeoutError SocketTimeoutError"),
         (

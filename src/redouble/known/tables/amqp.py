@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT
-from redouble.known.table import BY_CLASS, Table, client
+from redouble.known.table import Table, by_class, client
 from redouble.known.words import as_beneath, number_at, text
 
 _SPEC = "AMQP 0-9-1 1.2, reply codes"
@@ -34,7 +34,7 @@ TABLE: Table = (
             (TRANSIENT, SURELY_NOT, _PIKA, "the broker hung up in the handshake", "StreamLostError"),
             (PERMANENT, SURELY_NOT, _PIKA, "what answers is no broker", "other"),
         ),
-        BY_CLASS(
+        by_class(
             (TRANSIENT, PERHAPS, _PIKA, "the connection is gone", "StreamLostError AMQPHeartbeatTimeout"),
             (
                 TRANSIENT,
@@ -70,7 +70,7 @@ TABLE: Table = (
         ),
         number_at("args.0").of("ConnectionClosed", *_REPLIES, (TRANSIENT, PERHAPS, _AIORMQ, "gone", "other")),
         number_at("args.0").of("ChannelClosed", *_CLOSED),
-        BY_CLASS(
+        by_class(
             (TRANSIENT, SURELY_NOT, _AIORMQ, "another connection holds it", "ChannelLockedResource"),
             (TRANSIENT, SURELY_NOT, _AIORMQ, "the broker did not take the message", "DeliveryError"),
             (TRANSIENT, PERHAPS, _AIORMQ, "the broker failed", "ConnectionInternalError ConnectionResourceError"),
@@ -96,12 +96,12 @@ TABLE: Table = (
             *_REPLIES[:3],
             (TRANSIENT, PERHAPS, _AMQP, "the connection is gone: a new one helps", "other"),
         ),
-        BY_CLASS((TRANSIENT, SURELY_NOT, _AMQP, "the broker did not take the message", "MessageNacked")),
+        by_class((TRANSIENT, SURELY_NOT, _AMQP, "the broker did not take the message", "MessageNacked")),
     )
     + client(
         "kombu",
         as_beneath()((PERMANENT, PERHAPS, _KOMBU, "as the error beneath it", "OperationalError")),
-        BY_CLASS(
+        by_class(
             (TRANSIENT, SURELY_NOT, _KOMBU, "no connection or channel of its own pool was free", "LimitExceeded"),
             (PERMANENT, SURELY_NOT, _KOMBU, "misuse, or a message that cannot be read", "KombuError"),
         ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from redouble.core.raw import probe, whole
 from redouble.known.inside import said
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, answer
-from redouble.known.table import BY_CLASS, Table, by, client
+from redouble.known.table import Table, by, by_class, client
 from redouble.known.tables.paramiko import CHANNELS
 from redouble.known.words import number_at
 
@@ -34,7 +34,7 @@ def read_disconnect(error: Any, known: Asking, rows: Rows) -> Classification | N
 
 TABLE: Table = client(
     "asyncssh",
-    BY_CLASS(
+    by_class(
         (TRANSIENT, PERHAPS, _PROCESS, "a ProcessError by class", "TimeoutError"),
         (PERMANENT, PERHAPS, _PROCESS, "`code` is an exit status", "ProcessError"),
         (PERMANENT, SURELY_NOT, _MISC, "a forwarding that was refused", "ChannelListenError"),

@@ -11,7 +11,7 @@ from redouble.core.raw import is_a, probe
 from redouble.known.http_status import judge_response, judge_status, now_of
 from redouble.known.roots import beneath, under
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, named
-from redouble.known.table import BY_CLASS, Table, base, by, client
+from redouble.known.table import Table, base, by, by_class, client
 from redouble.known.words import BY_STATUS, as_beneath
 
 TYPE_CHECKING = False
@@ -58,7 +58,7 @@ def _hint(response: Any, known: Asking) -> float | None:
 
 TABLE: Table = client(
     "azure",
-    BY_CLASS(
+    by_class(
         (TRANSIENT, SURELY_NOT, _TRANSPORT, "no connection was made: nothing was sent", "ServiceRequestTimeoutError"),
         (
             TRANSIENT,

@@ -20,8 +20,8 @@ from redouble.known.row import (
     restated,
     shown_code,
 )
-from redouble.known.table import BY_CLASS, Table, base, by, client
-from redouble.known.words import BY_STATUS, HANDSHAKE, as_beneath, beneath, if_beneath_agrees
+from redouble.known.table import Table, base, by, by_class, client
+from redouble.known.words import BY_STATUS, as_beneath, beneath, handshake, if_beneath_agrees
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ TABLE: Table = (
             (TRANSIENT, PERHAPS, _CHECKSUM, "the answer was damaged on its way", ("did not match",)),
             (PERMANENT, SURELY_NOT, _CHECKSUM, "a mistake in the settings", ""),
         ),
-        BY_CLASS(
+        by_class(
             (TRANSIENT, SURELY_NOT, _SEND, "nothing was sent", "ConnectTimeoutError"),
             (
                 TRANSIENT,
@@ -216,7 +216,7 @@ TABLE: Table = (
                 "BotoCoreError",
             ),
         ),
-        HANDSHAKE((TRANSIENT, PERHAPS, _SEND, "the server may have done it", "ReadTimeoutError")),
+        handshake((TRANSIENT, PERHAPS, _SEND, "the server may have done it", "ReadTimeoutError")),
         # aiobotocore says EndpointConnectionError of a reset as well that came after the request.
         if_beneath_agrees()(
             (

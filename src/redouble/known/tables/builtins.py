@@ -11,7 +11,7 @@ from redouble.core.raw import probe, whole
 from redouble.known.inside import said
 from redouble.known.roots import firm_cause
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, Row, answer, named, remember, rows_of
-from redouble.known.table import BY_CLASS, Entry, Table, by, client
+from redouble.known.table import Entry, Table, by, by_class, client
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -243,7 +243,7 @@ TABLE: Table = client(
         (PERMANENT, SURELY_NOT, _ASYNCPG, "the server does not speak TLS", (_NO_TLS,)),
     ),
     *(by(read, fixed=True).of(name, _as(name)) for name in _CLASSES if name not in ("TimeoutError", "ConnectionError")),
-    BY_CLASS(_EOF),
+    by_class(_EOF),
     by(read_buffer).of(
         "BufferError",
         (
@@ -262,7 +262,7 @@ _BY_CLASS = {name: TABLE.entries["builtins", name].rows[""] for name in _CLASSES
 _BY_NUMBER = {getattr(errno, code): row for code, row in reversed(_BY_CODE.items()) if hasattr(errno, code)}
 _SAYING = ("BrokenPipeError", "ConnectionAbortedError", "ConnectionRefusedError", "ConnectionResetError")
 INHERITED: dict[Key, Entry] = {
-    ("builtins", name): Entry(("builtins", name), BY_CLASS, (_BY_CLASS[name],))
+    ("builtins", name): Entry(("builtins", name), by_class, (_BY_CLASS[name],))
     for name in (*_SAYING, "ConnectionError", "TimeoutError")
 }
 """What a class that somebody derived from these builtins means by that alone, whatever its `errno` is."""

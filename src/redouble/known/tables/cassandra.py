@@ -6,7 +6,7 @@ from redouble.core.raw import is_a, probe
 from redouble.known.inside import said
 from redouble.known.roots import under
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, answer
-from redouble.known.table import BY_CLASS, Table, by, client
+from redouble.known.table import Table, by, by_class, client
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ TABLE: Table = client(
         (TRANSIENT, SURELY_NOT, _DRIVER, "no connection came about", (_CONNECTING,)),
         (TRANSIENT, PERHAPS, _DRIVER, "no host did it, as far as is known", ""),
     ),
-    BY_CLASS(
+    by_class(
         (TRANSIENT, PERHAPS, _PROTOCOL, "some replicas may have written it", "WriteTimeout WriteTimeoutErrorMessage"),
         (TRANSIENT, SURELY_NOT, _PROTOCOL, "a read, of which nothing remains", "ReadTimeout ReadTimeoutErrorMessage"),
         (TRANSIENT, PERHAPS, _DRIVER, "the coordinator may have done it", "OperationTimedOut Timeout"),

@@ -6,7 +6,7 @@ from redouble.core.raw import at, probe, whole
 from redouble.known.http_status import row_of
 from redouble.known.inside import any_in, firm_text, said
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, answer, named
-from redouble.known.table import BY_CLASS, Table, by, client
+from redouble.known.table import Table, by, by_class, client
 from redouble.known.tables.urllib3 import status_in
 from redouble.known.words import BY_STATUS, answer_at
 
@@ -59,7 +59,7 @@ TABLE: Table = client("pycurl", by(read).of("error", *_CODES)) + client(
     "curl_cffi",
     by(read).of("CurlError IncompleteRead", *_CODES),
     answer_at("response").of("HTTPError", (TRANSIENT, PERHAPS, "RFC 9110 15", "by its status and headers", BY_STATUS)),
-    BY_CLASS(
+    by_class(
         (
             PERMANENT,
             PERHAPS,

@@ -7,7 +7,7 @@ comes of it, keep the status alone, and the error beneath as the third argument.
 from __future__ import annotations
 
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT
-from redouble.known.table import BY_CLASS, Table, client
+from redouble.known.table import Table, by_class, client
 from redouble.known.words import BY_STATUS, as_beneath, status_at
 
 _EXC = "elastic_transport/_exceptions.py"
@@ -26,7 +26,7 @@ _SEVEN = (
     status_at("status_code", "args.0").of(
         "TransportError", (TRANSIENT, PERHAPS, "RFC 9110 15", "by its status", BY_STATUS)
     ),
-    BY_CLASS(
+    by_class(
         (
             PERMANENT,
             PERHAPS,
@@ -49,7 +49,7 @@ _SEVEN = (
 TABLE: Table = (
     client(
         "elastic_transport",
-        BY_CLASS(
+        by_class(
             (TRANSIENT, SURELY_NOT, _EXC, "no node was found (yet)", "SniffingError"),
             (PERMANENT, PERHAPS, _EXC, "a body that cannot be read or written", "SerializationError"),
         ),
@@ -62,7 +62,7 @@ TABLE: Table = (
     )
     + client(
         "elasticsearch",
-        BY_CLASS(
+        by_class(
             (PERMANENT, PERHAPS, "elasticsearch/exceptions.py", "not Elasticsearch", "UnsupportedProductError"),
         ),
         *_SEVEN,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from redouble.known.inside import said
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, answer
-from redouble.known.table import BY_CLASS, Table, by, client
+from redouble.known.table import Table, by, by_class, client
 from redouble.known.words import code_at
 
 TYPE_CHECKING = False
@@ -33,7 +33,7 @@ _TEMPORARY = (
 TABLE: Table = client(
     "ftplib",
     by(read_reply).of("error_temp", *_TEMPORARY),
-    BY_CLASS(
+    by_class(
         (PERMANENT, SURELY_NOT, _FTP, "refused for good", "error_perm"),
         (PERMANENT, PERHAPS, _DOCS, "what answers does not speak the protocol", "error_proto error_reply Error"),
     ),
@@ -45,5 +45,5 @@ TABLE: Table = client(
         (PERMANENT, SURELY_NOT, _FTP, "refused for good", "5yz"),
         (PERMANENT, PERHAPS, _FTP, "a reply that does not fit the command", "other"),
     ),
-    BY_CLASS((PERMANENT, SURELY_NOT, "aioftp/errors.py", "a mistake in the calls", "AIOFTPException")),
+    by_class((PERMANENT, SURELY_NOT, "aioftp/errors.py", "a mistake in the calls", "AIOFTPException")),
 )

@@ -13,7 +13,7 @@ from redouble.core.verdict import Classification
 from redouble.known.http_status import judge_status, loaded_body
 from redouble.known.roots import under
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, Row, as_applied, named, shown_code
-from redouble.known.table import BY_CLASS, Table, base, by, client
+from redouble.known.table import Table, base, by, by_class, client
 from redouble.known.tables.grpc import RPC, code_of, is_rpc_error, judge
 from redouble.known.words import BY_STATUS, as_beneath
 
@@ -135,7 +135,7 @@ _ANSWERS = (
 TABLE: Table = client(
     "google",
     base("google.api_core")((PERMANENT, SURELY_NOT, _EXC, "a mistake in the call", "GoogleAPIError")),
-    BY_CLASS(
+    by_class(
         (PERMANENT, SURELY_NOT, _EXC, "a mistake in the call", "DuplicateCredentialArgs"),
         (PERMANENT, PERHAPS, _EXC, "an upload that cannot go on", "UnseekableStreamError UploadCancelledError"),
         (TRANSIENT, PERHAPS, _EXC, "an upload that came to a standstill", "TransferStalledError"),

@@ -11,7 +11,7 @@ from redouble.core.raw import is_a, probe
 from redouble.known.grpc_hints import TRAILERS, pushback, retry_info
 from redouble.known.inside import any_in, clipped
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, Row, answer, named
-from redouble.known.table import BY_CLASS, Table, by, client
+from redouble.known.table import Table, by, by_class, client
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ TABLE: Table = client(
         ),
         (PERMANENT, SURELY_NOT, _A6, "negative or unparsable: do not try again", ("pushback, no retry",)),
     ),
-    BY_CLASS(
+    by_class(
         (TRANSIENT, PERHAPS, _GRPC, "waited for in vain; the call goes on", "FutureTimeoutError"),
         (PERMANENT, PERHAPS, _GRPC, "cancelled by the caller", "FutureCancelledError"),
         (PERMANENT, PERHAPS, "grpc/aio", "misuse of grpc.aio", "BaseError"),

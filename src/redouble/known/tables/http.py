@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from redouble.known.row import PERHAPS, PERMANENT, TRANSIENT
-from redouble.known.table import BY_CLASS, Table, client
+from redouble.known.table import Table, by_class, client
 
 _DOCS = "http.client documentation"
 
 TABLE: Table = client(
     "http",
-    BY_CLASS(
+    by_class(
         (
             TRANSIENT,
             PERHAPS,

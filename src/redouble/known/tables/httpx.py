@@ -9,7 +9,7 @@ from redouble.core.raw import probe
 from redouble.known.http_status import row_of
 from redouble.known.inside import first_text
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, answer, as_applied, named
-from redouble.known.table import BY_CLASS, Table, by, client
+from redouble.known.table import Table, by, by_class, client
 from redouble.known.tables.urllib3 import status_in
 from redouble.known.words import BY_STATUS, answer_at, beneath
 
@@ -69,7 +69,7 @@ def read_proxy(error: Any, known: Asking, rows: Rows) -> Classification | None:
 
 
 _ALL = (
-    BY_CLASS(
+    by_class(
         (TRANSIENT, SURELY_NOT, _EXC, "nothing was sent", "ConnectTimeout PoolTimeout"),
         (TRANSIENT, PERHAPS, _EXC, "the server may have done it", "ReadTimeout WriteTimeout TimeoutException"),
         (
@@ -101,13 +101,13 @@ _ALL = (
         ),
     ),
 )
-_SSE = BY_CLASS((PERMANENT, PERHAPS, "httpx2/_sse.py", "the answer is no event stream", "SSEError"))
+_SSE = by_class((PERMANENT, PERHAPS, "httpx2/_sse.py", "the answer is no event stream", "SSEError"))
 
 TABLE: Table = (
     client(
         "httpx httpx2",
         *_ALL,
-        BY_CLASS(
+        by_class(
             (TRANSIENT, PERHAPS, _EXC, "the connection could not be closed in good order", "CloseError"),
             (PERMANENT, SURELY_NOT, _EXC, "a mistake in the call: nothing was sent", "InvalidURL CookieConflict"),
             (PERMANENT, SURELY_NOT, _EXC, "redirects that do not end", "TooManyRedirects"),
@@ -122,7 +122,7 @@ TABLE: Table = (
     + client(
         "httpcore httpcore2",
         *_ALL,
-        BY_CLASS(
+        by_class(
             (
                 TRANSIENT,
                 SURELY_NOT,

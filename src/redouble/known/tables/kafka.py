@@ -9,7 +9,7 @@ from redouble.core.raw import probe
 from redouble.known.inside import any_in, firm_text, said
 from redouble.known.roots import firm_root
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, answer
-from redouble.known.table import BY_CLASS, Table, by, client
+from redouble.known.table import Table, by, by_class, client
 from redouble.known.words import text
 
 TYPE_CHECKING = False
@@ -91,7 +91,7 @@ TABLE: Table = client(
             ("Cancelled", _NET, "a request in flight when the connection was closed"),
         )
     ),
-    BY_CLASS((PERMANENT, PERHAPS, _JAVA, "the broker does not know what happened", "UnknownError")),
+    by_class((PERMANENT, PERHAPS, _JAVA, "the broker does not know what happened", "UnknownError")),
     by(read_connection).of(
         "KafkaConnectionError",
         (TRANSIENT, SURELY_NOT, _NET, "without a text: closed before it was ready", ""),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT
-from redouble.known.table import BY_CLASS, Table, client
+from redouble.known.table import Table, by_class, client
 from redouble.known.words import as_beneath, number_at, text
 
 _RESULTS = "RFC 4511 A.2"
@@ -33,7 +33,7 @@ TABLE: Table = client(
         (TRANSIENT, PERHAPS, _EXC, "the connection broke", "LDAPSocketReceiveError LDAPSocketSendError"),
         (TRANSIENT, PERHAPS, _EXC, "as the error beneath it", "LDAPMaximumRetriesError"),
     ),
-    BY_CLASS(
+    by_class(
         (
             TRANSIENT,
             PERHAPS,
@@ -46,7 +46,7 @@ TABLE: Table = client(
     ),
 ) + client(
     "ldap",
-    BY_CLASS(
+    by_class(
         (TRANSIENT, SURELY_NOT, _RESULTS, "the server is busy, or goes down", "BUSY UNAVAILABLE"),
         (TRANSIENT, PERHAPS, _PYTHON_LDAP, "the connection is gone, or no answer came", "SERVER_DOWN TIMEOUT"),
         (PERMANENT, SURELY_NOT, _PYTHON_LDAP, "the request, the entry or the rights", "LDAPError"),

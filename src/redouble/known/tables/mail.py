@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from redouble.core.raw import at, is_a, probe, whole
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, answer
-from redouble.known.table import BY_CLASS, Table, by, client
+from redouble.known.table import Table, by, by_class, client
 from redouble.known.words import beneath, number_at, text
 
 TYPE_CHECKING = False
@@ -52,14 +52,14 @@ TABLE: Table = (
             (PERMANENT, SURELY_NOT, _DOCS, "a mistake in the calls", ("please run connect() first",)),
             (TRANSIENT, PERHAPS, _DOCS, "the connection is gone: the server may have taken the message", ""),
         ),
-        BY_CLASS((PERMANENT, SURELY_NOT, _DOCS, "the server does not offer what is needed", "SMTPException")),
+        by_class((PERMANENT, SURELY_NOT, _DOCS, "the server does not offer what is needed", "SMTPException")),
     )
     + client(
         "aiosmtplib",
         number_at("code", "args.0").of("SMTPResponseException", *_REPLIES),
         _RECIPIENTS,
         beneath()((TRANSIENT, SURELY_NOT, _AIO, "as the error beneath it: nothing was sent", "SMTPConnectError")),
-        BY_CLASS(
+        by_class(
             (TRANSIENT, SURELY_NOT, _AIO, "nothing was sent", "SMTPConnectTimeoutError"),
             (
                 TRANSIENT,
@@ -80,7 +80,7 @@ TABLE: Table = (
     )
     + client(
         "imaplib",
-        BY_CLASS(
+        by_class(
             (TRANSIENT, PERHAPS, _IMAP, "the connection is gone, or out of step: log in anew", "abort"),
             (PERMANENT, SURELY_NOT, _IMAP, "somebody else has made the mailbox read-only", "readonly"),
         ),

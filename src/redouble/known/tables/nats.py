@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT
-from redouble.known.table import BY_CLASS, Table, client
+from redouble.known.table import Table, by_class, client
 from redouble.known.words import OTHER, number_at, text
 
 _EXC = "nats/errors.py"
@@ -11,7 +11,7 @@ _JS = "nats/js/errors.py"
 
 TABLE: Table = client(
     "nats",
-    BY_CLASS(
+    by_class(
         (TRANSIENT, PERHAPS, _EXC, "the server, or a subscriber, may have done it", "TimeoutError"),
         (TRANSIENT, PERHAPS, _EXC, "the connection is gone", "StaleConnectionError UnexpectedEOF"),
         (TRANSIENT, SURELY_NOT, _EXC, "nobody listens to this subject (yet)", "NoRespondersError"),

@@ -28,7 +28,7 @@ from redouble.known.row import (
     named,
     shown_code,
 )
-from redouble.known.table import BY_CLASS, Part, Table, by, client
+from redouble.known.table import Part, Table, by, by_class, client
 from redouble.known.words import BY_STATUS, as_beneath
 
 TYPE_CHECKING = False
@@ -141,7 +141,7 @@ def sdk(name: str, *spent: Any) -> tuple[Part, ...]:
         (PERMANENT, PERHAPS, streaming, "an error event of an unknown type", ("an unknown type",)),
     )
     return (
-        BY_CLASS((PERMANENT, PERHAPS, exc, "an answer of another shape than was agreed", "APIResponseValidationError")),
+        by_class((PERMANENT, PERHAPS, exc, "an answer of another shape than was agreed", "APIResponseValidationError")),
         by(read_connection_error).of(
             "APIConnectionError",
             (TRANSIENT, PERHAPS, f"{name}/_base_client.py, request", "as the httpx error beneath it", ""),
@@ -171,7 +171,7 @@ TABLE: Table = client(
         "openai",
         (PERMANENT, SURELY_NOT, "OpenAI documentation, error codes", "a 429 that waiting does not cure", _SPENT[:1]),
     ),
-    BY_CLASS(
+    by_class(
         (PERMANENT, SURELY_NOT, _EXC, "a mistake in the settings, or in the calls", "OpenAIError"),
         (PERMANENT, PERHAPS, _EXC, "the whole answer is there", "LengthFinishReasonError"),
         (PERMANENT, PERHAPS, _EXC, "the answer was withheld", "ContentFilterFinishReasonError"),
@@ -190,7 +190,7 @@ TABLE: Table = client(
         "anthropic",
         (PERMANENT, SURELY_NOT, "anthropic/types/shared", "a 429 that waiting does not cure", _SPENT[1:]),
     ),
-    BY_CLASS(
+    by_class(
         (
             PERMANENT,
             SURELY_NOT,

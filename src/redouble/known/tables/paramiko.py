@@ -5,7 +5,7 @@ from __future__ import annotations
 from redouble.core.raw import is_a, probe
 from redouble.known.roots import under
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, answer
-from redouble.known.table import BY_CLASS, Table, by, client
+from redouble.known.table import Table, by, by_class, client
 from redouble.known.words import number_at, text
 
 TYPE_CHECKING = False
@@ -74,7 +74,7 @@ TABLE: Table = client(
             "other",
         ),
     ),
-    BY_CLASS(
+    by_class(
         (
             PERMANENT,
             SURELY_NOT,

@@ -15,7 +15,7 @@ from redouble.core.raw import at, probe
 from redouble.known.inside import any_in, said
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, Row, answer, as_applied, rows_of
 from redouble.known.sqlstate import row_of
-from redouble.known.table import BY_CLASS, Table, by, client
+from redouble.known.table import Table, by, by_class, client
 from redouble.known.words import text
 
 TYPE_CHECKING = False
@@ -216,7 +216,7 @@ TABLE: Table = (
     )
     + client(
         "psycopg_pool",
-        BY_CLASS(
+        by_class(
             (TRANSIENT, SURELY_NOT, _POOL, "no connection of the pool was free in time", "PoolTimeout"),
             (TRANSIENT, SURELY_NOT, _POOL, "too many wait for the pool", "TooManyRequests"),
             (PERMANENT, SURELY_NOT, _POOL, "misuse", "PoolClosed"),
@@ -229,7 +229,7 @@ TABLE: Table = (
             _BY_STATE,
             (PERMANENT, PERHAPS, _ASYNCPG, "nothing tells what it was", ("no SQLSTATE",)),
         ),
-        BY_CLASS(
+        by_class(
             (TRANSIENT, SURELY_NOT, _ASYNCPG, "it is prepared anew", "InvalidCachedStatementError"),
             (
                 TRANSIENT,

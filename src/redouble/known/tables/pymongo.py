@@ -7,7 +7,7 @@ from redouble.core.raw import is_a, probe, whole
 from redouble.known.inside import any_in, firm_text, said
 from redouble.known.roots import under
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, Row, answer, named
-from redouble.known.table import BY_CLASS, Table, by, client
+from redouble.known.table import Table, by, by_class, client
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ TABLE: Table = client(
         _FIRM,
     ),
     by(read_not_primary)((TRANSIENT, PERHAPS, _ERRORS, "by its code, where it has one", "NotPrimaryError")),
-    BY_CLASS(
+    by_class(
         (TRANSIENT, SURELY_NOT, _ERRORS, "no connection of its own pool was free", "WaitQueueTimeoutError"),
         (PERMANENT, SURELY_NOT, _ERRORS, "also InvalidURI", "ConfigurationError"),
         (PERMANENT, PERHAPS, _ERRORS, "what answers does not speak the protocol", "ProtocolError"),
@@ -179,7 +179,7 @@ TABLE: Table = client(
     by(read_encryption)((PERMANENT, SURELY_NOT, _ERRORS, "as its cause means, where it is known", "EncryptionError")),
 ) + client(
     "bson",
-    BY_CLASS((PERMANENT, SURELY_NOT, "bson/errors.py", "data that cannot be sent, or not be read", "BSONError")),
+    by_class((PERMANENT, SURELY_NOT, "bson/errors.py", "data that cannot be sent, or not be read", "BSONError")),
 )
 _LABELS = TABLE.entries["pymongo", "PyMongoError"].rows
 _BY_CODE = TABLE.entries["pymongo", "OperationFailure"].rows

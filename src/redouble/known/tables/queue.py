@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT
-from redouble.known.table import BY_CLASS, Table, client
+from redouble.known.table import Table, by_class, client
 
 _QUEUE = "queue documentation"
 _FUTURES = "concurrent.futures documentation"
@@ -12,18 +12,18 @@ _PROCESSES = "multiprocessing documentation"
 TABLE: Table = (
     client(
         "queue _queue",
-        BY_CLASS((TRANSIENT, SURELY_NOT, _QUEUE, "others fill or empty it", "Full Empty")),
+        by_class((TRANSIENT, SURELY_NOT, _QUEUE, "others fill or empty it", "Full Empty")),
     )
     + client(
         "multiprocessing",
-        BY_CLASS(
+        by_class(
             (TRANSIENT, PERHAPS, _PROCESSES, "waited for in vain; the work goes on", "TimeoutError"),
             (PERMANENT, PERHAPS, _PROCESSES, "a wrong key, or a buffer that is too short", "ProcessError"),
         ),
     )
     + client(
         "concurrent",
-        BY_CLASS(
+        by_class(
             (TRANSIENT, PERHAPS, _FUTURES, "waited for in vain; the work goes on", "TimeoutError"),
             (PERMANENT, PERHAPS, _FUTURES, "cancelled by the caller", "CancelledError"),
             (PERMANENT, PERHAPS, _FUTURES, "a mistake in the calls", "Error InvalidStateError"),

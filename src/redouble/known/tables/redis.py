@@ -10,7 +10,7 @@ from redouble.core.raw import probe
 from redouble.known.inside import said
 from redouble.known.roots import firm_root
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, answer
-from redouble.known.table import BY_CLASS, Table, base, by, client
+from redouble.known.table import Table, base, by, by_class, client
 from redouble.known.words import first_match, text
 
 TYPE_CHECKING = False
@@ -109,7 +109,7 @@ _BOTH = (
         ),
         (PERMANENT, SURELY_NOT, _EXC, "misuse; as its cause means, where no node could be reached", ""),
     ),
-    BY_CLASS(
+    by_class(
         (TRANSIENT, SURELY_NOT, _REDIS, "starting: it loads its data", "BusyLoadingError"),
         (TRANSIENT, SURELY_NOT, _EXC, "no connection of its own pool is free", "MaxConnectionsError"),
         (TRANSIENT, SURELY_NOT, _SENTINEL, "a failover: no master is known for now", "MasterNotFoundError"),

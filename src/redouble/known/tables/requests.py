@@ -7,15 +7,15 @@ OSErrors without an errno, a JSONDecodeError included.
 from __future__ import annotations
 
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT
-from redouble.known.table import BY_CLASS, Table, client
-from redouble.known.words import BY_STATUS, HANDSHAKE, answer_at, as_beneath
+from redouble.known.table import Table, by_class, client
+from redouble.known.words import BY_STATUS, answer_at, as_beneath, handshake
 
 _EXC = "requests/exceptions.py"
 _SEND = "requests/adapters.py, HTTPAdapter.send"
 
 TABLE: Table = client(
     "requests niquests",
-    BY_CLASS(
+    by_class(
         (TRANSIENT, SURELY_NOT, _EXC, "safe to retry, as its documentation says", "ConnectTimeout"),
         (TRANSIENT, PERHAPS, _EXC, "the server may have done it", "Timeout"),
         (TRANSIENT, PERHAPS, _EXC, "the answer was cut", "ChunkedEncodingError"),
@@ -30,7 +30,7 @@ TABLE: Table = client(
             "URLRequired MissingSchema InvalidSchema InvalidURL InvalidHeader InvalidJSONError UnrewindableBodyError",
         ),
     ),
-    HANDSHAKE((TRANSIENT, PERHAPS, _EXC, "the server may have done it", "ReadTimeout")),
+    handshake((TRANSIENT, PERHAPS, _EXC, "the server may have done it", "ReadTimeout")),
     as_beneath()(
         (TRANSIENT, PERHAPS, _SEND, "as the urllib3 error that it wraps", "ConnectionError"),
         (TRANSIENT, SURELY_NOT, _SEND, "as what its retries ended with: too many answers of a status", "RetryError"),

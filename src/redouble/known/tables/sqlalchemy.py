@@ -9,7 +9,7 @@ from redouble.core.raw import probe
 from redouble.known.roots import under
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, answer
 from redouble.known.sqlstate import row_of
-from redouble.known.table import BY_CLASS, Table, base, by, client
+from redouble.known.table import Table, base, by, by_class, client
 from redouble.known.words import as_carried, carried
 
 TYPE_CHECKING = False
@@ -82,7 +82,7 @@ TABLE: Table = client(
         (PERMANENT, SURELY_NOT, _EXC, "as the error in orig; else a value that could not be sent", "StatementError"),
     ),
     by(read_adapted).of("Error EmulatedDBAPIException", _BY_ORIG),
-    BY_CLASS(
+    by_class(
         (TRANSIENT, SURELY_NOT, _EXC, "no connection of its own pool was free in time", "TimeoutError"),
         (TRANSIENT, SURELY_NOT, _EXC, "a connection of the pool was found dead", "DisconnectionError"),
         (TRANSIENT, SURELY_NOT, "sqlalchemy/orm/exc.py", "an optimistic lock was lost: begin anew", "StaleDataError"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from redouble.core.raw import probe, whole
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, named, shown_code
-from redouble.known.table import BY_CLASS, Table, by, client
+from redouble.known.table import Table, by, by_class, client
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def _reason(error: Any) -> str | None:
 
 TABLE: Table = client(
     "ssl",
-    BY_CLASS(
+    by_class(
         (TRANSIENT, PERHAPS, _DOCS, "the peer closed, in the handshake or later", "SSLEOFError"),
         (TRANSIENT, PERHAPS, _DOCS, "the peer closed in good order", "SSLZeroReturnError"),
         (TRANSIENT, PERHAPS, _DOCS, "input or output failed under TLS", "SSLSyscallError"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from redouble.core.raw import is_a, probe, whole
 from redouble.known.row import PERHAPS, PERMANENT, TRANSIENT, named
-from redouble.known.table import BY_CLASS, Table, by, client
+from redouble.known.table import Table, by, by_class, client
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -126,5 +126,5 @@ TABLE: Table = client(
         (TRANSIENT, PERHAPS, _SYSEXITS, "EX_TEMPFAIL: try later", ("exited 75",)),
         (PERMANENT, PERHAPS, _SYSEXITS + "; policy", "any other code, and every signal", ""),
     ),
-    BY_CLASS((TRANSIENT, PERHAPS, "subprocess documentation", "killed at work", "TimeoutExpired")),
+    by_class((TRANSIENT, PERHAPS, "subprocess documentation", "killed at work", "TimeoutExpired")),
 )

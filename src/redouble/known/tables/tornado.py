@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT
-from redouble.known.table import BY_CLASS, Table, client
+from redouble.known.table import Table, by_class, client
 from redouble.known.words import BY_STATUS, as_carried, status_at, text
 
 _CLIENT = "tornado.httpclient documentation"
@@ -19,7 +19,7 @@ TABLE: Table = client(
         (TRANSIENT, SURELY_NOT, _SIMPLE, "nothing was sent", "connecting"),
         (TRANSIENT, PERHAPS, _SIMPLE, "the server may have done it", ""),
     ),
-    BY_CLASS(
+    by_class(
         (TRANSIENT, PERHAPS, _SIMPLE, "the connection broke", "HTTPStreamClosedError"),
         (PERMANENT, PERHAPS, "tornado/iostream.py", "more came than was allowed for", "UnsatisfiableReadError"),
     ),

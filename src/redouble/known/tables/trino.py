@@ -5,7 +5,7 @@ from __future__ import annotations
 from redouble.known.http_status import row_of
 from redouble.known.inside import first_text
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, answer, named
-from redouble.known.table import BY_CLASS, Table, by, client
+from redouble.known.table import Table, by, by_class, client
 from redouble.known.tables.urllib3 import status_in
 from redouble.known.words import BY_STATUS, as_beneath, code_at
 
@@ -51,7 +51,7 @@ _ALL = (
         (TRANSIENT, PERHAPS, "RFC 9110 15", "by its status", BY_STATUS),
         (PERMANENT, PERHAPS, _EXC, "without a status", ""),
     ),
-    BY_CLASS((PERMANENT, SURELY_NOT, _EXC, "no access", "TrinoAuthError")),
+    by_class((PERMANENT, SURELY_NOT, _EXC, "no access", "TrinoAuthError")),
 )
 
 TABLE: Table = client("trino prestodb", *_ALL)

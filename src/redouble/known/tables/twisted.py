@@ -5,7 +5,7 @@ from __future__ import annotations
 from redouble.core.raw import is_a, probe
 from redouble.known.roots import under
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, answer
-from redouble.known.table import BY_CLASS, Table, by, client
+from redouble.known.table import Table, by, by_class, client
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def read_reasons(error: Any, known: Asking, rows: Rows) -> Classification:
 
 TABLE: Table = client(
     "twisted",
-    BY_CLASS(
+    by_class(
         (TRANSIENT, SURELY_NOT, _ERROR, "no connection came about: nothing was sent", "ConnectError"),
         (
             PERMANENT,

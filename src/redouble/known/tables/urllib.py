@@ -8,7 +8,7 @@ from redouble.core.raw import is_a, probe
 from redouble.known.http_status import judge_status
 from redouble.known.roots import under
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, named
-from redouble.known.table import BY_CLASS, Table, by, client
+from redouble.known.table import Table, by, by_class, client
 from redouble.known.words import BY_STATUS
 
 TYPE_CHECKING = False
@@ -59,5 +59,5 @@ TABLE: Table = client(
         (TRANSIENT, PERHAPS, "urllib.request, do_open", "as the error it carries", ("by reason",)),
         (PERMANENT, SURELY_NOT, _DOCS, "with a text for a reason: a bad URL", ""),
     ),
-    BY_CLASS((TRANSIENT, PERHAPS, _DOCS, "the download was cut", "ContentTooShortError")),
+    by_class((TRANSIENT, PERHAPS, _DOCS, "the download was cut", "ContentTooShortError")),
 )

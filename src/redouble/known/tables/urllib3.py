@@ -6,8 +6,8 @@ from redouble.core.raw import is_a, probe
 from redouble.known.http_status import row_of
 from redouble.known.inside import first_text
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, as_applied, named
-from redouble.known.table import BY_CLASS, Table, by, client
-from redouble.known.words import HANDSHAKE, as_beneath, beneath
+from redouble.known.table import Table, by, by_class, client
+from redouble.known.words import as_beneath, beneath, handshake
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def read_response_error(error: Any, _: Asking, rows: Rows) -> Classification:
 
 TABLE: Table = client(
     "urllib3",
-    BY_CLASS(
+    by_class(
         (TRANSIENT, SURELY_NOT, _EXC, "no connection was made: nothing was sent", "ConnectTimeoutError"),
         (TRANSIENT, SURELY_NOT, _EXC, "the pool is in use; nothing was sent", "EmptyPoolError"),
         (TRANSIENT, PERHAPS, _EXC, "the server may have done it", "TimeoutError"),
@@ -104,7 +104,7 @@ TABLE: Table = client(
             " ProxySchemeUnsupported CertificateError",
         ),
     ),
-    HANDSHAKE((TRANSIENT, PERHAPS, _EXC, "the server may have done it", "ReadTimeoutError")),
+    handshake((TRANSIENT, PERHAPS, _EXC, "the server may have done it", "ReadTimeoutError")),
     beneath()((TRANSIENT, SURELY_NOT, _EXC, "no connection was made: nothing was sent", "NewConnectionError")),
     beneath("_reason")(
         (PERMANENT, SURELY_NOT, _EXC + "; policy", "as the look-up says; else as no such name", "NameResolutionError"),

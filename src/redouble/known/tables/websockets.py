@@ -8,7 +8,7 @@ from __future__ import annotations
 from redouble.core.raw import probe, whole
 from redouble.known.http_status import judge_status
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, answer, as_applied, named
-from redouble.known.table import BY_CLASS, Table, by, client
+from redouble.known.table import Table, by, by_class, client
 from redouble.known.words import as_carried
 
 TYPE_CHECKING = False
@@ -103,7 +103,7 @@ TABLE: Table = client(
             "InvalidMessage ProxyError",
         ),
     ),
-    BY_CLASS(
+    by_class(
         (PERMANENT, PERHAPS, _EXC, "a frame that breaks the protocol", "ProtocolError"),
         (PERMANENT, PERHAPS, _EXC, "", "PayloadTooBig"),
         (PERMANENT, SURELY_NOT, _HANDSHAKE, "what answers is no WebSocket server", "InvalidHandshake"),

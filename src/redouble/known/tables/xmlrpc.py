@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from redouble.known.row import PERHAPS, PERMANENT, TRANSIENT
-from redouble.known.table import BY_CLASS, Table, client
+from redouble.known.table import Table, by_class, client
 from redouble.known.words import BY_STATUS, status_at
 
 _DOCS = "xmlrpc.client documentation"
@@ -13,5 +13,5 @@ TABLE: Table = client(
     status_at("errcode", headers="headers").of(
         "ProtocolError", (TRANSIENT, PERHAPS, "RFC 9110 15", "by its status and headers", BY_STATUS)
     ),
-    BY_CLASS((PERMANENT, PERHAPS, _DOCS, "the procedure's own answer, or one that is no XML-RPC", "Error")),
+    by_class((PERMANENT, PERHAPS, _DOCS, "the procedure's own answer, or one that is no XML-RPC", "Error")),
 )
