@@ -15,7 +15,7 @@ from redouble.core.causes import DEPTH
 from redouble.core.record import Record
 from redouble.core.verdict import Rule
 from redouble.known import registered
-from redouble.known.roots import firm_cause
+from redouble.known.roots import firm_cause, is_raised_over
 from redouble.known.row import CACHE_SIZE
 from redouble.known.table import Entry
 from redouble.known.tables import table_of
@@ -151,7 +151,7 @@ def _find(cls: type) -> Entry | None:
             table = table_of(package)
             entry = None if table is None else table.entries.get(key)
         if entry is not None and _is_within(cls.__module__, entry.word.within):
-            return entry if package == own or base is cls else _Inherited(entry)
+            return entry if package == own or base is cls else _inherited(entry)
         foreign = foreign or package not in sys.stdlib_module_names
     return None
 
@@ -160,19 +160,16 @@ def _is_within(module: str, place: str) -> bool:
     return not place or module == place or module.startswith(f"{place}.")
 
 
-class _Inherited(Entry):
-    """What a class has from one of another package: it may have been raised over an error that tells more.
+def _inherited(entry: Entry) -> Entry:
+    """Return what a class has from one of another package: it may have been raised over an error that tells more.
 
     A cause that a table knows as permanent makes it permanent: a client's `DBConnectionError(ConnectionError)` over a
     database that does not exist. Any other cause says nothing.
     """
+    plain = entry.read
 
-    __slots__ = ("original",)
+    def read(error: Any, known: Asking, rows: Rows) -> Classification | None:
+        found = firm_cause(error, known) if is_raised_over(error) else None
+        return plain(error, known, rows) if found is None else found
 
-    def __init__(self, original: Entry) -> None:
-        super().__init__(original.key, original.word, original.rows.values())
-        self.original = original
-        self.read = self._read
-
-    def _read(self, error: Any, known: Asking, rows: Rows) -> Classification | None:
-        return firm_cause(error, known) or self.original.read(error, known, rows)
+    return Entry(entry.key, entry.word, entry.rows.values(), read)

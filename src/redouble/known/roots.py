@@ -152,6 +152,11 @@ def firm_cause(error: Any, known: Asking) -> Classification | None:
     return None
 
 
+def is_raised_over(error: Any) -> bool:
+    """Return whether an error has a cause, or a context that was hidden: `firm_cause` has nothing to look at otherwise."""
+    return cause_of(error) is not None or _is_hidden(error) is True
+
+
 def _raised_over(error: Any) -> Any:
     cause = cause_of(error)
     return _context_of(error) if cause is None and _is_hidden(error) else cause

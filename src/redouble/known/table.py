@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from redouble.core.record import Record
 from redouble.core.verdict import Rule
-from redouble.known.row import Row, answer, codes_of, rows_of
+from redouble.known.row import Row, answer, codes_of, remember, rows_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from redouble.known.row import Asking, Group
 
     Key: TypeAlias = tuple[str, str]
-    Rows: TypeAlias = dict[str, Row]
-    Read: TypeAlias = Callable[[Any, Asking, Rows], Classification | None]
+    Read: TypeAlias = Callable[[Any, Asking, "Rows"], Classification | None]
 
 
 class Word(Record):
@@ -66,7 +65,8 @@ class _ByClass(Word):
 
 
 def _read_class(error: Any, _: Asking, rows: Rows) -> Classification:
-    return answer(error, rows[""])
+    found = rows.kept.get(type(error))
+    return remember(rows.kept, type(error), answer(error, rows[""])) if found is None else found
 
 
 class _Base(Word):
@@ -157,15 +157,27 @@ class Part(Record):
         return made + rows_of(package, name, (each for each in self.groups if type(each) is not Row))
 
 
+class Rows(dict[str, Row]):
+    """The rows of a class by their code.
+
+    Attributes:
+        kept: The answers that were made by the class alone, by type.
+    """
+
+    __slots__ = ("kept",)
+    kept: dict[type, Classification]
+
+
 class Entry:
     """What a table has for one class: the word, and its rows by their code."""
 
     __slots__ = ("key", "read", "rows", "word")
 
-    def __init__(self, key: Key, word: Word, rows: Iterable[Row]) -> None:
+    def __init__(self, key: Key, word: Word, rows: Iterable[Row], read: Read | None = None) -> None:
         self.key, self.word = key, word
-        self.rows: Rows = {row.code: row for row in rows}
-        self.read: Read = word.read
+        self.rows: Rows = Rows((row.code, row) for row in rows)
+        self.rows.kept = {}
+        self.read: Read = word.read if read is None else read
 
 
 class Table:

@@ -9,7 +9,7 @@ import errno
 
 from redouble.core.raw import probe, whole
 from redouble.known.inside import said
-from redouble.known.roots import firm_cause
+from redouble.known.roots import firm_cause, is_raised_over
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, Row, answer, named, remember, rows_of
 from redouble.known.table import Entry, Table, by, by_class, client
 
@@ -117,7 +117,8 @@ def read(error: Any, known: Asking, rows: Rows) -> Classification | None:
     """
     cls = type(error)
     number = whole(probe(error, "errno"))
-    if number is None and cls is not OSError:  # a plain OSError without an errno says nothing that a cause could mend
+    # A plain OSError without an errno says nothing that a cause could mend.
+    if number is None and cls is not OSError and is_raised_over(error):
         found = firm_cause(error, known)
         if found is not None:
             return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 from redouble.core.raw import probe, whole
-from redouble.known.row import PERMANENT, SURELY_NOT, TRANSIENT, answer
+from redouble.known.row import PERMANENT, SURELY_NOT, TRANSIENT, answer, remember
 from redouble.known.table import Table, by, client
 
 TYPE_CHECKING = False
@@ -27,8 +27,16 @@ _HOST = {1: "HOST_NOT_FOUND", 2: "TRY_AGAIN", 3: "NO_RECOVERY", 4: "NO_DATA"}
 def read_gaierror(error: Any, _: Asking, rows: Rows) -> Classification | None:
     """A `gaierror`, by the name of its number on this platform."""
     number = whole(probe(error, "errno"))
-    row = None if number is None else gai_row(number, rows, sys.modules.get("socket"))
-    return None if row is None else answer(error, row)
+    if number is None:
+        return None
+    found = _cache.get((type(error), number))
+    if found is None:
+        row = gai_row(number, rows, sys.modules.get("socket"))
+        found = None if row is None else remember(_cache, (type(error), number), answer(error, row))
+    return found
+
+
+_cache: dict[tuple[type, int], Classification] = {}
 
 
 def gai_row(number: int, rows: Rows, socket: Any) -> Row | None:
