@@ -10,6 +10,16 @@ SPECIFICATIONS = "https://github.com/mongodb/specifications/blob/master/source"
 PYTHON = "https://docs.python.org/3/library"
 
 WHOLE = {
+    "Azure SQL documentation, transient errors": (
+        "https://learn.microsoft.com/azure/azure-sql/database/troubleshoot-common-errors-issues"
+    ),
+    "FreeTDS, sybdb.h": "https://github.com/FreeTDS/freetds/blob/master/include/sybdb.h",
+    "ODBC documentation, SQLSTATEs": (
+        "https://learn.microsoft.com/sql/odbc/reference/appendixes/appendix-a-odbc-error-codes"
+    ),
+    "SQL Server documentation, error messages": (
+        "https://learn.microsoft.com/sql/relational-databases/errors-events/database-engine-events-and-errors"
+    ),
     "AMQP 0-9-1 1.2, reply codes": "https://www.rabbitmq.com/amqp-0-9-1-reference#constants",
     "Azure Storage documentation, error codes": "https://learn.microsoft.com/rest/api/storageservices/common-rest-api-error-codes",
     "Cassandra native protocol, error codes": "https://github.com/apache/cassandra/blob/trunk/doc/native_protocol_v5.spec",
@@ -137,6 +147,12 @@ MANUAL = {
 
 GOOGLE = "googleapis/google-cloud-python/blob/main/packages"
 REPOSITORIES = {
+    "azure/servicebus": "Azure/azure-sdk-for-python/blob/main/sdk/servicebus/azure-servicebus",
+    "billiard": "celery/billiard/blob/main",
+    "celery": "celery/celery/blob/main",
+    "databricks": "databricks/databricks-sdk-py/blob/main",
+    "kazoo": "python-zk/kazoo/blob/master",
+    "websocket": "websocket-client/websocket-client/blob/master",
     "aioftp": "aio-libs/aioftp/blob/master/src",
     "aiormq": "mosquito/aiormq/blob/master",
     "aiosmtplib": "cole/aiosmtplib/blob/main",

@@ -258,6 +258,13 @@ FUNCTIONS: dict[tuple[str, str], Callable[[tuple[str, str], Row], Exception]] = 
     ("aiosmtplib", "SMTPRecipientsRefused"): lambda key, row: made(
         key, recipients=[SimpleNamespace(code=int(row.code[0]) * 100)]
     ),
+    ("pyodbc", "Error"): lambda key, row: (
+        made(key, "57P01", "x")
+        if row.code == "by SQLSTATE"
+        else made(key, "HY000", f"x ({row.code}) (SQLExecDirectW)")
+        if (row.code.isdigit() and len(row.code) != 5) or row.code[0] in "14"
+        else made(key, row.code, "x")
+    ),
     ("pg8000", "DatabaseError"): lambda key, row: made(key, {"C": "57P01"} if row.code == "by SQLSTATE" else "x"),
     **dict.fromkeys(
         (("cimpl", "KafkaException"), ("confluent_kafka", "KafkaException")), lambda key, row: of_rdkafka(key, row)
@@ -388,7 +395,9 @@ BY_TABLE: dict[str, Callable[[tuple[str, str], Row], Exception | None]] = {
 def of_function(key: tuple[str, str], row: Row) -> Exception | None:
     """As `of_word`, for a class that a function reads."""
     make = FUNCTIONS.get(key) or BY_NAME.get(key[1]) or BY_TABLE.get(PLACES[key[0]])
-    return None if make is None else make(key, row)
+    if make is None:  # a function that has one row for all needs no example
+        return made(key) if list(ENTRIES[key].rows) == [""] else None
+    return make(key, row)
 
 
 def is_the_row(found: Classification, row: Row) -> bool:

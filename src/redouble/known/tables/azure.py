@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from redouble.known.table import Rows
 
 _EXC = "azure/core/exceptions.py"
+_BUS = "azure/servicebus/exceptions.py"
 _TRANSPORT = "azure/core/pipeline/transport"
 
 
@@ -75,6 +76,21 @@ TABLE: Table = client(
             "a mistake in the calls",
             "StreamConsumedError StreamClosedError ResponseNotReadError",
         ),
+        (
+            TRANSIENT,
+            SURELY_NOT,
+            _BUS,
+            "too many requests, or a session that another holds",
+            "ServiceBusServerBusyError SessionCannotBeLockedError",
+        ),
+        (
+            TRANSIENT,
+            PERHAPS,
+            _BUS,
+            "the connection broke, or no answer came",
+            "ServiceBusConnectionError ServiceBusCommunicationError OperationTimeoutError",
+        ),
+        (PERMANENT, PERHAPS, _BUS, "the entity, the lock, the message or the rights", "ServiceBusError"),
         (PERMANENT, SURELY_NOT, _EXC, "redirects that do not end", "TooManyRedirectsError"),
         (PERMANENT, SURELY_NOT, _EXC, "a mistake in the call: nothing was sent", "SerializationError"),
     ),

@@ -14,7 +14,7 @@ TABLE: Table = client(
     by_class(
         (TRANSIENT, PERHAPS, _EXC, "the server, or a subscriber, may have done it", "TimeoutError"),
         (TRANSIENT, PERHAPS, _EXC, "the connection is gone", "StaleConnectionError UnexpectedEOF"),
-        (TRANSIENT, SURELY_NOT, _EXC, "nobody listens to this subject (yet)", "NoRespondersError"),
+        (TRANSIENT, SURELY_NOT, _EXC, "no subscriber listens to this subject (yet)", "NoRespondersError"),
         (TRANSIENT, SURELY_NOT, _EXC, "no server can be reached", "NoServersError"),
         (
             TRANSIENT,
