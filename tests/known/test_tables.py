@@ -263,7 +263,11 @@ FUNCTIONS: dict[tuple[str, str], Callable[[tuple[str, str], Row], Exception]] = 
         if row.code == "by SQLSTATE"
         else made(key, "HY000", f"x ({row.code}) (SQLExecDirectW)")
         if (row.code.isdigit() and len(row.code) != 5) or row.code[0] in "14"
-        else made(key, row.code, "x")
+        else made(key, row.code[:5], row.code[6:])
+    ),
+    ("pymssql", "Error"): lambda key, row: made(
+        key,
+        (987_654 if row.code == "other" else int(row.code[:5]), b"" if " without" in row.code else b"Net-Lib error"),
     ),
     ("pg8000", "DatabaseError"): lambda key, row: made(key, {"C": "57P01"} if row.code == "by SQLSTATE" else "x"),
     **dict.fromkeys(

@@ -76,20 +76,22 @@ ROWS: tuple[Row, ...] = (_WORD,)
 def guess(error: Any, known: Asking) -> Classification | None:
     """Return what an error that no table knows means by what it carries; `None` where nothing tells. Never raises."""
     try:
-        if not is_exception(error) or not _may_be_received(type(error)) or _is_known_beneath(error, known):
+        if not is_exception(error) or not _may_be_received(type(error)):
+            return None
+        found = _as_sdk(error, known)
+        if found is None and _is_known_beneath(error, known):
             return None
         frames = _modules(error.__traceback__)
         own = _top(type(error).__module__)
         if _is_own(own, frames):
             return None
-        return _judge(error, known, bool(frames) and (_top(frames[-1]) == own or frames[-1] == "unittest.mock"))
+        return _judge(error, known, found, bool(frames) and (_top(frames[-1]) == own or frames[-1] == "unittest.mock"))
     except Exception:  # a foreign object that even `probe` cannot tame; no stack left
         return None
 
 
-def _judge(error: Any, known: Asking, raised_by_client: bool) -> Classification | None:
-    found = _as_sdk(error, known) or _by_status(error, known, raised_by_client) or _by_own_word(error)
-    found = found or _by_sqlstate(error)
+def _judge(error: Any, known: Asking, found: Classification | None, raised_by_client: bool) -> Classification | None:
+    found = found or _by_status(error, known, raised_by_client) or _by_own_word(error) or _by_sqlstate(error)
     if found is None and raised_by_client:
         found = _by_beneath(error, known) or _by_context(error, known)
     return None if found is None else restated(found, found.reason, found.applied, guessed=True)

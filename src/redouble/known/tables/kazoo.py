@@ -25,7 +25,6 @@ TABLE: Table = client(
             "ConnectionClosedError KazooTimeoutError",
         ),
         (TRANSIENT, SURELY_NOT, _EXC, "somebody else holds the lock", "LockTimeout"),
-        (TRANSIENT, SURELY_NOT, _EXC, "another version was written: read anew", "BadVersionError"),
         (PERMANENT, SURELY_NOT, _EXC, "the node, the rights or the arguments", "ZookeeperError KazooException"),
     ),
 )
