@@ -416,3 +416,24 @@ def test_a_chain_without_end() -> None:
     first.__context__, second.__context__ = second, first
     assert received(first).verdict is P
     assert known_errors.ask(first) is None
+
+
+def test_a_class_that_hides_its_module() -> None:
+    """A metaclass that raises costs the guess, nothing else."""
+
+    class Hiding(type):
+        @property
+        def __module__(cls) -> str:  # type: ignore[override]  # that is the hostility
+            raise RuntimeError("no")
+
+    assert known_errors.ask(Hiding("Busy", (Exception,), {})()) is None
+
+
+def test_guesses_survive_the_walk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A guess about a cause stays one; a module that cannot be loaded costs the guess alone."""
+    outer = ValueError()
+    outer.__cause__ = thrown(with_(ApiError(), status=503))
+    found = classify(outer)
+    assert (found.verdict, found.guessed, found.reason) == (T, True, "a_client.ApiError 503 under ValueError")
+    monkeypatch.setitem(__import__("sys").modules, "redouble.known.guess", None)
+    assert classify(with_(ApiError(), retriable=True)).reason == "no rule knows a_client.ApiError"

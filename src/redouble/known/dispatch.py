@@ -104,13 +104,14 @@ class Inner(Record):
 
 def guessed(error: Any, known: Asking) -> Classification | None:
     """Return what general mechanisms say of an error that no table knows. Never raises."""
-    if type(error).__module__ == "builtins":  # the most common mistakes of all
-        return None
     try:
+        if type(error).__module__ == "builtins":  # the most common mistakes of all
+            return None
         from redouble.known.guess import guess
-    except Exception:  # no file can be opened
+
+        return guess(error, known)
+    except Exception:  # no file can be opened; a metaclass that hides its module
         return None
-    return guess(error, known)
 
 
 _entries: dict[type, Entry | None] = {}
