@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redouble import classify, explain, known_errors
+from redouble import classify, explain, known_errors, retry
 from redouble.core.verdict import Classification, Verdict
 from redouble.known.handed import handed
 
@@ -437,3 +437,38 @@ def test_guesses_survive_the_walk(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (found.verdict, found.guessed, found.reason) == (T, True, "a_client.ApiError 503 under ValueError")
     monkeypatch.setitem(__import__("sys").modules, "redouble.known.guess", None)
     assert classify(with_(ApiError(), retriable=True)).reason == "no rule knows a_client.ApiError"
+
+
+def test_frames_of_redouble_are_no_callers() -> None:
+    """Between a retried function and its wrapper stand redouble's own frames, which tell nothing of whose it is."""
+    with pytest.raises(ApiError) as caught:
+        retry(attempts=1).call(lambda: Mock(side_effect=with_(ApiError(), status=503))())
+    assert classify(caught.value).guessed
+
+
+def test_a_traceback_that_is_too_deep_tells_nothing() -> None:
+    """A runaway recursion is not followed frame by frame."""
+
+    def deeper(left: int) -> None:
+        if left == 0:
+            raise thrown(with_(ApiError(), status=503))
+        deeper(left - 1)
+
+    with pytest.raises(ApiError) as caught:
+        deeper(600)
+    assert not classify(caught.value).guessed
+
+
+def test_a_long_chain_of_strangers() -> None:
+    """A dozen errors are looked at, and no more."""
+    error = root = ApiError()
+    for _ in range(20):
+        error.__context__ = ApiError()
+        error = error.__context__
+    error.__context__ = REFUSED
+    assert received(root).verdict is P
+
+
+def test_an_answer_without_a_status_is_none() -> None:
+    """An SDK's error in the middle of a stream has a request, and no answer that would tell."""
+    assert not classify(sdk("StreamError", "APIStatusError")).guessed

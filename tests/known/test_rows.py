@@ -12,7 +12,7 @@ from redouble.core.raw import at, is_a, path, probe, whole
 from redouble.core.verdict import Verdict
 from redouble.known.dispatch import Known
 from redouble.known.row import CACHE_SIZE, Row, named, remember, rows_of, shown_code
-from redouble.known.table import by_class, client
+from redouble.known.table import Word, by_class, client
 
 ROW = Row("package", "Name", "", Verdict.TRANSIENT, False, "a page")
 
@@ -148,3 +148,9 @@ def test_a_class_without_a_name() -> None:
 def test_only_code_words_are_shown(value: Any, shown: str) -> None:
     """Free text never gets into a reason."""
     assert shown_code(value) == shown
+
+
+def test_a_word_must_read() -> None:
+    """A word of somebody's own that does not say how it reads is no word."""
+    with pytest.raises(NotImplementedError):
+        _ = Word().read

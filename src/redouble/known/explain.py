@@ -132,8 +132,6 @@ def _of_class(cls: type[BaseException], rule: Rule) -> Explanation:
 
 def _fixes(error: BaseException, entry: Entry) -> bool:
     """Return whether a class carries by itself what its errors are read by: it comes by another row than a blank one."""
-    if not is_exception(error):
-        return False
     package, name = entry.key
     blank = type(name, (Exception,), {"__module__": entry.word.within or package})()
     rows = [None if found is None else found.row for found in map(_asking(entry), (error, blank))]
@@ -200,11 +198,8 @@ def _told(step: Step | None) -> tuple[str, str, str]:
 
 
 def _by(step: Step) -> str:
-    if step.rule is not None and step.row is None:
-        return f"the rule {_shown(step.rule)}" + (f" that {step.package} registered" if step.package else "")
-    if step.row is not None:
-        return f"the row {step.row.title}" + (f" that {step.package} registered" if step.package else "")
-    return "the table of " + ".".join(step.key or ())
+    said = f"the rule {step.rule and _shown(step.rule)}" if step.row is None else f"the row {step.row.title}"
+    return said + (f" that {step.package} registered" if step.package else "")
 
 
 def _looked_at(error: BaseException, steps: list[Step]) -> Iterator[str]:
