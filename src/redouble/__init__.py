@@ -30,6 +30,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from redouble.control.preview import PreviewRow
     from redouble.known.explain import Explanation, explain
+    from redouble.known.http_error import http_error
     from redouble.known.http_response import http_response
     from redouble.loops.checkpoint import Checkpoint, FileCheckpoint
     from redouble.loops.latest import latest
@@ -53,6 +54,7 @@ else:
         "Stalled": "loops.reading",
         "clamp_under": "loops.watchdog",
         "explain": "known.explain",
+        "http_error": "known.http_error",
         "http_response": "known.http_response",
         "latest": "loops.latest",
         "poll": "loops.poll",
@@ -118,6 +120,7 @@ __all__ = [
     "exponential",
     "fibonacci",
     "full",
+    "http_error",
     "http_response",
     "known_errors",
     "latest",

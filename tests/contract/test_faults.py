@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from redouble import Backoff, Reason, constant, outcome, override, retry, transient
+from redouble import Backoff, Classification, Reason, Verdict, constant, outcome, override, retry, transient
 from redouble.control import faults
 from redouble.testing import FakeClock, scripted
 
@@ -56,7 +56,7 @@ def test_a_faulty_rule(surface: Any, clock: FakeClock, caplog: pytest.LogCapture
     assert len(warnings(caplog, "rule")) == 1 and DOWN.__context__ is None
 
 
-@pytest.mark.parametrize("answer", ["yes", 1, object()])
+@pytest.mark.parametrize("answer", ["yes", [1], object(), Classification(Verdict.TRANSIENT, reason=None)])  # type: ignore[arg-type]
 def test_a_rule_that_answers_nonsense(surface: Any, clock: FakeClock, answer: object) -> None:
     """An answer that is none counts as no opinion."""
     assert surface.fail(policy(on=lambda error: answer), scripted(DOWN)) is DOWN

@@ -171,11 +171,12 @@ def test_step_2_the_classification_comes_with_the_decision() -> None:
 
 
 def test_step_2_every_rule_sees_the_error_before_its_cause() -> None:
-    """A rule may know the cause where none knows the error."""
+    """A rule that looks at causes may know the cause where none knows the error."""
     error = ValueError()
     error.__cause__ = OSError()
-    assert delay(begun().record_failure(error)) == 1.0
-    assert reason(begun(on=transient(OSError) | permanent(ValueError)).record_failure(error)) is Reason.PERMANENT
+    deep = transient(OSError, causes=True)
+    assert delay(begun(on=deep).record_failure(error)) == 1.0
+    assert reason(begun(on=deep | permanent(ValueError)).record_failure(error)) is Reason.PERMANENT
 
 
 def test_step_3_a_permanent_error_ends_it() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import pickle
 from datetime import timedelta
+from decimal import Decimal
+from fractions import Fraction
 from itertools import islice
 from math import inf, isfinite, nan
 from typing import TYPE_CHECKING, Any
@@ -14,7 +16,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import redouble
-from redouble.core.backoff import CEILING, Backoff, Sequence, constant, exponential, fibonacci, linear, sequence
+from redouble.core.backoff import (
+    CEILING,
+    Backoff,
+    Sequence,
+    as_curve,
+    constant,
+    exponential,
+    fibonacci,
+    linear,
+    sequence,
+    wait_of,
+)
 from redouble.core.jitter import additive, decorrelated, equal, full, none, proportional
 from redouble.testing.strategies import backoffs, jitters, seconds
 
@@ -35,7 +48,7 @@ maxima = st.none() | seconds()
 class Odd(Backoff):
     """A curve of a user's own, with a random part and an end."""
 
-    def delay(self, failures: int, previous: float | None, draw: float) -> float | None:
+    def delay(self, failures: int, previous: float | None, draw: Any) -> float | None:
         return failures + draw if failures <= 3 else None
 
     @property
@@ -46,8 +59,13 @@ class Odd(Backoff):
 class Forever(Backoff):
     """A curve of a user's own that says nothing of its end."""
 
-    def delay(self, failures: int, previous: float | None, draw: float) -> float:
+    def delay(self, failures: int, previous: float | None, draw: Any) -> float:
         return 7.0
+
+
+def doubled(failures: int) -> float | None:
+    """A curve that is only a function, with an end."""
+    return failures * 2.0 if failures <= 3 else None
 
 
 def waits(curve: Backoff, draw: float = 0.5, count: int = 5) -> list[float | None]:
@@ -69,6 +87,9 @@ def waits(curve: Backoff, draw: float = 0.5, count: int = 5) -> list[float | Non
         (exponential(1, factor=3, maximum=None, jitter=None), [1, 3, 9, 27, 81]),
         (exponential(1, factor=1, jitter=None), [1, 1, 1, 1, 1]),
         (exponential(5, maximum=2, jitter=None), [2, 2, 2, 2, 2]),
+        (exponential(8, factor=0.5, jitter=None), [8, 4, 2, 1, 0.5]),
+        (exponential(8, factor=0.5, maximum=3, jitter=None), [3, 3, 2, 1, 0.5]),
+        (as_curve("backoff", doubled), [2, 4, 6, None, None]),
         (exponential(0, jitter=None), [0, 0, 0, 0, 0]),
         (exponential(5, maximum=0, jitter=None), [0, 0, 0, 0, 0]),
         (exponential(timedelta(seconds=2), maximum=timedelta(seconds=5), jitter=None), [2, 4, 5, 5, 5]),
@@ -157,6 +178,23 @@ def test_decorrelated_follows_its_own_last_wait() -> None:
         (constant(1).jittered("decorrelated"), [2, 3.5, 5.75, 9.125, 14.1875]),
         (sequence(1, 1).jittered("decorrelated"), [2, 3.5, None, None, None]),
         (Odd().capped(3).take(9).then(Forever()), [1.5, 2.5, 3, 7, 7]),
+        (exponential(1, jitter=None).at_least(3), [3, 3, 4, 8, 16]),
+        (sequence(1, 9).at_least(timedelta(seconds=3)), [3, 9, None, None, None]),
+        (constant(1).at_least(0), [1, 1, 1, 1, 1]),
+        (exponential(1).at_least(3).capped(2), [2, 2, 2, 2, 2]),
+        (exponential(1, jitter=None).capped(2).at_least(3), [3, 3, 3, 3, 3]),
+        (exponential(1, jitter=None).skip(2), [4, 8, 16, 20, 20]),
+        (sequence(1, 2, 4).skip(2), [4, None, None, None, None]),
+        (sequence(1, 2).skip(5), [None] * 5),
+        (sequence(1, 2).forever().skip(5), [2, 2, 2, 2, 2]),
+        (sequence(1, 2, 3).skip(1).then(constant(9)), [2, 3, 9, 9, 9]),
+        (exponential(1, jitter="decorrelated").skip(3), [2, 3.5, 5.75, 9.125, 14.1875]),
+        (constant(1) + linear(0, step=2), [1, 3, 5, 7, 9]),
+        (constant(1) + sequence(1, 2), [2, 3, None, None, None]),
+        (constant(1) + doubled, [3, 5, 7, None, None]),
+        (doubled + constant(1), [3, 5, 7, None, None]),
+        ((exponential(1) + constant(1)).take(2).then(doubled), [1.5, 2, 2, 4, 6]),
+        (constant(4) + constant(2).jittered("full"), [5, 5, 5, 5, 5]),
     ],
     ids=repr,
 )
@@ -230,6 +268,16 @@ def test_forever_repeats_the_last() -> None:
         (sequence(1).then(constant(1)), None),
         (sequence(1).then(sequence(1, 2)), 3),
         (Odd().capped(1).jittered("full"), 3),
+        (exponential().at_least(1), None),
+        (sequence(1, 2).at_least(1), 2),
+        (sequence(1, 2, 3).skip(1), 2),
+        (sequence(1, 2, 3).skip(7), 0),
+        (exponential().skip(7), None),
+        (exponential() + constant(1), None),
+        (exponential() + sequence(1, 2), 2),
+        (sequence(1, 2, 3) + sequence(1, 2), 2),
+        (as_curve("backoff", doubled), None),
+        (as_curve("backoff", doubled).take(3), 3),
     ],
     ids=repr,
 )
@@ -264,6 +312,7 @@ def test_every_wait_is_finite_and_not_negative(
         lambda maximum: exponential(1, maximum=maximum, jitter="decorrelated"),
         lambda maximum: exponential(1, maximum=maximum, jitter=proportional(1)),
         lambda maximum: exponential(1, maximum=maximum, jitter=additive(1e9)),
+        lambda maximum: exponential(1e9, factor=1e-308, maximum=maximum),
         lambda maximum: linear(1e9, step=1e9, maximum=maximum),
         lambda maximum: fibonacci(5e-324, maximum=maximum),
     ],
@@ -334,6 +383,37 @@ def test_capped_means_capped(curve: Backoff, failures: int, maximum: float, draw
     """A capped curve waits as before, but never longer than the cap, and ends where it ended."""
     wait, capped = curve.delay(failures, None, draw), curve.capped(maximum).delay(failures, None, draw)
     assert capped == (None if wait is None else min(wait, maximum))
+
+
+@given(backoffs(), st.integers(1, 40), seconds(), draws)
+def test_at_least_means_at_least(curve: Backoff, failures: int, minimum: float, draw: float) -> None:
+    """A curve with a floor waits as before, but never less than that, and ends where it ended."""
+    if not curve.remembers:
+        wait, raised = curve.delay(failures, None, draw), curve.at_least(minimum).delay(failures, None, draw)
+        assert raised == (None if wait is None else max(wait, minimum))
+
+
+@given(backoffs(), st.integers(0, 30))
+def test_skip_and_take_are_the_two_parts_of_a_curve(curve: Backoff, delays: int) -> None:
+    """What `take` keeps and what `skip` leaves are the whole curve."""
+    whole = list(islice(curve, 60))
+    assert [*curve.take(delays), *islice(curve.skip(delays), 60)][:60] == whole
+
+
+@given(backoffs(), backoffs(), st.integers(1, 40), draws)
+def test_a_sum_waits_for_both(one: Backoff, other: Backoff, failures: int, draw: float) -> None:
+    """Each wait of a sum is the two waits together, up to 10**9 s, as long as both last."""
+    if not (one.remembers or other.remembers):
+        parts = [each.delay(failures, None, draw) for each in (one, other)]
+        found = (one + other).delay(failures, None, draw)
+        assert found == (None if None in parts else min(sum(parts), CEILING))  # type: ignore[arg-type]
+
+
+@given(seconds(), st.floats(0, 1, exclude_min=True), maxima, st.integers(1, 2000))
+def test_a_factor_up_to_one_never_rises(initial: float, factor: float, maximum: float | None, failures: int) -> None:
+    """With a factor up to 1, no wait before jitter is longer than the one before it."""
+    curve = exponential(initial, factor=factor, maximum=maximum)
+    assert curve.base(failures) >= curve.base(failures + 1)  # type: ignore[operator]
 
 
 @given(backoffs(), st.integers(0, 30))
@@ -441,6 +521,168 @@ def test_curves_of_other_numbers_differ() -> None:
     assert len(set(curves)) == len(curves)
 
 
+# The draw: a number for all parts, or a callable that is asked once a part.
+
+
+class Counting:
+    """A draw that counts how often it is asked."""
+
+    def __init__(self, *numbers: float) -> None:
+        self.numbers = list(numbers)
+        self.asked = 0
+
+    def __call__(self) -> float:
+        self.asked += 1
+        return self.numbers.pop(0) if self.numbers else 0.5
+
+
+@pytest.mark.parametrize(
+    ("curve", "times"),
+    [
+        (exponential(), 1),
+        (exponential(jitter=None), 0),
+        (exponential(jitter="decorrelated"), 1),
+        (constant(1).jittered("full"), 1),
+        (constant(1).jittered(None), 0),
+        (exponential().jittered("full"), 2),
+        (exponential() + exponential(), 2),
+        (exponential() + constant(1), 1),
+        (exponential().capped(1).at_least(0.5).skip(1).take(5), 1),
+        (exponential().jittered("decorrelated"), 2),
+        (sequence(1).then(exponential()), 0),
+        (Odd().capped(9), 1),
+    ],
+    ids=repr,
+)
+def test_a_callable_draw_is_asked_once_a_part(curve: Backoff, times: int) -> None:
+    """Each part that is spread takes a draw of its own; a part that is not asks for none."""
+    draw = Counting()
+    assert curve.delay(1, None, draw) == curve.delay(1, None, 0.5)
+    assert draw.asked == times
+
+
+def test_two_parts_have_two_draws() -> None:
+    """The parts of a sum are spread apart from each other by a callable, and alike by a number."""
+    curve = constant(10).jittered("full") + constant(1).jittered("full")
+    assert curve.delay(1, None, Counting(0.5, 0.25)) == 5.25
+    assert curve.delay(1, None, 0.5) == 5.5
+
+
+def test_the_first_waits_of_the_default_take_any_draw() -> None:
+    """The waits that are worked out beforehand take a callable, and a whole number, as the later ones do."""
+    for failures in (1, 16, 17):
+        assert exponential().delay(failures, None, Counting(0.5)) == exponential().delay(failures, None, 0.5)
+        assert exponential().delay(failures, None, 0) == 0.0
+
+
+@given(backoffs(), st.integers(1, 10**9), maxima, draws)
+def test_a_callable_that_gives_one_number_is_that_number(
+    curve: Backoff, failures: int, previous: float | None, draw: float
+) -> None:
+    """A draw that always gives the same number makes the wait that the number itself makes."""
+    assert curve.delay(failures, previous, lambda: draw) == curve.delay(failures, previous, draw)
+
+
+def test_a_curve_of_ones_own_is_given_a_number() -> None:
+    """A class that expects a float is never handed a callable by the curves around it, nor by `wait_of`."""
+    assert wait_of(Odd(), 1, None, lambda: 0.25) == 1.25
+    assert (Odd() + Odd().capped(9)).delay(1, None, lambda: 0.25) == 2.5
+
+
+# A curve that is only a function.
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (3, 3.0),
+        (0.5, 0.5),
+        (Decimal("0.5"), 0.5),
+        (Fraction(1, 4), 0.25),
+        (timedelta(minutes=1), 60.0),
+        (None, None),
+        (2e9, CEILING),
+    ],
+)
+def test_what_a_function_may_answer(answer: Any, expected: float | None) -> None:
+    """Seconds as any number or a timedelta; None ends the curve, and nothing is waited for longer than 10**9 s."""
+    wait = as_curve("backoff", lambda failures: answer).delay(1, None, 0.5)
+    assert wait == expected
+    assert wait is None or type(wait) is float
+
+
+@pytest.mark.parametrize("answer", [-1, nan, inf, "5", True, [1], 1e11, Decimal("NaN"), exponential()])
+def test_what_a_function_may_not_answer(answer: Any) -> None:
+    """Anything else is an error that names the function, the rule and the answer."""
+
+    def strange(failures: int) -> Any:
+        return answer
+
+    strange.__qualname__ = "strange"
+    with pytest.raises((TypeError, ValueError), match=r"^the answer of the curve strange must"):
+        as_curve("backoff", strange).delay(1, None, 0.5)
+
+
+@pytest.mark.parametrize("value", [5, 2.5])
+def test_a_number_is_no_curve(value: Any) -> None:
+    """Where a number was meant as a steady wait, the error says how to write that."""
+    with pytest.raises(TypeError) as caught:
+        as_curve("backoff", value)
+    rule = "backoff must be a curve such as exponential(), or a function of the failures"
+    assert str(caught.value) == f"{rule}, got {value}; for a steady wait write constant({value})"
+    with pytest.raises(TypeError, match=r"^the right side of \+ must be a curve"):
+        constant(1) + value
+
+
+@pytest.mark.parametrize("value", [None, "full", True, int, Odd])
+def test_what_is_no_curve(value: Any) -> None:
+    """Neither a word nor a class is a curve."""
+    with pytest.raises(
+        TypeError, match=r"^backoff must be a curve such as exponential\(\), or a function of the failures"
+    ):
+        as_curve("backoff", value)
+
+
+@pytest.mark.parametrize("maker", [exponential, constant, linear, fibonacci, sequence])
+def test_a_maker_that_was_not_called_is_refused(maker: Any) -> None:
+    """The parentheses that were forgotten are asked for."""
+    with pytest.raises(TypeError, match=rf"got {maker.__name__} itself: write {maker.__name__}\(\.\.\.\)$"):
+        as_curve("backoff", maker)
+
+
+async def later(failures: int) -> float:
+    """A coroutine function."""
+    return 1.0
+
+
+def test_a_curve_answers_at_once() -> None:
+    """A function that must be awaited is no curve."""
+    with pytest.raises(TypeError, match=r"^backoff must be a plain function"):
+        as_curve("backoff", later)
+
+
+def test_a_function_is_a_value_as_a_curve() -> None:
+    """Curves of the same function are equal, hashed and pickled alike, and show the name that makes them again."""
+    curve = as_curve("backoff", doubled)
+    assert curve == as_curve("backoff", doubled) != as_curve("backoff", len)
+    assert hash(curve) == hash(as_curve("backoff", doubled))
+    assert pickle.loads(pickle.dumps(curve)) == curve
+    assert repr(curve) == "doubled"
+    assert eval(repr(constant(1) + doubled), {**exported(), "doubled": doubled}) == constant(1) + doubled
+
+
+def test_an_object_that_cannot_be_hashed_is_a_curve_too() -> None:
+    """A callable that is compared by its contents makes a curve that can be hashed all the same."""
+
+    class Steps(list[float]):
+        def __call__(self, failures: int) -> float:
+            return self[failures - 1]
+
+    curve = as_curve("backoff", Steps([1, 2]))
+    assert hash(curve) == hash(as_curve("backoff", Steps([1, 2])))
+    assert curve.delay(2, None, 0.5) == 2.0
+
+
 # A curve of a user's own.
 
 
@@ -474,6 +716,10 @@ def test_the_base_class_has_no_waits() -> None:
         exponential().jittered("equal"),
         exponential().take(0),
         sequence(1).then(constant(2)),
+        exponential().at_least(1),
+        exponential().skip(3),
+        exponential() + constant(1),
+        as_curve("backoff", doubled),
     ],
     ids=repr,
 )
@@ -498,6 +744,7 @@ DURATIONS: dict[str, Callable[[Any], Backoff]] = {
     "step": lambda value: linear(1, step=value),
     "delay 2 of sequence()": lambda value: sequence(1, value, 3),
     "maximum of capped()": lambda value: constant(1).capped(value),
+    "minimum of at_least()": lambda value: constant(1).at_least(value),
     "initial ": lambda value: linear(value, step=1),
     "maximum ": lambda value: linear(1, step=1, maximum=value),
     "initial  ": fibonacci,
@@ -544,17 +791,17 @@ def test_none_is_a_maximum_only(argument: str) -> None:
             DURATIONS[argument](None)
 
 
-@pytest.mark.parametrize("value", [0.99, 0, -1, nan, inf])
-def test_a_factor_below_one_is_refused(value: float) -> None:
-    """A curve that shrinks, or a factor that is no number, is refused."""
-    with pytest.raises(ValueError, match=f"^factor must be a number >= 1, got {value}$"):
+@pytest.mark.parametrize("value", [0, 0.0, -1, nan, inf])
+def test_a_bad_factor_is_refused(value: float) -> None:
+    """A factor is above 0: below 1 the curve shrinks."""
+    with pytest.raises(ValueError, match=f"^factor must be a number > 0, got {value}$"):
         exponential(factor=value)
 
 
 @pytest.mark.parametrize("value", ["2", None, True, timedelta(1)])
 def test_a_factor_of_a_wrong_kind_is_refused(value: Any) -> None:
     """A factor is a plain number."""
-    with pytest.raises(TypeError, match=r"^factor must be a number >= 1, got "):
+    with pytest.raises(TypeError, match=r"^factor must be a number > 0, got "):
         exponential(factor=value)
 
 
@@ -587,8 +834,46 @@ def test_nothing_comes_after_a_curve_without_an_end() -> None:
 @pytest.mark.parametrize("value", [300, None, "constant(300)", constant])
 def test_then_takes_a_curve(value: Any) -> None:
     """What follows a curve is a curve, not a number."""
-    with pytest.raises(TypeError, match=r"^then\(\) takes a curve such as constant\(300\), got "):
+    with pytest.raises(
+        TypeError, match=r"^the curve of then\(\) must be a curve such as exponential\(\), or a function"
+    ):
         sequence(1).then(value)
+
+
+@pytest.mark.parametrize(
+    "curve",
+    [
+        exponential(jitter="decorrelated"),
+        constant(1).jittered(decorrelated),
+        exponential(jitter="decorrelated").capped(5),
+        exponential(jitter="decorrelated").take(3).skip(1),
+        exponential(jitter="decorrelated").jittered("full"),
+        sequence(1).then(exponential(jitter="decorrelated")),
+    ],
+    ids=repr,
+)
+def test_decorrelated_cannot_be_changed_afterwards(curve: Backoff) -> None:
+    """A curve that grows from its own last wait is refused where that wait would not be its own."""
+    joins: list[Callable[[], Backoff]] = [
+        lambda: curve.at_least(1),
+        lambda: curve + constant(1),
+        lambda: constant(1) + curve,
+    ]
+    for join in joins:
+        with pytest.raises(ValueError, match=r"cannot take a curve with the jitter 'decorrelated'"):
+            join()
+    assert curve.capped(1).take(2).skip(1).remembers
+
+
+def test_skip_wants_a_whole_number() -> None:
+    """Less than none, parts of waits and absurd numbers cannot be skipped."""
+    with pytest.raises(ValueError, match=r"^delays of skip\(\) must be a whole number >= 0, got -1$"):
+        constant(1).skip(-1)
+    with pytest.raises(TypeError, match=r"^delays of skip\(\) must be a whole number >= 0, got 2.5$"):
+        constant(1).skip(2.5)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"^delays of skip\(\) must not be above 10\*\*9, got 10000000000$"):
+        constant(1).skip(10**10)
+    assert exponential().skip(10**9).delay(10**9, None, 0.5) == 10.0
 
 
 def test_nothing_cannot_be_repeated() -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import functools
 import pickle
+import re
 import typing
 from datetime import timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -90,6 +92,54 @@ def test_what_a_transient_rule_says() -> None:
     assert rule.ask(OSError()) == Classification(TRANSIENT, 3.0, False, curve, reason, True)
 
 
+@pytest.mark.parametrize(
+    ("said", "unsaid"),
+    [
+        ({}, ("retry_after", "applied")),
+        ({"retry_after": None, "applied": None}, ("retry_after", "applied")),
+        ({"applied": True}, ("retry_after",)),
+        ({"applied": False}, ("retry_after",)),
+        ({"retry_after": 0}, ("applied",)),
+        ({"retry_after": lambda error: None}, ("applied",)),
+        ({"retry_after": 5, "applied": False}, ()),
+    ],
+)
+def test_a_rule_tells_what_it_left_unsaid(said: dict[str, Any], unsaid: tuple[str, ...]) -> None:
+    """A hint of None or 0 that is said is no hint that is left unsaid."""
+    rule = transient(OSError, **said)
+    found = rule.ask(OSError())
+    assert found is not None
+    assert found.unsaid == unsaid
+    assert found.rule is rule
+
+
+def test_a_curve_may_be_a_function() -> None:
+    """A rule's own curve may be a function of the failures, as wherever a curve is taken."""
+    found = transient(OSError, backoff=lambda failures: failures * 2.0).ask(OSError())
+    assert found is not None and found.backoff is not None
+    assert found.backoff.delay(3, None, 0.5) == 6.0
+
+
+def test_an_error_that_lies_about_its_class() -> None:
+    """A rule goes by the real type: an error whose `__class__` raises is judged, and one that pretends is not believed."""
+
+    class ShyError(OSError):
+        @property
+        def __class__(self) -> Any:
+            raise RuntimeError("no")
+
+        @__class__.setter
+        def __class__(self, value: Any) -> None: ...
+
+    class PretendingError(Exception):
+        __class__ = OSError  # type: ignore[assignment]
+
+    faults = Faults()
+    assert transient(OSError).ask(ShyError(), faults) is not None
+    assert transient(OSError).ask(PretendingError(), faults) is None
+    assert faults.heard == []
+
+
 def test_what_a_rule_says_by_default() -> None:
     """No hint, may have been applied, the policy's own curve, nothing secret."""
     reason = "by the rule transient(OSError)"
@@ -113,38 +163,101 @@ def test_a_pending_rule_has_a_rhythm() -> None:
         (PERMANENT, PERMANENT),
         (PENDING, PENDING),
         (Classification(PERMANENT, reason="mine"), PERMANENT),
+        (1, TRANSIENT),
+        (5, TRANSIENT),
+        (0, None),
+        (0.5, TRANSIENT),
+        (0.0, TRANSIENT),
+        (timedelta(seconds=3), TRANSIENT),
     ],
 )
 def test_what_a_predicate_may_answer(answer: Any, expected: Verdict | None) -> None:
-    """True agrees, False and None have no opinion, a verdict or a classification decides by itself."""
+    """True agrees, with False and None it does not speak, a verdict, a classification or a duration decides by itself."""
     faults = Faults()
     found = transient(OSError, when=lambda error: answer).ask(OSError(), faults)
     assert (None if found is None else found.verdict) is expected
     assert faults.heard == []
 
 
-@pytest.mark.parametrize("answer", [1, 0, "yes", "", [], [True], 0.5, object, NotImplemented])
+@pytest.mark.parametrize("answer", ["yes", "", [], [True], object, NotImplemented, re.match("a", "a"), {}])
 def test_what_a_predicate_may_not_answer(answer: Any) -> None:
-    """Nothing is judged by truthiness: another answer is a fault of the rule, which then has no opinion."""
+    """A text, a list or a match is a fault of the rule, which then does not speak: it may stand for anything."""
     faults = Faults()
     assert transient(when=lambda error: answer).ask(OSError(), faults) is None
     (heard,) = faults.heard
     assert heard[1].startswith("TypeError: write bool(...) around the ")
-    assert heard[1].endswith(f": a rule must answer bool, None, Verdict or Classification, got {answer!r}")
+    rule = "a rule must answer bool, None, Verdict, Classification or seconds"
+    assert f": {rule}, got {answer!r}"[:150] in heard[1]
 
 
-def test_an_answer_that_is_almost_a_bool() -> None:
-    """What another library answers for a comparison is refused with its type and what to write, before logs cut it."""
+@pytest.mark.parametrize(("says", "expected"), [(True, TRANSIENT), (False, None)])
+@pytest.mark.parametrize("name", ["bool_", "bool", "boolean"])
+def test_an_answer_that_is_almost_a_bool(name: str, says: bool, expected: Verdict | None) -> None:
+    """A truth value of another library, such as numpy's, counts as its bool."""
+    kind = type(name, (), {"__bool__": lambda self: says, "__module__": "numpy"})
+    assert verdict(transient(when=lambda error: kind()), OSError()) is expected
 
-    class bool_:  # as numpy's
-        def __bool__(self) -> bool:
-            raise AssertionError("nothing is judged by truthiness")
 
-    bool_.__module__ = "numpy._core"
-    bool_.__qualname__ = "bool_"
+@pytest.mark.parametrize(
+    ("answer", "expected"), [(2.5, 2.5), (0.0, None), (timedelta(minutes=1), 60.0), (Decimal("1.5"), 1.5)]
+)
+@pytest.mark.parametrize("maker", [transient, pending])
+def test_a_duration_is_a_hint(maker: Callable[..., Rule], answer: Any, expected: float | None) -> None:
+    """A predicate that answers a duration agrees, and says how long the server asked to wait; 0 says not at all."""
+    found = maker(when=lambda error: answer).ask(OSError())
+    assert found is not None
+    assert (found.verdict, found.retry_after, found.unsaid) == (
+        maker(OSError).ask(OSError()).verdict,
+        expected,
+        ("applied",),
+    )  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("answer", [-1.0, float("nan"), float("inf"), 1e300, timedelta(seconds=-1)])
+def test_a_senseless_duration_leaves_the_verdict(answer: Any) -> None:
+    """What is wrong with the duration changes nothing of the verdict: the hint is left unsaid."""
     faults = Faults()
-    assert transient(when=lambda error: bool_()).ask(OSError(), faults) is None
-    assert faults.heard[0][1].startswith("TypeError: write bool(...) around the numpy.bool_: ")
+    found = transient(OSError, when=lambda error: answer).ask(OSError(), faults)
+    assert found is not None
+    assert (found.verdict, found.retry_after, found.unsaid) == (TRANSIENT, None, ("retry_after", "applied"))
+    ((name, error),) = faults.heard
+    assert name.startswith("retry_after of transient(OSError, when=") and "retry_after must" in error
+
+
+def test_a_permanent_rule_has_no_use_for_a_duration() -> None:
+    """An error that is not to be retried has no wait: such an answer is a fault."""
+    faults = Faults()
+    assert permanent(when=lambda error: 5.0).ask(OSError(), faults) is None
+    assert faults.heard[0][1].startswith("TypeError: write bool(...) around the float: ")
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        Classification(PERMANENT, reason=None),  # type: ignore[arg-type]
+        Classification("transient"),  # type: ignore[arg-type]
+        Classification(TRANSIENT, retry_after="soon"),  # type: ignore[arg-type]
+        Classification(TRANSIENT, retry_after=-1.0),
+        Classification(TRANSIENT, retry_after=float("nan")),
+        Classification(TRANSIENT, applied=None),  # type: ignore[arg-type]
+        Classification(TRANSIENT, backoff=5),  # type: ignore[arg-type]
+        Classification(TRANSIENT, redact=1),  # type: ignore[arg-type]
+    ],
+    ids=repr,
+)
+def test_a_classification_of_nonsense_is_no_opinion(junk: Classification) -> None:
+    """A classification with a field that holds what it may not is a fault of the rule that gave it, named by its field."""
+    for rule in (transient(when=lambda error: junk), Always(junk)):
+        faults = Faults()
+        assert ask_guarded(rule, OSError(), faults) is None
+        ((_, heard),) = faults.heard
+        assert re.match(r"(Type|Value)Error: (reason|verdict|retry_after|applied|backoff|redact) must ", heard)
+
+
+def test_a_hint_of_another_kind_is_made_seconds() -> None:
+    """The hint of a classification that a user made is a float in the end."""
+    found = ask_guarded(Always(Classification(TRANSIENT, retry_after=timedelta(seconds=3))), None, None)  # type: ignore[arg-type]
+    assert found is not None and found.retry_after == 3.0 and type(found.retry_after) is float
 
 
 def test_a_predicate_is_asked_after_the_type() -> None:
@@ -174,12 +287,13 @@ def test_a_redacting_rule_redacts_whatever_its_predicate_answers() -> None:
     assert found == Classification(TRANSIENT, 1.0, False, constant(1), "mine", True)
 
 
-@pytest.mark.parametrize(("hint", "expected"), [(3, 3.0), (0, 0.0), (timedelta(minutes=1), 60.0), (None, None)])
+@pytest.mark.parametrize(("hint", "expected"), [(3, 3.0), (0, None), (timedelta(minutes=1), 60.0), (None, None)])
 def test_a_hint_may_be_computed(hint: Any, expected: float | None) -> None:
     """`retry_after` may be a function of the error, which gives a duration or none."""
     found = transient(OSError, retry_after=lambda error: error.args[0]).ask(OSError(hint))
     assert found is not None
     assert found.retry_after == expected
+    assert found.unsaid == ("applied",)
 
 
 @pytest.mark.parametrize("hint", [-1, float("nan"), float("inf"), "120", True])
@@ -364,16 +478,21 @@ def test_a_bad_rhythm_is_refused(value: Any, kind: type[Exception]) -> None:
 def test_a_bad_curve_is_refused(value: Any) -> None:
     """A rule's own curve is a curve."""
     with pytest.raises(
-        TypeError, match=r"^backoff of transient\(\) must be a curve such as exponential\(\) or None, got "
+        TypeError,
+        match=r"^backoff of transient\(\) must be a curve such as exponential\(\), or a function of the failures, got ",
     ):
         transient(OSError, backoff=value)
 
 
 @pytest.mark.parametrize("value", [1, None, "no"])
 def test_bad_flags_are_refused(value: Any) -> None:
-    """`applied` and `redact` are True or False."""
-    with pytest.raises(TypeError, match=f"^applied must be True or False, got {value!r}$"):
-        transient(OSError, applied=value)
+    """`applied` is True, False or None; `redact` and `causes` are True or False."""
+    if value is not None:
+        with pytest.raises((TypeError, ValueError), match=f"^applied must be one of None, True, False, got {value!r}$"):
+            transient(OSError, applied=value)
+    for maker in MAKERS:
+        with pytest.raises(TypeError, match=f"^causes must be True or False, got {value!r}$"):
+            maker(OSError, causes=value)
     for maker in MAKERS:
         with pytest.raises(TypeError, match=f"^redact must be True or False, got {value!r}$"):
             maker(OSError, redact=value)
@@ -491,6 +610,11 @@ def test_joined_rules_are_flat() -> None:
             "permanent(ValueError, when=is_busy) can never be reached for ValueError: transient(Exception) stands"
             " before it and takes every Exception; put the more specific rule first",
         ),
+        (
+            lambda: transient(OSError, causes=True) | permanent(ConnectionError, causes=True),
+            "permanent(ConnectionError, causes=True) can never be reached for ConnectionError: transient(OSError,"
+            " causes=True) stands before it and takes every OSError; put the more specific rule first",
+        ),
     ],
 )
 def test_a_rule_that_can_never_be_reached_is_refused(join: Callable[[], Any], message: str) -> None:
@@ -510,6 +634,7 @@ def test_a_rule_that_can_never_be_reached_is_refused(join: Callable[[], Any], me
         lambda: known_errors | known_errors,
         lambda: Always(None) | transient(OSError),
         lambda: transient(OSError, ConnectionError) | permanent(KeyError),
+        lambda: transient(OSError) | permanent(ConnectionError, causes=True),
     ],
 )
 def test_a_rule_that_can_be_reached_is_not_refused(join: Callable[[], Rule]) -> None:
@@ -590,3 +715,32 @@ def test_a_classification_with_another_reason() -> None:
     assert found.because("two") == Classification(TRANSIENT, 1.0, False, constant(1), "two")
     assert found.redacted() == Classification(TRANSIENT, 1.0, False, constant(1), "one", True)
     assert Classification(PERMANENT) == Classification(PERMANENT, None, True, None, "", False)
+
+
+def test_classifications_are_equal_by_what_they_mean() -> None:
+    """How a classification came about does not count, and is in the repr only where it was guessed."""
+    plain, rule = Classification(TRANSIENT, reason="x"), transient(OSError, when=lambda error: True)
+    other = plain.but(guessed=True, row=object(), unsaid=("applied",), rule=rule)  # type: ignore[arg-type]
+    assert other == plain and hash(other) == hash(plain) and other != plain.but(applied=False)
+    assert plain != "x"
+    meaning = "Classification(verdict=Verdict.TRANSIENT, retry_after=None, applied=True, backoff=None, reason='x', redact=False"
+    assert (repr(plain), repr(other)) == (f"{meaning})", f"{meaning}, guessed=True)")
+
+
+def test_a_classification_is_pickled_without_its_rule() -> None:
+    """A rule may hold a lambda; what a classification means is kept without it."""
+    found = transient(OSError, when=lambda error: True).ask(OSError())
+    assert found is not None
+    again = pickle.loads(pickle.dumps(found))
+    assert again == found and again.unsaid == found.unsaid and again.rule is None
+
+
+def test_all_fields_can_be_changed() -> None:
+    """`but` changes each field, also to None."""
+    values = (PERMANENT, None, False, None, "two", True, True, None, (), None)
+    changes: dict[str, Any] = dict(zip(Classification.FIELDS, values, strict=True))
+    found = Classification(
+        TRANSIENT, 1.0, True, constant(1), "one", False, False, None, ("applied",), transient(OSError)
+    )
+    assert found.but()._values() == found._values()
+    assert found.but(**changes)._values() == values

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from redouble.core.backoff import constant, exponential
 from redouble.core.causes import DEPTH, LEAVES
 from redouble.core.verdict import Classification, Rule, Verdict, pending, permanent, transient
+from redouble.known import known_errors
 from redouble.known.classify import UNKNOWN, classify, judge
 
 TRANSIENT, PERMANENT, PENDING = Verdict.TRANSIENT, Verdict.PERMANENT, Verdict.PENDING
@@ -28,7 +29,9 @@ class Sure(Classification):
 
 
 class Own(Rule):
-    """A rule of a user's own."""
+    """A rule of a user's own, that looks at causes."""
+
+    causes = True
 
     def __init__(self, answer: Any) -> None:
         self.answer = answer
@@ -39,6 +42,9 @@ class Own(Rule):
         if isinstance(self.answer, BaseException):
             raise self.answer
         return self.answer
+
+
+DEEP = transient(OSError, causes=True)
 
 
 def caused(*errors: BaseException) -> Any:
@@ -111,9 +117,35 @@ def test_the_outermost_opinion_decides() -> None:
     assert classify(caused(KeyError(), OSError()), rules).verdict is PERMANENT
 
 
+@pytest.mark.parametrize(
+    "rules", [OSError, lambda error: isinstance(error, OSError), transient(OSError, when=lambda error: True)]
+)
+def test_types_and_predicates_judge_the_raised_error_alone(rules: Any) -> None:
+    """What lies beneath an error is asked about only where that is written."""
+    error = caused(WrappedError(), OSError(99, "unknown"))
+    assert classify(error, rules).verdict is PERMANENT
+    assert classify(error, transient(OSError, causes=True)).verdict is TRANSIENT
+    assert classify(error, transient(when=lambda each: isinstance(each, OSError), causes=True)).verdict is TRANSIENT
+
+
+def test_a_fatal_error_raised_from_a_reset_is_fatal() -> None:
+    """A predicate that excludes an error is not overruled by its own answer about the cause."""
+    error = caused(WrappedError(), ConnectionResetError(104, "x"))
+    assert classify(error, lambda each: not isinstance(each, WrappedError)).verdict is PERMANENT
+    assert classify(error, ConnectionError).verdict is PERMANENT
+
+
+def test_false_leaves_the_word_to_the_next_rule() -> None:
+    """False says that this rule does not speak; PERMANENT ends the search."""
+    error = ConnectionResetError(104, "x")
+    assert classify(error, [lambda each: False, known_errors]).verdict is TRANSIENT
+    assert classify(error, [lambda each: PERMANENT, known_errors]).verdict is PERMANENT
+    assert classify(error, lambda each: False).reason == "no rule knows ConnectionResetError"
+
+
 def test_all_rules_see_one_error_before_any_sees_its_cause() -> None:
     """The last rule about the outer error comes before the first one about its cause."""
-    rules = transient(OSError) | permanent(WrappedError)
+    rules = transient(OSError, causes=True) | permanent(WrappedError)
     assert classify(caused(WrappedError(), OSError()), rules).verdict is PERMANENT
 
 
@@ -132,26 +164,26 @@ def test_a_context_is_no_cause() -> None:
 
 
 def test_what_a_cause_says_is_kept() -> None:
-    """Hint, curve and redact of the rule that knew the cause are those of the whole."""
-    rule = transient(OSError, retry_after=3, applied=False, backoff=constant(1), redact=True)
+    """All that a user's rule says of a cause is said of the whole."""
+    rule = transient(OSError, retry_after=3, applied=False, backoff=constant(1), redact=True, causes=True)
     found = classify(caused(ValueError(), OSError()), rule)
-    reason = "by the rule transient(OSError) under ValueError"
-    assert found == Classification(TRANSIENT, 3.0, True, constant(1), reason, True)
+    reason = "by the rule transient(OSError, causes=True) under ValueError"
+    assert found == Classification(TRANSIENT, 3.0, False, constant(1), reason, True)
 
 
-def test_who_wraps_a_failure_may_have_done_more() -> None:
+def test_an_unknown_wrapper_may_have_done_more() -> None:
     """That a cause was surely not applied says nothing of what an error that nobody knows was raised for."""
-    rules = transient(OSError, applied=False)
-    assert classify(OSError(), rules).applied is False
-    assert classify(caused(ValueError(), OSError()), rules).applied is True
-    assert classify(ExceptionGroup("", [OSError(), OSError()]), rules).applied is False
-    assert classify(ExceptionGroup("", [OSError(), caused(ValueError(), OSError())]), rules).applied is True
-    assert classify(caused(ValueError(), ExceptionGroup("", [OSError()])), rules).applied is True
+    refused = ConnectionRefusedError(111, "x")
+    assert classify(refused).applied is False
+    assert classify(caused(ValueError(), refused)).applied is True
+    assert classify(ExceptionGroup("", [refused, refused])).applied is False
+    assert classify(ExceptionGroup("", [refused, caused(ValueError(), refused)])).applied is True
+    assert classify(caused(ValueError(), ExceptionGroup("", [refused]))).applied is True
 
 
 def test_an_interrupt_ends_the_walk() -> None:
     """Beneath a cause that is no Exception nothing is asked."""
-    assert classify(caused(ValueError(), KeyboardInterrupt(), OSError()), OSError).verdict is PERMANENT
+    assert classify(caused(ValueError(), KeyboardInterrupt(), OSError()), DEEP).verdict is PERMANENT
 
 
 def test_a_cycle_of_causes_ends() -> None:
@@ -166,8 +198,8 @@ def test_a_cycle_of_causes_ends() -> None:
 def test_a_deep_chain_is_bounded() -> None:
     """Beyond so many links nobody looks."""
     deepest = OSError()
-    assert classify(caused(*[ValueError() for _ in range(DEPTH - 1)], deepest), OSError).verdict is TRANSIENT
-    assert classify(caused(*[ValueError() for _ in range(DEPTH)], deepest), OSError).verdict is PERMANENT
+    assert classify(caused(*[ValueError() for _ in range(DEPTH - 1)], deepest), DEEP).verdict is TRANSIENT
+    assert classify(caused(*[ValueError() for _ in range(DEPTH)], deepest), DEEP).verdict is PERMANENT
 
 
 # Groups.
@@ -196,7 +228,7 @@ def test_a_group_is_asked_itself_first() -> None:
 )
 def test_every_leaf_of_a_group_must_be_transient(errors: list[Exception], expected: Verdict) -> None:
     """One permanent or unknown leaf makes the group permanent, else one pending leaf pending, else it is transient."""
-    rules = transient(OSError) | permanent(KeyError) | pending(EOFError)
+    rules = DEEP | permanent(KeyError) | pending(EOFError)
     for order in (errors, errors[::-1]):
         assert classify(ExceptionGroup("", order), rules).verdict is expected
 
@@ -205,7 +237,7 @@ def test_an_interrupt_in_a_group_passes() -> None:
     """A group with Ctrl-C in it is no Exception; as a cause it ends the walk."""
     group = BaseExceptionGroup("", [OSError(), KeyboardInterrupt()])
     assert classify(group, OSError).reason == "BaseExceptionGroup is no Exception and passes"
-    assert classify(caused(ValueError(), group), OSError).verdict is PERMANENT
+    assert classify(caused(ValueError(), group), DEEP).verdict is PERMANENT
 
 
 def test_an_interrupt_that_hides_in_a_group_is_not_retried() -> None:
@@ -243,8 +275,8 @@ def test_the_reason_of_a_group_names_the_leaf_that_decided() -> None:
     """One can read which of the leaves it was, and that it was in a group."""
     group = ExceptionGroup("", [OSError(), KeyError()])
     assert classify(group, OSError).reason == "no rule knows KeyError in ExceptionGroup"
-    assert classify(caused(ValueError(), group), OSError | KeyError).reason == (
-        "by the rule transient(OSError, KeyError) in ExceptionGroup under ValueError"
+    assert classify(caused(ValueError(), group), transient(OSError, KeyError, causes=True)).reason == (
+        "by the rule transient(OSError, KeyError, causes=True) in ExceptionGroup under ValueError"
     )
 
 
@@ -254,7 +286,7 @@ def test_a_group_of_too_many_is_permanent() -> None:
     large = ExceptionGroup("", [OSError()] * (LEAVES + 1))
     found = classify(large, OSError)
     assert found == Classification(PERMANENT, reason="ExceptionGroup of too many errors")
-    assert classify(ExceptionGroup("", [caused(ValueError(), large)] * 2), OSError).verdict is PERMANENT
+    assert classify(ExceptionGroup("", [caused(ValueError(), large)] * 2), DEEP).verdict is PERMANENT
 
 
 def test_a_leaf_that_names_its_group_as_cause() -> None:
@@ -262,8 +294,8 @@ def test_a_leaf_that_names_its_group_as_cause() -> None:
     for known, expected in ((OSError(), TRANSIENT), (ValueError(), PERMANENT)):
         group = ExceptionGroup("", [known])
         known.__cause__ = group
-        assert classify(group, OSError).verdict is expected
-        assert classify(known, OSError).verdict is expected
+        assert classify(group, DEEP).verdict is expected
+        assert classify(known, DEEP).verdict is expected
 
 
 def test_groups_that_cause_each_other() -> None:
@@ -280,7 +312,7 @@ def test_groups_that_cause_each_other() -> None:
 def test_many_leaves_may_have_groups_as_causes() -> None:
     """As many leaves as a group may have are asked for their causes, groups of their own."""
     leaves = [caused(ValueError(), ExceptionGroup("", [OSError()])) for _ in range(LEAVES)]
-    assert classify(ExceptionGroup("", leaves), OSError).verdict is TRANSIENT
+    assert classify(ExceptionGroup("", leaves), DEEP).verdict is TRANSIENT
 
 
 def test_groups_beneath_groups_are_bounded() -> None:
@@ -293,14 +325,14 @@ def test_groups_beneath_groups_are_bounded() -> None:
                 if isinstance(error, OSError)
                 else ExceptionGroup("", [caused(ValueError(), error)])
             )
-        assert classify(error, OSError).verdict is expected
+        assert classify(error, DEEP).verdict is expected
 
 
 def test_a_group_that_causes_two_leaves_is_asked_once() -> None:
     """What a group said is remembered for the next leaf that names it."""
     shared = ExceptionGroup("", [OSError()])
     group = ExceptionGroup("", [caused(ValueError(), shared), caused(KeyError(), shared)])
-    assert classify(group, OSError).verdict is TRANSIENT
+    assert classify(group, DEEP).verdict is TRANSIENT
 
 
 # Rules that go wrong.
@@ -331,7 +363,7 @@ def test_a_classification_of_a_class_of_ones_own() -> None:
     """A subclass of Classification is one."""
     sure = Classification.__new__(Sure)
     for field, value in zip(
-        Classification.FIELDS, (TRANSIENT, None, True, None, "sure", False, False, None), strict=True
+        Classification.FIELDS, (TRANSIENT, None, True, None, "sure", False, False, None, (), None), strict=True
     ):
         object.__setattr__(sure, field, value)
     assert classify(OSError(), Own(sure)) is sure
@@ -391,4 +423,4 @@ def test_answers_that_cannot_be_compared() -> None:
     odd = [Classification(Verdict.TRANSIENT, retry_after=wait) for wait in ("soon", 5)]  # type: ignore[arg-type]
     group = ExceptionGroup("x", [KeyError(0), KeyError(1)])
     found = classify(group, transient(KeyError, when=lambda error: odd[error.args[0]]))
-    assert (found.verdict, found.reason) == (Verdict.PERMANENT, "no rule knows ExceptionGroup")
+    assert (found.verdict, found.reason) == (Verdict.PERMANENT, "no rule knows KeyError in ExceptionGroup")

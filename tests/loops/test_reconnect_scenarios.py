@@ -79,7 +79,7 @@ class Boot:
     def __init__(self, *dials: Any, **changes: Any) -> None:
         self.dial = scripted(*dials)
         self.messages: list[str] = []
-        rules = transient(TimeoutError, ConnectionRefusedError)
+        rules = transient(TimeoutError, ConnectionRefusedError, causes=True)
         fields: dict[str, Any] = {"on": rules, "deadline": 90, "backoff": booting, "observers": [self.say]} | changes
         self.policy = retry(**fields)
 

@@ -122,7 +122,6 @@ def rules() -> None:
     retry(on=(OSError, SystemExit))  # type: ignore[arg-type]
     retry(on=[KeyboardInterrupt])  # type: ignore[list-item]
     retry(on="OSError")  # type: ignore[call-overload]
-    retry(on=int)  # type: ignore[arg-type]
     retry(on=OSError())  # type: ignore[call-overload]
     retry(on={OSError})  # type: ignore[call-overload]
     retry(on=judge_later)  # type: ignore[arg-type]
@@ -195,7 +194,9 @@ def curves() -> None:
     constant(1).take(2.5)  # type: ignore[arg-type]
     constant(1).then(5)  # type: ignore[arg-type]
     constant(1).forever()  # type: ignore[attr-defined]
-    constant(1) + constant(2)  # type: ignore[operator]
+    constant(1) + 5  # type: ignore[operator]
+    constant(1).at_least("2")  # type: ignore[arg-type]
+    constant(1).skip(2.5)  # type: ignore[arg-type]
     sequence("1")  # type: ignore[arg-type]
     proportional("half")  # type: ignore[arg-type]
 

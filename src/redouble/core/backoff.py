@@ -1,21 +1,27 @@
 """Floor 1. The delay curves: how long to wait after the n-th failure in a row.
 
-A curve is a frozen value: no clock, no state, no randomness of its own. Words change it, and their order is what they
-do: `exponential(1).capped(15).jittered("equal")` spreads a capped wait, the other order caps a spread one.
+A curve is a frozen value: no clock, no state, no randomness of its own. Methods change a curve; their order matters:
+`exponential(1).capped(15).jittered("equal")` spreads a capped wait, the other order caps a spread one. A plain function
+of the failures becomes a curve by `as_curve`. The jitters are in `jitter`.
 """
 
 from __future__ import annotations
 
 from redouble.core import checks
-from redouble.core.jitter import Jitter, as_jitter, full
+from redouble.core.jitter import Jitter, as_jitter, full, none
 from redouble.core.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from decimal import Decimal
+    from typing import Any, TypeAlias
 
     from redouble.core.checks import Seconds
     from redouble.core.jitter import JitterLike
+
+    Draw: TypeAlias = float | Callable[[], float]
+    Curve: TypeAlias = "Backoff | Callable[[int], Seconds | Decimal | None]"
 
 READY = 16
 """How many waits of a fully jittered curve are worked out when it is made."""
@@ -23,12 +29,16 @@ READY = 16
 CEILING = 1e9
 """No curve ever asks for a longer wait, in seconds (some 31 years): what a curve without a maximum saturates at."""
 
+MOST = 10**9
+"""The most failures that a curve is asked about, and the most delays that `skip` passes over."""
+
 
 class Backoff:
-    """A delay curve: how long to wait after so many failures in a row.
+    """A delay curve: how long to wait after a number of failures in a row.
 
-    Make one with `exponential`, `constant`, `linear`, `fibonacci` or `sequence`, and change it with `capped`,
-    `jittered`, `take` and `then`. A curve of your own is a subclass with a `delay`, and a `length` if it ends.
+    Make one with `exponential`, `constant`, `linear`, `fibonacci` or `sequence`, change it with `capped`, `at_least`,
+    `jittered`, `take`, `skip` and `then`, and add two with `+`. A curve of your own is a subclass with a `delay`, and a
+    `length` if it ends; or only a function of the failures, wherever a curve is taken.
 
     Iterating over a curve gives its delays without jitter.
 
@@ -40,13 +50,14 @@ class Backoff:
 
     __slots__ = ()
 
-    def delay(self, failures: int, previous: float | None, draw: float) -> float | None:
-        """The wait after `failures` failures in a row.
+    def delay(self, failures: int, previous: float | None, draw: Any) -> float | None:
+        """Return the wait after `failures` failures in a row.
 
         Args:
-            failures: How many attempts failed in a row, >= 1.
+            failures: The number of attempts that failed in a row, >= 1.
             previous: The wait that this curve gave before, in seconds; `None` at the first failure.
-            draw: The only randomness: a float in [0, 1).
+            draw: The only randomness: a float in [0, 1), which serves every part of a curve; or a callable that gives
+                one, asked once for each part that is spread. A curve of your own is given a float (`wait_of` sees to it).
 
         Returns:
             Seconds, finite and >= 0; `None` when the curve has ended.
@@ -54,24 +65,42 @@ class Backoff:
         raise NotImplementedError
 
     def base(self, failures: int) -> float | None:
-        """The wait without jitter; `None` when the curve has ended."""
+        """Return the wait without jitter; `None` when the curve has ended."""
         return self.delay(failures, None, 0.5)
 
     @property
     def length(self) -> int | None:
-        """After how many delays the curve ends; `None`: never."""
+        """The number of delays after which the curve ends; `None`: it never ends, or only its function knows."""
         return None
 
+    @property
+    def remembers(self) -> bool:
+        """Whether a wait depends on the one before it, as with `decorrelated`."""
+        return False
+
     def capped(self, maximum: Seconds) -> Backoff:
-        """This curve with every wait cut to `maximum` seconds, jitter included where it was added before.
+        """Cut every wait of this curve to `maximum` seconds, jitter included where it was added before.
 
         >>> list(linear(1, step=1).capped(2.5).take(4))
         [1.0, 2.0, 2.5, 2.5]
         """
         return _Capped(self, checks.seconds("maximum of capped()", maximum))
 
+    def at_least(self, minimum: Seconds) -> Backoff:
+        """Lengthen every wait of this curve to `minimum` seconds, jitter included where it was added before.
+
+        To spread the waits above the minimum, add curves instead: `constant(1) + exponential()`.
+
+        Raises:
+            ValueError: For a curve with the jitter `decorrelated`, whose waits grow from those that were really waited.
+
+        >>> exponential(1).at_least(2).delay(3, None, draw=0.25), exponential(1).at_least(2).delay(3, None, draw=0.75)
+        (2.0, 3.0)
+        """
+        return _AtLeast(_forgetful("at_least()", self), checks.seconds("minimum of at_least()", minimum))
+
     def jittered(self, jitter: JitterLike) -> Backoff:
-        """This curve with its waits spread by a jitter: a `Jitter`, its name, or `None`.
+        """Spread the waits of this curve by a jitter: a `Jitter`, its name, or `None`.
 
         >>> constant(10).jittered(proportional(0.5)).delay(1, None, 0.75)
         12.5
@@ -79,15 +108,25 @@ class Backoff:
         return _Jittered(self, as_jitter("jitter of jittered()", jitter))
 
     def take(self, delays: int) -> Backoff:
-        """The first `delays` waits of this curve; then it ends.
+        """Keep the first `delays` waits of this curve; then it ends.
 
         >>> list(exponential(1).take(3))
         [1.0, 2.0, 4.0]
         """
         return _Taken(self, checks.whole("delays of take()", delays, least=0))
 
-    def then(self, other: Backoff) -> Backoff:
-        """This curve, and `other` from its start when this one has ended.
+    def skip(self, delays: int) -> Backoff:
+        """Leave out the first `delays` waits of this curve.
+
+        >>> list(exponential(1).skip(2).take(3))
+        [4.0, 8.0, 16.0]
+        """
+        if checks.whole("delays of skip()", delays, least=0) > MOST:
+            raise ValueError(f"delays of skip() must not be above 10**9, got {checks.shown(delays)}")
+        return _Skipped(self, delays)
+
+    def then(self, other: Curve) -> Backoff:
+        """Follow this curve, when it has ended, by `other` from its start.
 
         Raises:
             ValueError: When this curve never ends, so that `other` would never come.
@@ -95,11 +134,24 @@ class Backoff:
         >>> list(constant(1).take(2).then(constant(300)).take(4))
         [1.0, 1.0, 300.0, 300.0]
         """
-        if not isinstance(other, Backoff):
-            raise TypeError(f"then() takes a curve such as constant(300), got {checks.shown(other)}")
+        following = as_curve("the curve of then()", other)
         if self.length is None:
             raise ValueError(f"then() needs a curve that ends before it, write .take(n) first; got {self!r}")
-        return _Then(self, other)
+        return _Then(self, following)
+
+    def __add__(self, other: Curve) -> Backoff:
+        """Wait the sum of two curves, as long as both last.
+
+        Raises:
+            ValueError: For a curve with the jitter `decorrelated`, whose waits grow from those that were really waited.
+
+        >>> list((constant(1) + linear(0, step=2)).take(3))
+        [1.0, 3.0, 5.0]
+        """
+        return _Sum(_forgetful("+", self), _forgetful("+", as_curve("the right side of +", other)))
+
+    def __radd__(self, other: Curve) -> Backoff:
+        return as_curve("the left side of +", other) + self
 
     def __iter__(self) -> Iterator[float]:
         failures = 1
@@ -108,12 +160,42 @@ class Backoff:
             failures += 1
 
 
+class _Ours(Backoff):
+    """A curve that is made here, and takes a callable for its draw."""
+
+    __slots__ = ()
+
+
+def wait_of(curve: Backoff, failures: int, previous: float | None, draw: Draw) -> float | None:
+    """Ask a curve for a wait; a curve of a user's own is given a number whatever `draw` is."""
+    return curve.delay(failures, previous, draw if isinstance(curve, _Ours) else drawn(draw))
+
+
+def drawn(draw: Draw) -> float:
+    """Return the number that a draw is, or gives when it is asked."""
+    return draw() if callable(draw) else draw
+
+
+def _forgetful(by: str, curve: Backoff) -> Backoff:
+    if curve.remembers:
+        raise ValueError(
+            f"{by} cannot take a curve with the jitter 'decorrelated', which grows from its own last wait;"
+            f" got {checks.shown(curve, 200)}"
+        )
+    return curve
+
+
+def _grouped(curve: Backoff) -> str:
+    """Show a curve as a method may follow it."""
+    return f"({curve!r})" if isinstance(curve, _Sum) else repr(curve)
+
+
 def _at_least_one(failures: int) -> None:
     if failures < 1:
         raise ValueError(f"failures must be a whole number >= 1, got {failures!r}")
 
 
-class _Exponential(Record, Backoff):
+class _Exponential(Record, _Ours):
     initial: float
     factor: float
     maximum: float | None
@@ -124,16 +206,21 @@ class _Exponential(Record, Backoff):
             _at_least_one(failures)
         try:
             return self.initial * self.factor ** (failures - 1)
-        except OverflowError:
+        except OverflowError:  # only a factor above 1 gets there
             return CEILING if self.initial else 0.0
 
     def base(self, failures: int) -> float:
         return min(self.window(failures), CEILING if self.maximum is None else self.maximum)
 
-    def delay(self, failures: int, previous: float | None, draw: float) -> float:
+    def delay(self, failures: int, previous: float | None, draw: Draw) -> float:
         jitter = self.jitter
         window = self.window(min(failures, 1) if jitter.remembers else failures)
-        return jitter.within(CEILING if self.maximum is None else self.maximum, window, previous, draw)
+        number = 0.0 if jitter is none else drawn(draw)
+        return jitter.within(CEILING if self.maximum is None else self.maximum, window, previous, number)
+
+    @property
+    def remembers(self) -> bool:
+        return self.jitter.remembers
 
     def __repr__(self) -> str:
         return (
@@ -141,15 +228,15 @@ class _Exponential(Record, Backoff):
         )
 
 
-class _FullExponential(Record, Backoff):
+class _FullExponential(Record, _Ours):
     """The default curve, with its first waits worked out: every failure of every call asks for one."""
 
     curve: _Exponential
     windows: tuple[float, ...]
 
-    def delay(self, failures: int, previous: float | None, draw: float) -> float:
+    def delay(self, failures: int, previous: float | None, draw: Draw) -> float:
         if 0 < failures <= READY:
-            return draw * self.windows[failures - 1]
+            return (draw if draw.__class__ is float else drawn(draw)) * self.windows[failures - 1]
         return self.curve.delay(failures, previous, draw)
 
     def base(self, failures: int) -> float:
@@ -159,12 +246,12 @@ class _FullExponential(Record, Backoff):
         return repr(self.curve)
 
 
-class _Linear(Record, Backoff):
+class _Linear(Record, _Ours):
     initial: float
     step: float
     maximum: float | None
 
-    def delay(self, failures: int, previous: float | None, draw: float) -> float:
+    def delay(self, failures: int, previous: float | None, draw: Draw) -> float:
         _at_least_one(failures)
         return min(self.initial + self.step * (failures - 1), CEILING if self.maximum is None else self.maximum)
 
@@ -172,11 +259,11 @@ class _Linear(Record, Backoff):
         return f"linear({self.initial!r}, step={self.step!r}, maximum={self.maximum!r})"
 
 
-class _Fibonacci(Record, Backoff):
+class _Fibonacci(Record, _Ours):
     initial: float
     maximum: float | None
 
-    def delay(self, failures: int, previous: float | None, draw: float) -> float:
+    def delay(self, failures: int, previous: float | None, draw: Draw) -> float:
         _at_least_one(failures)
         most = CEILING if self.maximum is None else self.maximum
         if not self.initial:
@@ -192,10 +279,10 @@ class _Fibonacci(Record, Backoff):
         return f"fibonacci({self.initial!r}, maximum={self.maximum!r})"
 
 
-class _Constant(Record, Backoff):
+class _Constant(Record, _Ours):
     seconds: float
 
-    def delay(self, failures: int, previous: float | None, draw: float) -> float:
+    def delay(self, failures: int, previous: float | None, draw: Draw) -> float:
         _at_least_one(failures)
         return min(self.seconds, CEILING)
 
@@ -203,13 +290,13 @@ class _Constant(Record, Backoff):
         return f"constant({self.seconds!r})"
 
 
-class Sequence(Record, Backoff):
+class Sequence(Record, _Ours):
     """Given waits, one after the other; made by `sequence`."""
 
     delays: tuple[float, ...]
     repeats: bool
 
-    def delay(self, failures: int, previous: float | None, draw: float) -> float | None:
+    def delay(self, failures: int, previous: float | None, draw: Draw) -> float | None:
         _at_least_one(failures)
         if failures <= len(self.delays):
             return min(self.delays[failures - 1], CEILING)
@@ -220,7 +307,7 @@ class Sequence(Record, Backoff):
         return None if self.repeats else len(self.delays)
 
     def forever(self) -> Sequence:
-        """The same waits, the last one repeated without end.
+        """Repeat the last of these waits without end.
 
         Raises:
             ValueError: When there is no wait to repeat.
@@ -236,12 +323,12 @@ class Sequence(Record, Backoff):
         return f"sequence({', '.join(map(repr, self.delays))}){'.forever()' if self.repeats else ''}"
 
 
-class _Capped(Record, Backoff):
+class _Capped(Record, _Ours):
     curve: Backoff
     maximum: float
 
-    def delay(self, failures: int, previous: float | None, draw: float) -> float | None:
-        wait = self.curve.delay(failures, previous, draw)
+    def delay(self, failures: int, previous: float | None, draw: Draw) -> float | None:
+        wait = wait_of(self.curve, failures, previous, draw)
         return None if wait is None else min(wait, self.maximum)
 
     def base(self, failures: int) -> float | None:
@@ -252,19 +339,49 @@ class _Capped(Record, Backoff):
     def length(self) -> int | None:
         return self.curve.length
 
+    @property
+    def remembers(self) -> bool:
+        return self.curve.remembers
+
     def __repr__(self) -> str:
-        return f"{self.curve!r}.capped({self.maximum!r})"
+        return f"{_grouped(self.curve)}.capped({self.maximum!r})"
 
 
-class _Jittered(Record, Backoff):
+class _AtLeast(Record, _Ours):
+    curve: Backoff
+    minimum: float
+
+    def delay(self, failures: int, previous: float | None, draw: Draw) -> float | None:
+        wait = wait_of(self.curve, failures, previous, draw)
+        return None if wait is None else self._raised(wait)
+
+    def base(self, failures: int) -> float | None:
+        wait = self.curve.base(failures)
+        return None if wait is None else self._raised(wait)
+
+    def _raised(self, wait: float) -> float:
+        return min(max(wait, self.minimum), CEILING)
+
+    @property
+    def length(self) -> int | None:
+        return self.curve.length
+
+    def __repr__(self) -> str:
+        return f"{_grouped(self.curve)}.at_least({self.minimum!r})"
+
+
+class _Jittered(Record, _Ours):
     curve: Backoff
     jitter: Jitter
 
-    def delay(self, failures: int, previous: float | None, draw: float) -> float | None:
-        window = self.curve.delay(failures, previous, draw)
-        if window is not None and self.jitter.remembers:
-            window = self.curve.delay(1, None, draw)
-        return None if window is None else self.jitter.within(CEILING, window, previous, draw)
+    def delay(self, failures: int, previous: float | None, draw: Draw) -> float | None:
+        if self.jitter.remembers:  # the first wait is what it grows from; the curve says only whether it has ended
+            window = None if self.curve.base(failures) is None else wait_of(self.curve, 1, None, draw)
+        else:
+            window = wait_of(self.curve, failures, previous, draw)
+        if window is None or self.jitter is none:
+            return window
+        return self.jitter.within(CEILING, window, previous, drawn(draw))
 
     def base(self, failures: int) -> float | None:
         return self.curve.base(failures)
@@ -273,16 +390,20 @@ class _Jittered(Record, Backoff):
     def length(self) -> int | None:
         return self.curve.length
 
+    @property
+    def remembers(self) -> bool:
+        return self.jitter.remembers or self.curve.remembers
+
     def __repr__(self) -> str:
-        return f"{self.curve!r}.jittered({self.jitter!r})"
+        return f"{_grouped(self.curve)}.jittered({self.jitter!r})"
 
 
-class _Taken(Record, Backoff):
+class _Taken(Record, _Ours):
     curve: Backoff
     delays: int
 
-    def delay(self, failures: int, previous: float | None, draw: float) -> float | None:
-        return self.curve.delay(failures, previous, draw) if failures <= self.delays else None
+    def delay(self, failures: int, previous: float | None, draw: Draw) -> float | None:
+        return wait_of(self.curve, failures, previous, draw) if failures <= self.delays else None
 
     def base(self, failures: int) -> float | None:
         return self.curve.base(failures) if failures <= self.delays else None
@@ -292,11 +413,66 @@ class _Taken(Record, Backoff):
         inner = self.curve.length
         return self.delays if inner is None else min(inner, self.delays)
 
+    @property
+    def remembers(self) -> bool:
+        return self.curve.remembers
+
     def __repr__(self) -> str:
-        return f"{self.curve!r}.take({self.delays!r})"
+        return f"{_grouped(self.curve)}.take({self.delays!r})"
 
 
-class _Then(Record, Backoff):
+class _Skipped(Record, _Ours):
+    curve: Backoff
+    delays: int
+
+    def delay(self, failures: int, previous: float | None, draw: Draw) -> float | None:
+        return wait_of(self.curve, self._place(failures), previous, draw)
+
+    def base(self, failures: int) -> float | None:
+        return self.curve.base(self._place(failures))
+
+    def _place(self, failures: int) -> int:
+        _at_least_one(failures)
+        return failures + self.delays
+
+    @property
+    def length(self) -> int | None:
+        length = self.curve.length
+        return None if length is None else max(0, length - self.delays)
+
+    @property
+    def remembers(self) -> bool:
+        return self.curve.remembers
+
+    def __repr__(self) -> str:
+        return f"{_grouped(self.curve)}.skip({self.delays!r})"
+
+
+class _Sum(Record, _Ours):
+    first: Backoff
+    second: Backoff
+
+    def delay(self, failures: int, previous: float | None, draw: Draw) -> float | None:
+        # Neither part is told the wait before: that was the sum.
+        return _added(wait_of(self.first, failures, None, draw), wait_of(self.second, failures, None, draw))
+
+    def base(self, failures: int) -> float | None:
+        return _added(self.first.base(failures), self.second.base(failures))
+
+    @property
+    def length(self) -> int | None:
+        lengths = [each for each in (self.first.length, self.second.length) if each is not None]
+        return min(lengths) if lengths else None
+
+    def __repr__(self) -> str:
+        return f"{self.first!r} + {_grouped(self.second)}"
+
+
+def _added(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else min(one + other, CEILING)
+
+
+class _Then(Record, _Ours):
     first: Backoff
     second: Backoff
 
@@ -304,11 +480,11 @@ class _Then(Record, Backoff):
         length = self.first.length
         return 0 if length is None else length
 
-    def delay(self, failures: int, previous: float | None, draw: float) -> float | None:
+    def delay(self, failures: int, previous: float | None, draw: Draw) -> float | None:
         beyond = failures - self._after()
         if beyond < 1:
-            return self.first.delay(failures, previous, draw)
-        return self.second.delay(beyond, previous if beyond > 1 else None, draw)
+            return wait_of(self.first, failures, previous, draw)
+        return wait_of(self.second, beyond, previous if beyond > 1 else None, draw)
 
     def base(self, failures: int) -> float | None:
         beyond = failures - self._after()
@@ -319,8 +495,72 @@ class _Then(Record, Backoff):
         rest = self.second.length
         return None if rest is None else self._after() + rest
 
+    @property
+    def remembers(self) -> bool:
+        return self.first.remembers or self.second.remembers
+
     def __repr__(self) -> str:
-        return f"{self.first!r}.then({self.second!r})"
+        return f"{_grouped(self.first)}.then({self.second!r})"
+
+
+class _Called(Record, _Ours):
+    """A function of the failures, as a curve; it ends where the function gives `None`."""
+
+    function: Callable[[int], Any]
+
+    def delay(self, failures: int, previous: float | None, draw: Draw) -> float | None:
+        _at_least_one(failures)
+        wait = self.function(failures)
+        if wait is None:
+            return None
+        return min(checks.seconds(f"the answer of the curve {self!r}", plain_number(wait)), CEILING)
+
+    def __hash__(self) -> int:
+        try:
+            return hash((_Called, self.function))
+        except TypeError:  # an object that is compared by its contents
+            return hash(_Called)
+
+    def __repr__(self) -> str:
+        name = getattr(self.function, "__qualname__", None)
+        return name if isinstance(name, str) and name.isidentifier() else checks.shown(self.function)
+
+
+def plain_number(wait: Any) -> Any:
+    """Return a wait as a plain number where it is one of another kind: a `Decimal`, or one of numpy's (no truth value)."""
+    kind = type(wait)
+    if isinstance(wait, (int, float)):
+        return wait
+    if hasattr(kind, "as_integer_ratio"):
+        return float(wait)
+    return int(wait) if hasattr(kind, "__index__") and not kind.__name__.startswith("bool") else wait
+
+
+def as_curve(name: str, value: Any) -> Backoff:
+    """Return the curve that `value` stands for, wherever a curve is taken.
+
+    Args:
+        name: What the error message calls the argument.
+        value: A curve, or a callable of the failures in a row (>= 1) that answers with seconds (an int, a float, a
+            `Decimal` or a `timedelta`), or with `None` when the curve has ended. Its answers are checked when it gives
+            them.
+
+    Raises:
+        TypeError: For anything else.
+
+    >>> list(as_curve("backoff", lambda failures: failures * 2.0).take(3))
+    [2.0, 4.0, 6.0]
+    """
+    if isinstance(value, Backoff):
+        return value
+    rule = f"{name} must be a curve such as exponential(), or a function of the failures"
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        raise TypeError(f"{rule}, got {checks.shown(value)}; for a steady wait write constant({checks.shown(value)})")
+    if not callable(value) or isinstance(value, type):
+        raise TypeError(f"{rule}, got {checks.shown(value)}")
+    if any(value is maker for maker in (exponential, constant, linear, fibonacci, sequence)):
+        raise TypeError(f"{rule}, got {value.__name__} itself: write {value.__name__}(...)")
+    return _Called(checks.plain_function(name, value))
 
 
 def exponential(
@@ -330,11 +570,11 @@ def exponential(
     maximum: Seconds | None = 20.0,
     jitter: JitterLike = "full",
 ) -> Backoff:
-    """A curve that multiplies: initial, initial * factor, initial * factor**2, ... up to maximum.
+    """Make a curve that multiplies: initial, initial * factor, initial * factor**2, ... up to maximum.
 
     Args:
         initial: The first wait before jitter, in seconds or as a `timedelta`; >= 0.
-        factor: What each wait is multiplied by; >= 1.
+        factor: What each wait is multiplied by; > 0. Below 1 the waits shrink.
         maximum: The longest wait, jitter included, in seconds; below `initial` it caps from the first wait on. `None`:
             no limit but 10**9 s.
         jitter: `"full"`, `"equal"`, `"decorrelated"`, `proportional(share)`, `additive(most)`, or `None` for none. The
@@ -343,7 +583,7 @@ def exponential(
 
     Raises:
         TypeError: For a value of a wrong kind.
-        ValueError: For a negative, infinite, NaN or enormous value, a factor below 1, an unknown jitter.
+        ValueError: For a negative, infinite, NaN or enormous value, a factor of 0 or below, an unknown jitter.
 
     Source: AWS Architecture Blog, "Exponential Backoff And Jitter" (2015).
 
@@ -355,7 +595,7 @@ def exponential(
     """
     curve = _Exponential(
         checks.seconds("initial", initial),
-        checks.number("factor", factor, least=1),
+        _factor(factor),
         checks.seconds_or_none("maximum", maximum),
         as_jitter("jitter", jitter),
     )
@@ -364,8 +604,18 @@ def exponential(
     return _FullExponential(curve, tuple(curve.base(failures) for failures in range(1, READY + 1)))
 
 
+def _factor(value: Any) -> float:
+    try:
+        factor = checks.number("factor", value, least=0)
+    except (TypeError, ValueError) as error:
+        raise type(error)(str(error).replace(">= 0", "> 0", 1)) from None
+    if factor == 0:
+        raise ValueError(f"factor must be a number > 0, got {checks.shown(value)}")
+    return factor
+
+
 def constant(seconds: Seconds) -> Backoff:
-    """A curve that always waits the same.
+    """Make a curve that always waits the same.
 
     Args:
         seconds: The wait, in seconds or as a `timedelta`; >= 0.
@@ -381,7 +631,7 @@ def constant(seconds: Seconds) -> Backoff:
 
 
 def linear(initial: Seconds, *, step: Seconds, maximum: Seconds | None = None) -> Backoff:
-    """A curve that adds: initial, initial + step, initial + 2 * step, ... up to maximum.
+    """Make a curve that adds: initial, initial + step, initial + 2 * step, ... up to maximum.
 
     Args:
         initial: The first wait, in seconds or as a `timedelta`; >= 0.
@@ -403,7 +653,7 @@ def linear(initial: Seconds, *, step: Seconds, maximum: Seconds | None = None) -
 
 
 def fibonacci(initial: Seconds, *, maximum: Seconds | None = None) -> Backoff:
-    """A curve in which each wait is the sum of the two before it: 1, 1, 2, 3, 5, ... times initial.
+    """Make a curve in which each wait is the sum of the two before it: 1, 1, 2, 3, 5, ... times initial.
 
     Args:
         initial: The first and the second wait, in seconds or as a `timedelta`; >= 0.
@@ -420,7 +670,7 @@ def fibonacci(initial: Seconds, *, maximum: Seconds | None = None) -> Backoff:
 
 
 def sequence(*delays: Seconds) -> Sequence:
-    """A curve of the given waits, which ends with the last of them (`.forever()` repeats that one).
+    """Make a curve of the given waits, which ends with the last of them (`.forever()` repeats that one).
 
     Args:
         delays: The waits, in seconds or as `timedelta`; each >= 0. None at all: a curve that has ended already.

@@ -1,6 +1,8 @@
-"""Floor 1. The walk through causes and exception groups: bounded, and safe against cycles."""
+"""Floor 1. The walk through causes, exception groups, and the addresses of a host: bounded, and safe against cycles."""
 
 from __future__ import annotations
+
+from errno import EINVAL, errorcode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,8 +58,12 @@ def _members(group: Any) -> tuple[Any, ...]:
     return found
 
 
-def leaves(group: BaseExceptionGroup[BaseException], limit: int = LEAVES) -> list[BaseException] | None:
-    """The errors in a group that are not groups themselves; `None` when there are more than `limit` to be found.
+def leaves(
+    group: BaseExceptionGroup[BaseException], limit: int = LEAVES, whole: Callable[[Any], bool] | None = None
+) -> list[BaseException] | None:
+    """Return the errors in a group that are not groups themselves; `None` when there are more than `limit` to be found.
+
+    A group within for which `whole` is true is a leaf, too: a rule names it.
 
     >>> [str(leaf) for leaf in leaves(ExceptionGroup("", [OSError("a"), ExceptionGroup("", [OSError("b")])]))]
     ['a', 'b']
@@ -70,7 +76,7 @@ def leaves(group: BaseExceptionGroup[BaseException], limit: int = LEAVES) -> lis
         if steps > 2 * limit:
             return None
         error = waiting.pop(0)
-        if is_group(error):
+        if is_group(error) and (error is group or whole is None or not whole(error)):
             members = _members(error)
             if len(members) > limit:  # each is a leaf, or holds one
                 return None
@@ -78,3 +84,53 @@ def leaves(group: BaseExceptionGroup[BaseException], limit: int = LEAVES) -> lis
         else:
             found.append(error)
     return found if len(found) <= limit else None
+
+
+_MULTIPLE = "Multiple exceptions: "
+_NO_ADDRESS = ("All connection attempts failed", "all attempts to connect to ")
+
+
+def addresses(error: Any) -> list[BaseException] | None:
+    """Return the errors for which one OSError stands, an error for each address that was tried; `None` for any other.
+
+    asyncio puts them into a text: `Multiple exceptions: [Errno 111] ..., [Errno 101] ...`. anyio and trio raise a bare
+    OSError from the only error, or from a group of them.
+
+    Source: asyncio/base_events.py, create_connection; anyio, connect_tcp; trio, open_tcp_stream.
+
+    >>> addresses(OSError("Multiple exceptions: [Errno 111] refused, [Errno 101] no way"))
+    [ConnectionRefusedError(111, 'refused'), OSError(101, 'no way')]
+    >>> addresses(OSError(111, "refused")) is None
+    True
+    """
+    if type(error) is not OSError or error.errno is not None or len(error.args) != 1:
+        return None
+    text = error.args[0]
+    if type(text) is not str:
+        return None
+    if text.startswith(_MULTIPLE):
+        return _told(text[len(_MULTIPLE) :]) or None
+    cause = cause_of(error)
+    if not text.startswith(_NO_ADDRESS) or not is_exception(cause):
+        return None
+    return leaves(cause) if is_group(cause) else [cause]
+
+
+def _told(text: str) -> list[BaseException]:
+    """Make the errors anew that a text lists; none at all when there are too many, or one of them has no number."""
+    found: list[BaseException] = []
+    for each in text.split(", [")[: LEAVES + 1]:
+        kind, _, rest = each.removeprefix("[").partition(" ")
+        digits, _, message = rest.partition("] ")
+        if kind not in ("Errno", "WinError") or not (digits.isdecimal() and len(digits) <= 6):
+            return []
+        found.append(_numbered(int(digits), message, kind == "WinError"))
+    return found if len(found) <= LEAVES else []
+
+
+def _numbered(number: int, message: str, windows: bool) -> OSError:
+    if not windows or number in errorcode:
+        return OSError(number, message)
+    error = OSError(EINVAL, message)  # so Windows reports a number that Python has no errno for
+    error.winerror = number  # type: ignore[attr-defined, unused-ignore]  # a member there, an attribute elsewhere
+    return error

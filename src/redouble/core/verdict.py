@@ -2,6 +2,7 @@
 
 A rule maps an error (or a returned value) to a `Classification`, or has no opinion. Rules are made by `transient`,
 `permanent` and `pending`, are asked from left to right when joined with `|`, and are pure: same subject, same answer.
+A rule sees one error at a time; the walk over causes and groups, and what the tables add, are in `known.classify`.
 """
 
 from __future__ import annotations
@@ -10,14 +11,15 @@ import types
 from enum import Enum
 
 from redouble.core import checks
-from redouble.core.backoff import Backoff, constant
-from redouble.core.record import Record
+from redouble.core.backoff import Backoff, as_curve, constant, plain_number
+from redouble.core.record import Record, restore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
     from typing import Any, Protocol, TypeAlias, TypeVar
 
+    from redouble.core.backoff import Curve
     from redouble.core.checks import Seconds
 
     T_co = TypeVar("T_co", covariant=True)
@@ -28,7 +30,21 @@ if TYPE_CHECKING:
         def __iter__(self) -> Iterator[T_co]: ...
         def reverse(self) -> None: ...
 
-    Answer: TypeAlias = "bool | Verdict | Classification | None"
+    class RowLike(Protocol):
+        """A row of the tables of known errors, as a classification shows it."""
+
+        @property
+        def package(self) -> str: ...
+        @property
+        def name(self) -> str: ...
+        @property
+        def code(self) -> str: ...
+        @property
+        def source(self) -> str: ...
+        @property
+        def note(self) -> str: ...
+
+    Answer: TypeAlias = "bool | Verdict | Classification | Seconds | None"
     Several: TypeAlias = "tuple[RuleLike, ...] | ListOf[RuleLike]"
     RuleLike: TypeAlias = "Rule | type[Exception] | types.UnionType | Callable[[Any], Answer] | Several"
     Fault: TypeAlias = Callable[["Rule", Exception], None]
@@ -51,8 +67,14 @@ class Verdict(Enum):
         return f"Verdict.{self.name}"
 
 
+_KEEP: Any = ...
+"""Stands for a field that `but` leaves as it is, where `None` is a value."""
+
+
 class Classification(Record):
     """What one outcome means, and what follows from it.
+
+    Two are equal when they mean the same, however they came about: `guessed`, `row`, `unsaid` and `rule` do not count.
 
     Fields:
         verdict: The `Verdict`.
@@ -61,8 +83,11 @@ class Classification(Record):
         backoff: The curve of the rule itself, counted apart from the policy's; `None` means the policy's.
         reason: One line that a person can read, such as `ConnectionRefusedError [ECONNREFUSED]`.
         redact: Whether the error's message must be kept out of logs.
-        guessed: Whether no table knows the error, and a general mechanism judged it (an HTTP status that it carries).
-        row: The row of the tables that it came by; `None` for a rule's.
+        guessed: Whether no row knows the error, and a general mechanism judged it, such as by an HTTP status that it
+            carries.
+        row: The row of the tables that said so; `None` where no row alone did.
+        unsaid: The names of the fields that the rule left unsaid: they hold what is assumed where nothing is known.
+        rule: The rule that said so, in whose name its `backoff` counts; `None` for the tables. It is not pickled.
     """
 
     __module__ = "redouble"
@@ -74,20 +99,88 @@ class Classification(Record):
     reason: str = ""
     redact: bool = False
     guessed: bool = False
-    row: Any = None
+    row: RowLike | None = None
+    unsaid: tuple[str, ...] = ()
+    rule: Rule | None = None
+
+    def but(
+        self,
+        *,
+        verdict: Verdict = _KEEP,
+        retry_after: float | None = _KEEP,
+        applied: bool = _KEEP,
+        backoff: Backoff | None = _KEEP,
+        reason: str = _KEEP,
+        redact: bool = _KEEP,
+        guessed: bool = _KEEP,
+        row: RowLike | None = _KEEP,
+        unsaid: tuple[str, ...] = _KEEP,
+        rule: Rule | None = _KEEP,
+    ) -> Classification:
+        """Return this classification with some fields changed.
+
+        >>> Classification(Verdict.TRANSIENT, 3.0).but(retry_after=None)
+        Classification(verdict=Verdict.TRANSIENT, retry_after=None, applied=True, backoff=None, reason='', redact=False)
+        """
+        return Classification(
+            self.verdict if verdict is _KEEP else verdict,
+            self.retry_after if retry_after is _KEEP else retry_after,
+            self.applied if applied is _KEEP else applied,
+            self.backoff if backoff is _KEEP else backoff,
+            self.reason if reason is _KEEP else reason,
+            self.redact if redact is _KEEP else redact,
+            self.guessed if guessed is _KEEP else guessed,
+            self.row if row is _KEEP else row,
+            self.unsaid if unsaid is _KEEP else unsaid,
+            self.rule if rule is _KEEP else rule,
+        )
 
     def because(self, reason: str) -> Classification:
-        """The same classification with another reason."""
-        return self._changed(reason, self.redact)
+        """Return this classification with another reason."""
+        return self.but(reason=reason)
 
     def redacted(self) -> Classification:
-        """The same classification, with the error's message kept out of logs."""
-        return self._changed(self.reason, True)
+        """Return this classification with the error's message kept out of logs."""
+        return self.but(redact=True)
 
-    def _changed(self, reason: str, redact: bool) -> Classification:
-        return Classification(
-            self.verdict, self.retry_after, self.applied, self.backoff, reason, redact, self.guessed, self.row
-        )
+    def _meaning(self) -> tuple[Any, ...]:
+        return self.verdict, self.retry_after, self.applied, self.backoff, self.reason, self.redact
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Classification):
+            return NotImplemented
+        return self._meaning() == other._meaning()
+
+    def __hash__(self) -> int:
+        return hash(self._meaning())
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{field}={getattr(self, field)!r}" for field in self.FIELDS[:6])
+        return f"{type(self).__name__}({shown}{', guessed=True' if self.guessed else ''})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return restore, (type(self), (*self._values()[:-1], None))  # a rule may hold a lambda
+
+
+def checked(found: Classification) -> Classification:
+    """Return a classification that somebody else made, with its hint as float seconds.
+
+    Raises:
+        TypeError, ValueError: When a field holds what it may not, named with its rule and value.
+    """
+    if not isinstance(found.verdict, Verdict):
+        raise TypeError(f"verdict must be a Verdict, got {checks.shown(found.verdict)}")
+    if not isinstance(found.reason, str):
+        raise TypeError(f"reason must be a string, got {checks.shown(found.reason)}")
+    if found.backoff is not None and not isinstance(found.backoff, Backoff):
+        raise TypeError(f"backoff must be a curve or None, got {checks.shown(found.backoff)}")
+    checks.flag("applied", found.applied)
+    checks.flag("redact", found.redact)
+    if found.retry_after is None or type(found.retry_after) is float:
+        seconds = found.retry_after
+        if seconds is None or 0.0 <= seconds <= checks.LONGEST:
+            return found
+    return found.but(retry_after=checks.seconds("retry_after", found.retry_after))
 
 
 def type_name(cls: type) -> str:
@@ -114,10 +207,14 @@ class Rule:
 
     __slots__ = ()
 
-    def ask(self, subject: Any, on_fault: Fault | None = None) -> Classification | None:
-        """What this rule says of `subject`; `None` when it has no opinion.
+    causes = False
+    """Whether this rule is asked about each explicit `__cause__` too, where nothing is said of the raised error."""
 
-        `on_fault(rule, error)` hears of user code in a rule that raised, which counts as no opinion.
+    def ask(self, subject: Any, on_fault: Fault | None = None) -> Classification | None:
+        """Return what this rule says of `subject`; `None` when it has no opinion.
+
+        `on_fault(rule, error)` hears of user code in a rule that raised, which counts as no opinion. What `on_fault`
+        itself raises passes through.
         """
         raise NotImplementedError
 
@@ -144,64 +241,129 @@ class _Match(Rule, Record):
     verdict: Verdict
     types: tuple[type, ...]
     when: Callable[[Any], Answer] | None
-    retry_after: float | Callable[[Any], float | None] | None
-    applied: bool
+    retry_after: float | Callable[[Any], Seconds | None] | None
+    applied: bool | None
     backoff: Backoff | None
     redact: bool
-    fixed: Classification | None  # the answer, where it is the same for every error of these types
+    causes: bool
+    reason: str  # what a classification by this rule says of it; made once, for every failure needs it
 
     def ask(self, subject: Any, on_fault: Fault | None = None) -> Classification | None:
-        if self.types and not isinstance(subject, self.types):
-            return None
-        if self.fixed is not None:
-            return self.fixed
         try:
+            # By the real type: `__class__`, which `isinstance` asks besides, may lie or raise.
+            if self.types and not issubclass(type(subject), self.types):
+                return None
             return self._judge(subject, on_fault)
         except Exception as error:
             if on_fault is not None:
                 on_fault(self, error)
             return None
 
-    def _judge(self, subject: Any, on_fault: Fault | None = None) -> Classification | None:
+    def names(self, group: Any) -> bool:
+        """Whether this rule is about a group itself, or about an error that stands for several, by its type."""
+        return bool(self.types) and issubclass(type(group), self.types)
+
+    def without_types(self) -> _Match:
+        """Return this rule for what its types hold: its predicate alone."""
+        return restore(_Match, (self.verdict, (), *self._values()[2:]))  # type: ignore[return-value]
+
+    def _judge(self, subject: Any, on_fault: Fault | None) -> Classification | None:
         answer = True if self.when is None else self.when(subject)
         if answer is None or answer is False:
             return None
+        if answer is True:
+            return self._said(self.verdict, subject, on_fault)
+        if isinstance(answer, Verdict):
+            return self._said(answer, subject, on_fault)
         if isinstance(answer, Classification):
-            return answer.redacted() if self.redact else answer
-        if answer is True or isinstance(answer, Verdict):
-            verdict = self.verdict if answer is True else answer
-            seconds = None if self.retry_after is None else self._hint(subject, on_fault)
-            return Classification(verdict, seconds, self.applied, self.backoff, self.reason, self.redact)
-        raise TypeError(  # the advice comes first: logs cut what is long
-            f"write bool(...) around the {type_name(type(answer))}: a rule must answer bool, None, Verdict or"
-            f" Classification, got {checks.shown(answer)}"
+            found = checked(answer)
+            return found.redacted() if self.redact else found
+        agrees = truth(answer)
+        if agrees is not None:
+            return self._said(self.verdict, subject, on_fault) if agrees else None
+        return self._with_hint(answer, subject, on_fault)
+
+    def _said(self, verdict: Verdict, subject: Any, on_fault: Fault | None, written: Any = None) -> Classification:
+        hint, said = self._hint(subject, on_fault, self.retry_after if written is None else written)
+        applied = self.applied
+        return Classification(
+            verdict,
+            hint,
+            True if applied is None else applied,
+            self.backoff,
+            self.reason,
+            self.redact,
+            False,
+            None,
+            _UNSAID[said, applied is not None],
+            self,
         )
 
-    def _hint(self, subject: Any, on_fault: Fault | None) -> float | None:
-        """The seconds of `retry_after`; what goes wrong there changes nothing of the verdict, there just is no hint."""
+    def _with_hint(self, answer: Any, subject: Any, on_fault: Fault | None) -> Classification:
+        """Take a number or a `timedelta` that a predicate answered for the wait that the server asked for."""
+        if self.verdict is Verdict.PERMANENT or not _is_duration(answer):
+            raise TypeError(  # the advice comes first: logs cut what is long
+                f"write bool(...) around the {type_name(type(answer))}: a rule must answer bool, None, Verdict,"
+                f" Classification or seconds, got {checks.shown(answer)}"
+            )
+        return self._said(self.verdict, subject, on_fault, plain_number(answer))
+
+    def _hint(self, subject: Any, on_fault: Fault | None, given: Any) -> tuple[float | None, bool]:
+        """Return the seconds of `retry_after`, and whether the rule has said anything of them.
+
+        What goes wrong there changes nothing of the verdict; the hint is left unsaid.
+        """
+        if given is None:
+            return None, False
         try:
-            hint = self.retry_after(subject) if callable(self.retry_after) else self.retry_after
-            return None if hint is None else checks.seconds("retry_after", hint)
+            hint = given(subject) if callable(given) else given
+            seconds = None if hint is None else checks.seconds("retry_after", hint)
         except Exception as error:
             if on_fault is not None:
                 on_fault(HintOf(self), error)
-            return None
-
-    @property
-    def reason(self) -> str:
-        """What a classification by this rule says of it."""
-        return f"by the rule {self.label}"
+            return None, False
+        return seconds or None, True
 
     @property
     def label(self) -> str:
         """The rule in short, as reasons and messages show it: `transient(OSError)`."""
-        parts = [type_name(cls) for cls in self.types]
-        if self.when is not None:
-            parts.append(f"when={getattr(self.when, '__qualname__', None) or type(self.when).__qualname__}")
-        return f"{self.verdict.value}({', '.join(parts)})"
+        return _label(self.verdict, self.types, self.when, self.causes)
 
     def __repr__(self) -> str:
         return self.label
+
+
+_UNSAID: dict[tuple[bool, bool], tuple[str, ...]] = {
+    (True, True): (),
+    (False, True): ("retry_after",),
+    (True, False): ("applied",),
+    (False, False): ("retry_after", "applied"),
+}
+"""The fields that a rule left unsaid, by whether it said something of the hint, and of what may have been applied."""
+
+
+def _label(verdict: Verdict, types_: tuple[type, ...], when: Any, causes: bool) -> str:
+    parts = [type_name(cls) for cls in types_]
+    if when is not None:
+        parts.append(f"when={getattr(when, '__qualname__', None) or type(when).__qualname__}")
+    if causes:
+        parts.append("causes=True")
+    return f"{verdict.value}({', '.join(parts)})"
+
+
+def _is_duration(answer: Any) -> bool:
+    return hasattr(type(answer), "as_integer_ratio") or hasattr(type(answer), "total_seconds")
+
+
+def truth(answer: Any) -> bool | None:
+    """Return what a whole number, or a truth value of another kind such as numpy's, says; `None` for anything else.
+
+    Nothing else is judged by truthiness: a match object, a list or a text was meant for something that they do not say.
+    """
+    kind = type(answer)
+    if hasattr(kind, "__index__") or (kind.__name__.startswith("bool") and hasattr(kind, "__bool__")):
+        return bool(answer)
+    return None
 
 
 class HintOf(Rule, Record):
@@ -237,8 +399,11 @@ def ask_guarded(rule: Rule, subject: Any, on_fault: Fault | None) -> Classificat
     """Ask one rule; an error in its own code counts as no opinion and goes to `on_fault`."""
     try:
         found = rule.ask(subject, on_fault)
-        if found is None or isinstance(found, Classification):
-            return found
+        if found is None:
+            return None
+        if isinstance(found, Classification):
+            made_here = found.rule is not None or found.row is not None  # which needs no check
+            return found if made_here else checked(found)
         raise TypeError(f"Rule.ask must return a Classification or None, got {checks.shown(found)}")
     except Exception as error:
         if on_fault is not None:
@@ -262,7 +427,7 @@ def _refuse_unreachable(rules: list[Rule]) -> None:
             continue
         for cls in rule.types:
             for general, before in earlier:
-                if issubclass(cls, general):
+                if issubclass(cls, general) and (before.causes or not rule.causes):
                     raise ValueError(
                         f"{rule.label} can never be reached for {type_name(cls)}: {before.label} stands before it and"
                         f" takes every {type_name(general)}; put the more specific rule first"
@@ -271,7 +436,8 @@ def _refuse_unreachable(rules: list[Rule]) -> None:
             earlier.extend((cls, rule) for cls in rule.types)
 
 
-def _exception_types(maker: str, types_: tuple[Any, ...]) -> tuple[type, ...]:
+def exception_types(maker: str, types_: tuple[Any, ...]) -> tuple[type, ...]:
+    """Return the types that a maker of rules was given, where they are exception types that may be retried."""
     for cls in types_:
         if not isinstance(cls, type) or not issubclass(cls, BaseException):
             raise TypeError(f"{maker} takes exception types (for anything else write when=), got {checks.shown(cls)}")
@@ -300,9 +466,7 @@ def _hint(maker: str, value: Any) -> Any:
 
 
 def _curve(maker: str, value: Any) -> Backoff | None:
-    if value is not None and not isinstance(value, Backoff):
-        raise TypeError(f"backoff of {maker} must be a curve such as exponential() or None, got {checks.shown(value)}")
-    return value
+    return None if value is None else as_curve(f"backoff of {maker}", value)
 
 
 def _match(
@@ -310,48 +474,48 @@ def _match(
     types_: tuple[Any, ...],
     when: Any,
     retry_after: Any = None,
-    applied: Any = True,
+    applied: Any = None,
     backoff: Any = None,
     redact: Any = False,
+    causes: Any = False,
     said_as: str | None = None,
 ) -> Rule:
     """Check what a maker of rules was given, and make the rule; `said_as`: what messages call the argument instead."""
     maker = said_as or f"{verdict.value}()"
-    rule = _Match(
-        verdict,
-        _exception_types(maker, types_),
-        _predicate(maker, types_, when),
-        _hint(maker, retry_after),
-        checks.flag("applied", applied),
-        _curve(maker, backoff),
-        checks.flag("redact", redact),
-        None,
-    )
-    if when is None and not callable(retry_after):
-        object.__setattr__(rule, "fixed", rule._judge(None))
-    return rule
+    kinds, predicate = exception_types(maker, types_), _predicate(maker, types_, when)
+    hint, said = _hint(maker, retry_after), checks.one_of("applied", applied, (None, True, False))
+    curve, deep = _curve(maker, backoff), checks.flag("causes", causes)
+    reason = f"by the rule {_label(verdict, kinds, predicate, deep)}"
+    return _Match(verdict, kinds, predicate, hint, said, curve, checks.flag("redact", redact), deep, reason)
 
 
 def transient(
     *types: type[Exception],
     when: Callable[[Any], Answer] | None = None,
-    retry_after: Seconds | Callable[[Any], float | None] | None = None,
-    applied: bool = True,
-    backoff: Backoff | None = None,
+    retry_after: Seconds | Callable[[Any], Seconds | None] | None = None,
+    applied: bool | None = None,
+    backoff: Curve | None = None,
     redact: bool = False,
+    causes: bool = False,
 ) -> Rule:
-    """A rule: these errors may pass, try again.
+    """Make a rule: these errors may pass, try again.
+
+    The rule decides the verdict. What it leaves unsaid (`retry_after`, `applied`) is what the tables of `known_errors` say
+    of the same error; where they say nothing, there is no hint, and the attempt may have been applied.
 
     Args:
         types: Exception types, subclasses included. None at all: every error (or value) that `when` agrees to.
-        when: Asked after the type matched: `True` agrees, `False` or `None` has no opinion; a `Verdict` or a
-            `Classification` decides by itself. `None`: the type is enough.
-        retry_after: Seconds to wait at least, or a function of the error that gives them (or `None`: no hint). One
-            that raises, or gives what is no duration, is logged once, and there is no hint.
-        applied: Whether such a failure may have taken effect: `False` when it surely has not.
-        backoff: A curve for these errors alone; it counts the failures that rules with an equal curve judged. `None`:
-            the policy's curve.
+        when: Asked after the type matched: `True` agrees; with `False` or `None` this rule does not speak; a `Verdict` or
+            a `Classification` decides by itself; a float or a `timedelta` agrees, with a hint of that duration. `None`:
+            the type is enough.
+        retry_after: Seconds to wait at least, or a function of the error that gives them; 0, and `None` from the
+            function, say that there is no hint. A function that raises, or gives what is no duration, is logged once, and
+            leaves the hint unsaid. `None`: left unsaid.
+        applied: Whether such a failure may have taken effect: `False` when it surely has not. `None`: left unsaid.
+        backoff: A curve for these errors alone; it counts the failures that this rule judged. `None`: the policy's curve.
         redact: Keep the error's message out of logs (it may carry a secret); its type is still named.
+        causes: Ask this rule about each explicit `__cause__` of an error too (`raise ... from`), where no rule says
+            anything of the error itself.
 
     Raises:
         TypeError: For anything that is not an exception type, for `KeyboardInterrupt` and its kin, for neither a type
@@ -364,20 +528,22 @@ def transient(
     >>> rule.ask(OSError(12, "no memory")) is None
     True
     """
-    return _match(Verdict.TRANSIENT, types, when, retry_after, applied, backoff, redact)
+    return _match(Verdict.TRANSIENT, types, when, retry_after, applied, backoff, redact, causes)
 
 
 def permanent(
     *types: type[Exception],
     when: Callable[[Any], Answer] | None = None,
     redact: bool = False,
+    causes: bool = False,
 ) -> Rule:
-    """A rule: trying again cannot help with these errors; they reach the caller at once, untouched.
+    """Make a rule: trying again cannot help with these errors; they reach the caller at once, untouched.
 
     Args:
         types: Exception types, subclasses included. None at all: every error (or value) that `when` agrees to.
-        when: Asked after the type matched, as in `transient`. `None`: the type is enough.
+        when: Asked after the type matched, as in `transient`, but a duration is no answer. `None`: the type is enough.
         redact: Keep the error's message out of logs; its type is still named.
+        causes: Ask this rule about each explicit `__cause__` too, as in `transient`.
 
     Raises:
         TypeError: As for `transient`.
@@ -385,7 +551,7 @@ def permanent(
     >>> permanent(PermissionError).ask(PermissionError(13, "denied")).verdict
     Verdict.PERMANENT
     """
-    return _match(Verdict.PERMANENT, types, when, redact=redact)
+    return _match(Verdict.PERMANENT, types, when, redact=redact, causes=causes)
 
 
 def pending(
@@ -393,8 +559,9 @@ def pending(
     when: Callable[[Any], Answer] | None = None,
     every: Seconds = 5.0,
     redact: bool = False,
+    causes: bool = False,
 ) -> Rule:
-    """A rule: this is not a failure, the answer is not ready; ask again later.
+    """Make a rule: this is not a failure, the answer is not ready; ask again later.
 
     Args:
         types: Exception types, subclasses included. None at all: every error (or value) that `when` agrees to.
@@ -402,6 +569,7 @@ def pending(
         every: Seconds between two questions when the server names none; under 0.1 s counts as 0.1 s. The default is
             RFC 8628's (section 3.5).
         redact: Keep the error's message out of logs; its type is still named.
+        causes: Ask this rule about each explicit `__cause__` too, as in `transient`.
 
     Raises:
         TypeError: As for `transient`.
@@ -410,11 +578,17 @@ def pending(
     >>> pending(when=lambda job: job == "running").ask("running").verdict
     Verdict.PENDING
     """
-    return _match(Verdict.PENDING, types, when, backoff=constant(checks.seconds("every", every)), redact=redact)
+    rhythm = constant(checks.seconds("every", every))
+    return _match(Verdict.PENDING, types, when, backoff=rhythm, redact=redact, causes=causes)
 
 
 def _transient(name: str, types_: tuple[Any, ...], when: Any = None) -> Rule:
     return _match(Verdict.TRANSIENT, types_, when, said_as=name)
+
+
+def parts(rule: Rule) -> tuple[Rule, ...]:
+    """Return the rules that were joined with `|`, in their order; a rule that was not joined is its only part."""
+    return rule.rules if isinstance(rule, _FirstOf) else (rule,)
 
 
 def as_rule(name: str, value: Any) -> Rule:

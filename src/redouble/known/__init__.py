@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from redouble.known.dispatch import Known
+from redouble.known.only import KnownErrors
 
-known_errors: Known = Known()
+known_errors: KnownErrors = KnownErrors()
 """The default rule: what the tables of this package know, each row with its source.
+
+`known_errors.only("ECONNREFUSED", "timeout")` keeps some of the conditions.
 
 >>> known_errors.ask(ConnectionResetError(104, "reset")).reason
 'ConnectionResetError [ECONNRESET]'

@@ -1,32 +1,51 @@
-"""Floor 2. From an error to its classification: the walk over the chain, and the vote of a group."""
+"""Floor 2. From an error to its classification: who is asked about what, and what the tables add to a rule.
+
+A rule is asked about the raised error; about its explicit causes only where it says so (`causes`), as `known_errors`
+does. Of an exception group, and of an OSError that stands for several addresses, the leaves are asked about, and each of
+them must be transient. What a rule leaves unsaid is filled in from the tables. `Walk` does all that for one error; the
+errors that need no walk, nearly all of them, are judged in `judge_exception` before one is made. What to tell a user
+about an error that nothing knows is in `advice`.
+"""
 
 from __future__ import annotations
 
 from redouble.core import checks
-from redouble.core.causes import DEPTH, cause_of, causes, is_exception, is_group, leaves
-from redouble.core.verdict import Classification, Rule, Verdict, as_rule, ask_guarded
+from redouble.core.causes import DEPTH, addresses, cause_of, causes, is_exception, is_group, leaves
+from redouble.core.verdict import Classification, Rule, Verdict, _Match, as_rule, ask_guarded, parts
 from redouble.known import known_errors
-from redouble.known.row import as_applied, named, remember
+from redouble.known.dispatch import Known
+from redouble.known.only import Only, known_as
+from redouble.known.row import named
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import TypeAlias
+    from collections.abc import Callable, Iterator
+    from typing import Any, TypeAlias
 
     from redouble.core.verdict import Fault, RuleLike
 
-    Votes: TypeAlias = dict[int, Classification | None]
+    Ask: TypeAlias = Callable[[Rule, Any, Fault | None], Classification | None]
 
 UNKNOWN = "no rule knows "
 """How the reason of an unknown error begins."""
 
+CACHE_SIZE = 1024
+"""How many types are remembered before all are forgotten: who makes classes for ever must not fill the memory."""
+
 
 def classify(error: BaseException, rules: RuleLike = known_errors) -> Classification:
-    """What an error means: its verdict, the wait that the server asked for, and why.
+    """Return what an error means: its verdict, the wait that the server asked for, and why.
 
-    All rules see the outermost error first, then each explicit `__cause__`; the first opinion decides. What is said of
-    a cause is said of the error, but for `applied`: who wrapped it may have done more than what failed. An exception
-    group is asked itself, then each of its leaves: one permanent leaf makes it permanent, else one pending leaf
-    pending, else it is transient with the longest of their hints. What no rule knows is `PERMANENT`.
+    Types and predicates judge the error that was raised. `known_errors`, and rules made with `causes=True`, are asked
+    about each explicit `__cause__` too, where no rule says anything of the error itself. A rule decides the verdict;
+    what it leaves unsaid (`applied`, the hint) is what the tables of `known_errors` know of the same error.
+
+    Of an exception group, and of an OSError that stands for several addresses, a type may name the group itself; else
+    each leaf is judged: one that is permanent, or unknown, makes the group permanent, else one that is pending makes it
+    pending, else it is transient with the longest of the hints. What no rule knows is `PERMANENT`.
+
+    A class that only inherits what it means (from a builtin ConnectionError or TimeoutError, or from another package's
+    class) is permanent where it has a cause that the tables know to be permanent.
 
     Args:
         error: Any exception. One that is not an `Exception` (`KeyboardInterrupt`, `asyncio.CancelledError`) is
@@ -46,111 +65,406 @@ def classify(error: BaseException, rules: RuleLike = known_errors) -> Classifica
     return judge(error, as_rule("rules", rules))
 
 
-def judge(error: BaseException, rule: Rule | None, on_fault: Fault | None = None) -> Classification:
-    """As `classify`, for a rule that has been made already; `None` stands for no rule at all."""
+def judge(
+    error: BaseException, rule: Rule | None, on_fault: Fault | None = None, ask: Ask = ask_guarded
+) -> Classification:
+    """Judge any error, as `classify` does, by a rule that has been made already; `None` stands for no rule at all.
+
+    `ask` asks one rule about one error: `explain` passes its own, and so sees the walk.
+    """
     if not is_exception(error):
         return Classification(Verdict.PERMANENT, reason=f"{named(error)} is no Exception and passes")
-    return judge_exception(error, rule, on_fault)
+    if ask is ask_guarded or rule is None:
+        return judge_exception(error, rule, on_fault)
+    return _walked(error, rule, on_fault, ask)
 
 
 def judge_exception(error: Exception, rule: Rule | None, on_fault: Fault | None = None) -> Classification:
-    """As `judge`, for what is known to be an `Exception`: every failure of every retried call comes through here."""
-    if rule is None:
+    """Judge what is known to be an `Exception`: every failure of every retried call comes through here.
+
+    Raises nothing but what `on_fault` raises.
+    """
+    if rule is known_errors:  # the default, in one piece, and what nearly all errors need comes first
+        try:
+            found = rule.ask(error, on_fault)
+            if found is not None:
+                if (error.__cause__ is None or _meet(type(error)) == _STRAIGHT) and not found.unsaid:
+                    return found
+            elif _is_alone(error):
+                return unknown(error)
+        except Exception as fault:  # no descriptor left to load the tables with; a property of theirs
+            _report(known_errors, fault, on_fault)
+    elif rule is None:
         return Classification(Verdict.PERMANENT, reason="no error is retried (on=None)")
-    try:
-        found = rule.ask(error, on_fault)
-        if type(found) is Classification:  # the common case, with nothing between it and the rule
-            return found
-        if isinstance(found, Classification):
-            return found
-        if found is not None:
-            raise TypeError(f"Rule.ask must return a Classification or None, got {checks.shown(found)}")
-    except Exception as fault:
-        if on_fault is not None:
-            on_fault(rule, fault)
-    if _is_alone(error):
-        return _unknown(error)  # a mistake in the program, mostly
-    try:
-        return _look_deeper(error, rule, on_fault, {})
-    except Exception:  # classifications that somebody made by hand and that cannot be compared; no stack left
-        return _unknown(error)
+    elif _is_alone(error):
+        return _judge_alone(error, rule, on_fault)
+    return _walked(error, rule, on_fault, ask_guarded)
 
 
 def _is_alone(error: Exception) -> bool:
-    return cause_of(error) is None and not is_group(error)
+    """Whether an error has no cause, and stands for no others: then nothing is beneath it, and no walk is needed."""
+    return cause_of(error) is None and _meet(type(error)) != _SEVERAL
 
 
-def _unknown(error: Exception) -> Classification:
+def _judge_alone(error: Exception, rule: Rule, on_fault: Fault | None) -> Classification:
+    """Judge an error that is alone, by any rule."""
+    found = ask_guarded(rule, error, on_fault)
+    if found is None:
+        return unknown(error)
+    if not found.unsaid:
+        return found
+    known = ask_guarded(_tables_of(parts(rule)), error, on_fault)
+    return found if known is None else _filled(found, known.applied, known.retry_after)
+
+
+def judge_result(value: Any, rule: Rule, on_fault: Fault | None = None) -> Classification | None:
+    """Judge a returned value; `None` when it is wanted.
+
+    What the rule leaves unsaid is what the value itself tells, where it is an HTTP response or an exception.
+    """
+    found = ask_guarded(rule, value, on_fault)
+    if found is None or not found.unsaid:
+        return found
+    try:
+        known = _told_by(value, on_fault)
+    except Exception as fault:
+        _report(rule, fault, on_fault)
+        return found
+    return found if known is None else _filled(found, known.applied, known.retry_after)
+
+
+def _told_by(value: Any, on_fault: Fault | None) -> Classification | None:
+    if is_exception(value):
+        return judge_exception(value, known_errors, on_fault)
+    from redouble.known.http_status import judge_response  # only for a rule that leaves something unsaid
+
+    return judge_response(value, known_errors.wall, who=named(value))
+
+
+def _report(rule: Rule, fault: Exception, on_fault: Fault | None) -> None:
+    if on_fault is not None:
+        on_fault(rule, fault)
+
+
+# The kinds of types that were met, and what they mean for the walk.
+
+_STRAIGHT, _INHERITS, _SEVERAL = 0, 1, 2
+"""One that says by itself what it means, or means nothing; one whose cause may know better; one whose errors may stand
+for several."""
+
+_kinds: dict[type, int] = {}
+
+
+def _meet(cls: type) -> int:
+    """Return the kind of a type, and remember it."""
+    try:
+        return _kinds[cls]
+    except Exception:  # new; or a metaclass that refuses to be hashed
+        return _learn(cls)
+
+
+def _learn(cls: type) -> int:
+    try:
+        kind = _kind_of(cls)
+        if len(_kinds) >= CACHE_SIZE:
+            _kinds.clear()
+        _kinds[cls] = kind
+    except Exception:  # a metaclass that hides its names or refuses to be hashed
+        return _SEVERAL
+    return kind
+
+
+def _kind_of(cls: type) -> int:
+    if cls is OSError or issubclass(cls, BaseExceptionGroup):
+        return _SEVERAL
+    key = known_as(cls)
+    if key is None:
+        return _STRAIGHT
+    package = key[0]
+    if package == "builtins":
+        return _INHERITS if issubclass(cls, (ConnectionError, TimeoutError)) else _STRAIGHT
+    return _STRAIGHT if cls.__module__.partition(".")[0] == package else _INHERITS
+
+
+# Unknown errors.
+
+
+def is_unknown(found: Classification) -> bool:
+    """Whether no rule had an opinion."""
+    return found.reason.startswith(UNKNOWN)
+
+
+def unknown(error: BaseException) -> Classification:
+    """Return the classification of an error that no rule knows."""
     cls = type(error)
     try:
         found = _unknowns.get(cls)
+        if found is None:
+            found = Classification(Verdict.PERMANENT, reason=UNKNOWN + named(error))
+            if len(_unknowns) >= CACHE_SIZE:
+                _unknowns.clear()
+            _unknowns[cls] = found
     except Exception:  # a metaclass that refuses to be hashed
         return Classification(Verdict.PERMANENT, reason=UNKNOWN + named(error))
-    if found is None:
-        found = remember(_unknowns, cls, Classification(Verdict.PERMANENT, reason=UNKNOWN + named(error)))
     return found
 
 
 _unknowns: dict[type, Classification] = {}
 
 
-def _look_deeper(error: Exception, rule: Rule, on_fault: Fault | None, votes: Votes) -> Classification:
-    """What the causes of an error say, and the leaves of a group, where `error` itself has been asked already."""
+# The walk.
+
+
+def _walked(error: Exception, rule: Rule, on_fault: Fault | None, ask: Ask) -> Classification:
+    try:
+        found = Walk(parts(rule), on_fault, ask).judge(error)
+    except Exception as fault:  # no stack left, or what cannot happen
+        _report(rule, fault, on_fault)
+        found = None
+    return unknown(error) if found is None else found
+
+
+def _several(error: BaseException) -> bool:
+    """Whether an error stands for several others."""
+    return _meet(type(error)) == _SEVERAL and (is_group(error) or addresses(error) is not None)
+
+
+def _is_table(part: Rule) -> bool:
+    return isinstance(part, (Known, Only))
+
+
+def _tables_of(rules: tuple[Rule, ...]) -> Known:
+    """Return the tables that a rule brings, or the default ones: they differ by their wall clock."""
+    for part in rules:
+        if isinstance(part, Known):
+            return part
+        if isinstance(part, Only):
+            return part.known
+    return known_errors
+
+
+def _beneath(error: BaseException) -> Iterator[Exception]:
+    """Yield the explicit causes of an error, up to the first that is no `Exception`: beneath that nothing is asked."""
     for link in causes(error):
         if not is_exception(link):
-            break
-        found = None if link is error else ask_guarded(rule, link, on_fault)
-        if found is None and is_group(link):
-            found = _vote(link, rule, on_fault, votes)
-        if found is not None:
-            return found if link is error else _of_cause(found, error)
-    return _unknown(error)
+            return
+        if link is not error:
+            yield link
 
 
-def _of_cause(found: Classification, error: Exception) -> Classification:
-    """What is said of a cause, as said of an error that nobody knows: who raised that may have done more than what failed."""
-    return as_applied(found, True).because(f"{found.reason} under {named(error)}")
+class Walk:
+    """Asks rules about one error, its causes and its leaves."""
+
+    __slots__ = ("_below", "_filling", "ask", "on_fault", "only_tables", "parts", "votes")
+
+    def __init__(self, rules: tuple[Rule, ...], on_fault: Fault | None, ask: Ask) -> None:
+        self.parts = rules
+        self.on_fault = on_fault
+        self.ask = ask
+        self.votes: dict[int, Classification | None] = {}
+        self.only_tables = all(map(_is_table, rules))
+        self._below: Walk | None = None
+        self._filling: Walk | None = None
+
+    def judge(self, error: Exception) -> Classification | None:
+        """Return what the rules say of an error as it was raised, or of a leaf; `None` when they do not know it."""
+        found = self._of_several(error) if _several(error) else self._of_one(error, error)
+        return self._of_causes(error) if found is None else found
+
+    def _of_one(self, link: Exception, raised: Exception) -> Classification | None:
+        """Ask each rule about one link of the chain beneath `raised`; what it leaves unsaid is known of `raised`."""
+        for part in self.parts:
+            found = self.ask(part, link, self.on_fault)
+            if found is not None:
+                return self._complete(found, part, link, raised)
+        return None
+
+    def _complete(self, found: Classification, part: Rule, link: Exception, raised: Exception) -> Classification:
+        if _is_table(part):
+            found = self._weighed(found, link)
+        if not found.unsaid:
+            return found
+        applied, hint = self._known_of(raised, set())
+        return _filled(found, applied, hint)
+
+    # Causes.
+
+    def _of_causes(self, error: Exception) -> Classification | None:
+        """Ask the rules that look at causes about each of them, the outermost first."""
+        if cause_of(error) is None:
+            return None
+        below = self._deep()
+        for link in _beneath(error) if below.parts else ():
+            found = below._of_several(link) if _several(link) else below._of_one(link, error)
+            if found is not None:
+                return self._as_of(error, found)
+        return None
+
+    def _deep(self) -> Walk:
+        if self._below is None:
+            deep = tuple(part for part in self.parts if part.causes or _is_table(part))
+            same = len(deep) == len(self.parts)  # one walk then, whose votes bound how deep it goes
+            self._below = self if same else Walk(deep, self.on_fault, self.ask)
+        return self._below
+
+    def _as_of(self, error: Exception, found: Classification) -> Classification:
+        """Say of an error what was found beneath it.
+
+        An error that no table knows may have been raised after more than what failed, so that only a rule of the user's
+        can say that it was surely not applied.
+        """
+        applied = found.applied or not any(found.rule is part for part in self.parts)
+        return found.but(applied=applied, reason=f"{found.reason} under {named(error)}")
+
+    def _weighed(self, found: Classification, link: Exception) -> Classification:
+        """Set what a class inherits against what a table knows of its cause."""
+        cause = self._cause_of_inherited(found, link)
+        if cause is None:
+            return found
+        if cause.verdict is Verdict.PERMANENT:
+            return cause.but(reason=f"{cause.reason} under {named(link)}")
+        hint = found.retry_after if found.retry_after is not None else cause.retry_after
+        return found.but(applied=found.applied or cause.applied, retry_after=hint)
+
+    def _cause_of_inherited(self, found: Classification, link: Exception) -> Classification | None:
+        """Return what a table knows of a cause, where `found` is only inherited; `None`: it is not, or nothing is known."""
+        if found.verdict is not Verdict.TRANSIENT or found.rule is not None or cause_of(link) is None:
+            return None
+        if _meet(type(link)) != _INHERITS:
+            return None
+        cause = self._tables().of_causes_alone(link)
+        return None if cause is None or is_unknown(cause) or cause.guessed else cause
+
+    def of_causes_alone(self, error: Exception) -> Classification | None:
+        """Return what the rules say of the first cause that they know."""
+        for link in _beneath(error):
+            found = self._of_several(link) if _several(link) else self._of_one(link, link)
+            if found is not None:
+                return found
+        return None
+
+    # Groups.
+
+    def _of_several(self, group: Exception) -> Classification | None:
+        """Return what a rule says that names the group itself, else what its leaves say together."""
+        for part in self.parts:
+            if self._is_about(part, group):
+                found = self.ask(part, group, self.on_fault)
+                if found is not None:
+                    return self._complete(found, part, group, group)
+        return self._vote(group)
+
+    def _is_about(self, part: Rule, group: Any) -> bool:
+        """Whether a rule is asked about a group itself: never a predicate, and tables only about a class of its own."""
+        if isinstance(part, _Match):
+            return part.when is None and part.names(group)
+        return not _is_table(part) or (is_group(group) and type(group) not in (ExceptionGroup, BaseExceptionGroup))
+
+    def _vote(self, group: Any) -> Classification | None:
+        """Return what the leaves say together; `None` for a group that one of its own leaves names as its cause.
+
+        `votes` holds what the groups that were asked already said, `None` for those that are being asked: without it a
+        tangle of groups that cause each other has no end.
+        """
+        if self.votes and (id(group) in self.votes or sum(vote is None for vote in self.votes.values()) == DEPTH):
+            return self.votes.get(id(group))
+        self.votes[id(group)] = None
+        errors, name = self._leaves(group), named(group)
+        if errors is None:
+            found = Classification(Verdict.PERMANENT, reason=f"{name} of too many errors")
+        else:
+            walk = self._inside(group)
+            found = _joined([walk._leaf(error) for error in errors], name)
+        self.votes[id(group)] = found
+        return found
+
+    def _leaves(self, group: Any) -> list[BaseException] | None:
+        if is_group(group):
+            return (
+                leaves(group)
+                if self.only_tables
+                else leaves(group, whole=lambda inner: any(self._is_about(part, inner) for part in self.parts))
+            )
+        return addresses(group)
+
+    def _inside(self, group: Any) -> Walk:
+        """Return the walk for the leaves: a rule whose types name the group asks its predicate about each of them."""
+        if self.only_tables:
+            return self
+        inside = tuple(
+            part.without_types() if isinstance(part, _Match) and part.when is not None and part.names(group) else part
+            for part in self.parts
+        )
+        same = all(one is other for one, other in zip(inside, self.parts, strict=True))
+        return self if same else Walk(inside, self.on_fault, self.ask)
+
+    def _leaf(self, error: BaseException) -> Classification:
+        if not is_exception(error):  # only in a group that is not an Exception itself
+            return judge(error, None)
+        found = self._of_one(error, error) if _is_alone(error) else self.judge(error)
+        return unknown(error) if found is None else found
+
+    # What the tables know, whatever a rule decided.
+
+    def _tables(self) -> Walk:
+        """Return the walk that asks only the tables: those of the rule, where it has any."""
+        if self._filling is None:
+            known = _tables_of(self.parts)
+            alone = len(self.parts) == 1 and self.parts[0] is known
+            self._filling = self if alone else Walk((known,), self.on_fault, self.ask)
+        return self._filling
+
+    def _known_of(self, error: Exception, seen: set[int]) -> tuple[bool | None, float | None]:
+        """Return whether an error may have been applied, and its hint, as the tables know it; `None`: they do not.
+
+        What is known of a cause is known of the error: a user who names an error says what was raised, and over what.
+        """
+        applied: bool | None = None
+        hint: float | None = None
+        for link in (error, *_beneath(error)):
+            if _several(link):
+                return self._known_of_leaves(link, seen)
+            known = self._tables()
+            found = ask_guarded(known.parts[0], link, self.on_fault)
+            if found is None:
+                continue
+            cause = known._cause_of_inherited(found, link)
+            if applied is None and "applied" not in found.unsaid:
+                applied = found.applied if cause is None else cause.applied
+            for each in (found, cause):
+                hint = each.retry_after if hint is None and each is not None else hint
+            if not found.unsaid:  # only what a library registered may leave something to its causes
+                break
+        return applied, hint
+
+    def _known_of_leaves(self, group: Any, seen: set[int]) -> tuple[bool | None, float | None]:
+        if id(group) in seen:  # a group that causes one of its leaves
+            return None, None
+        seen.add(id(group))
+        found = [self._known_of(leaf, seen) for leaf in self._leaves(group) or () if is_exception(leaf)]
+        surely_not = bool(found) and all(applied is False for applied, _ in found)
+        return not surely_not, max((hint for _, hint in found if hint is not None), default=None)
 
 
-def _vote(
-    group: BaseExceptionGroup[BaseException], rule: Rule, on_fault: Fault | None, votes: Votes
-) -> Classification | None:
-    """What the leaves of a group say together; `None` for a group that one of its own leaves names as its cause.
-
-    `votes` holds what the groups that were asked already said, `None` for those that are being asked: without it a
-    tangle of groups that cause each other has no end.
-    """
-    under_way = sum(vote is None for vote in votes.values())
-    if id(group) in votes or under_way == DEPTH:
-        return votes.get(id(group))
-    votes[id(group)] = None
-    errors, name = leaves(group), named(group)
-    if errors is None:
-        found = Classification(Verdict.PERMANENT, reason=f"{name} of too many errors")
-    else:
-        found = _joined([_leaf(error, rule, on_fault, votes) for error in errors], name)
-    votes[id(group)] = found
-    return found
-
-
-def _leaf(error: BaseException, rule: Rule, on_fault: Fault | None, votes: Votes) -> Classification:
-    if not is_exception(error):  # only in a group that is not an Exception itself
-        return judge(error, rule)
-    return ask_guarded(rule, error, on_fault) or _look_deeper(error, rule, on_fault, votes)
+def _filled(found: Classification, applied: bool | None, hint: float | None) -> Classification:
+    """Fill in what a rule left unsaid."""
+    changes: dict[str, Any] = {}
+    if "applied" in found.unsaid and applied is False:
+        changes["applied"] = False
+    if "retry_after" in found.unsaid and hint is not None:
+        changes["retry_after"] = hint
+    return found.but(**changes) if changes else found
 
 
 def _joined(found: list[Classification], group: str) -> Classification:
-    """One classification for a group out of those of its leaves."""
+    """Make one classification for a group out of those of its leaves."""
     for verdict in (Verdict.PERMANENT, Verdict.PENDING):
         for each in found:
             if each.verdict is verdict:
                 return each.because(f"{each.reason} in {group}")
     longest = max(found, key=lambda each: each.retry_after or 0.0)
-    return Classification(
-        Verdict.TRANSIENT,
-        longest.retry_after,
-        any(each.applied for each in found),
-        longest.backoff,
-        f"{longest.reason} in {group}",
-        any(each.redact for each in found),
+    return longest.but(
+        applied=any(each.applied for each in found),
+        reason=f"{longest.reason} in {group}",
+        redact=any(each.redact for each in found),
     )

@@ -11,11 +11,10 @@ from redouble.core import checks
 from redouble.core.causes import causes, is_exception, is_group
 from redouble.core.raw import is_a
 from redouble.core.record import Record
-from redouble.core.verdict import Classification, Rule, Verdict, as_rule, type_name
+from redouble.core.verdict import Classification, Rule, Verdict, as_rule, parts, type_name
 from redouble.known import known_errors
 from redouble.known.classify import judge
 from redouble.known.dispatch import Known, entry_of
-from redouble.known.registered import parts
 from redouble.known.request import shows_unsafe_method
 from redouble.known.row import PERHAPS
 from redouble.known.tracing import Step
@@ -102,8 +101,8 @@ def explain(error: BaseException | type[BaseException], rules: RuleLike = known_
 
 
 def _of_error(error: BaseException, rule: Rule, depends: tuple[str, ...] = (), by_class: bool = False) -> Explanation:
-    asked = _Asked(rule)
-    found = judge(error, asked)
+    asked = _Asked(error)
+    found = judge(error, rule, None, asked.ask)
     decided = _decisive(asked.steps, found)
     return Explanation(
         type_name(type(error)),
@@ -159,21 +158,20 @@ def row_line(row: Row) -> str:
     return f"{row.verdict.value:<9}  {applied:<15}  {row.title}{note} ({row.source})"
 
 
-class _Asked(Rule):
-    """Stands in for a rule, and keeps what it was asked and answered."""
+class _Asked:
+    """Asks rules for the walk of `classify`, and keeps what was asked and answered, a step an error."""
 
-    __slots__ = ("parts", "steps")
+    __slots__ = ("steps",)
 
-    def __init__(self, rule: Rule) -> None:
-        self.parts = parts(rule)
-        self.steps: list[Step] = []
+    def __init__(self, error: BaseException) -> None:
+        self.steps: list[Step] = [Step(error)] if is_group(error) else []  # of which the leaves are asked about
 
-    def ask(self, subject: Any, on_fault: Fault | None = None) -> Classification | None:
-        step = Step(subject)
-        self.steps.append(step)
-        for part in self.parts:
-            if step.ask_known(part) if isinstance(part, Known) else step.ask_rule(part):
-                break
+    def ask(self, part: Rule, subject: Any, on_fault: Fault | None) -> Classification | None:
+        """Ask one rule about one error."""
+        if not (self.steps and self.steps[-1].error is subject and self.steps[-1].found is None):
+            self.steps.append(Step(subject))
+        step = self.steps[-1]
+        _ = step.ask_known(part) if isinstance(part, Known) else step.ask_rule(part)
         return step.found
 
 

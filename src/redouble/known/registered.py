@@ -9,7 +9,7 @@ from __future__ import annotations
 from _thread import allocate_lock
 
 from redouble.core import checks
-from redouble.core.verdict import Rule, _FirstOf, as_rule, ask_guarded
+from redouble.core.verdict import Rule, as_rule, ask_guarded, parts
 from redouble.known.row import CACHE_SIZE
 from redouble.known.table import TableRule
 
@@ -108,11 +108,6 @@ def _rule(given: Any) -> Rule:
     if any(getattr(part, "asks_registered", False) for part in parts(rule)):
         raise ValueError("rule must not contain known_errors, which is what asks it: register only the library's own")
     return rule
-
-
-def parts(rule: Rule) -> tuple[Rule, ...]:
-    """The rules that were joined with `|`, in their order; a rule that was not joined is its only part."""
-    return rule.rules if isinstance(rule, _FirstOf) else (rule,)
 
 
 def rules_for(cls: type) -> Registered:

@@ -116,16 +116,7 @@ _answers: dict[tuple[type, int], Classification] = {}
 
 def restated(found: Classification, reason: str, applied: bool, guessed: bool = False) -> Classification:
     """Return the same classification, said of another error."""
-    return Classification(
-        found.verdict,
-        found.retry_after,
-        applied,
-        found.backoff,
-        reason,
-        found.redact,
-        guessed or found.guessed,
-        found.row,
-    )
+    return found.but(reason=reason, applied=applied, guessed=guessed or found.guessed)
 
 
 def as_applied(found: Classification, applied: bool) -> Classification:

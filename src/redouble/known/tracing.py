@@ -6,6 +6,7 @@ from redouble.core.causes import DEPTH
 from redouble.core.verdict import ask_guarded
 from redouble.known import registered
 from redouble.known.dispatch import entry_of, guessed
+from redouble.known.row import Row
 from redouble.known.table import TableRule
 
 TYPE_CHECKING = False
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     from redouble.core.verdict import Classification, Rule
     from redouble.known.dispatch import Known
-    from redouble.known.row import Row
 
 
 class Step:
@@ -48,7 +48,7 @@ class Step:
         """Ask a rule; return whether it had an opinion."""
         self.found = ask_guarded(rule, self.error, lambda *fault: self.faults.append(fault))
         if self.found is not None:
-            self.rule, self.package, self.row = rule, package, self.found.row
+            self.rule, self.package, self.row = rule, package, _row(self.found)
         return self.found is not None
 
     def ask_known(self, known: Known, left: int = DEPTH, plain: bool = False) -> bool:
@@ -63,7 +63,7 @@ class Step:
             self.found = entry.read(self.error, beneath, entry.rows)
         elif left == DEPTH:
             self.found = guessed(self.error, beneath)
-        self.row = None if self.found is None else self.found.row
+        self.row = None if self.found is None else _row(self.found)
         return self.found is not None
 
     def decisive(self) -> Step:
@@ -93,3 +93,7 @@ class _Beneath:
         self.step.steps.append(beneath)
         beneath.ask_known(self.known, self.left - 1, plain or self.plain)
         return beneath.found
+
+
+def _row(found: Classification) -> Row | None:
+    return found.row if isinstance(found.row, Row) else None

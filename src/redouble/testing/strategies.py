@@ -69,7 +69,7 @@ def backoffs() -> SearchStrategy[Backoff]:
 def _plain_backoffs() -> SearchStrategy[Backoff]:
     maximum = st.none() | seconds()
     delays = st.lists(seconds(), max_size=5)
-    factor = st.sampled_from([1.0, 1.5, 2.0, 10.0]) | st.floats(1, 1e3)
+    factor = st.sampled_from([1.0, 1.5, 2.0, 10.0, 0.5]) | st.floats(0.001, 1e3)
     return st.one_of(
         st.builds(constant, seconds()),
         st.builds(linear, seconds(), step=seconds(), maximum=maximum),
@@ -86,8 +86,16 @@ def _changed_backoffs(curves: SearchStrategy[Backoff]) -> SearchStrategy[Backoff
         st.builds(lambda curve, most: curve.capped(most), curves, seconds()),
         st.builds(lambda curve, jitter: curve.jittered(jitter), curves, jitters()),
         st.builds(lambda curve, delays: curve.take(delays), curves, few),
+        st.builds(lambda curve, delays: curve.skip(delays), curves, few),
+        st.builds(lambda curve, least: curve.at_least(least), curves.filter(_forgets), seconds()),
+        st.builds(lambda curve, other: curve + other, curves.filter(_forgets), curves.filter(_forgets)),
         st.builds(lambda curve, delays, other: curve.take(delays).then(other), curves, few, curves),
     )
+
+
+def _forgets(curve: Backoff) -> bool:
+    """Whether a curve can be added to another one, and be given a floor."""
+    return not curve.remembers
 
 
 @st.composite

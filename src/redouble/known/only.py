@@ -1,0 +1,138 @@
+"""Floor 2. `known_errors`, and `known_errors.only(...)`: the conditions among the known ones that a user wants retried.
+
+A condition is read off the reason that a table gives, whose form is the same for every client: the error that lies
+deepest comes first, with its code in brackets or its status behind its name.
+"""
+
+from __future__ import annotations
+
+import time
+
+from redouble.core import checks
+from redouble.core.record import Record
+from redouble.core.verdict import Classification, Rule, Verdict
+from redouble.known.dispatch import Known, entry_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    from redouble.core.verdict import Fault
+    from redouble.known.row import Row
+
+TIMEOUT = "timeout"
+"""The condition of every timeout, whichever client raised it."""
+
+_BARE = {
+    "BlockingIOError": "EAGAIN",
+    "BrokenPipeError": "EPIPE",
+    "ConnectionAbortedError": "ECONNABORTED",
+    "ConnectionError": "ECONNRESET",
+    "ConnectionRefusedError": "ECONNREFUSED",
+    "ConnectionResetError": "ECONNRESET",
+    "InterruptedError": "EINTR",
+    "TimeoutError": "ETIMEDOUT",
+}
+"""What a builtin error without a number stands for (Python documentation, OS exceptions)."""
+
+
+class KnownErrors(Known):
+    """The rule that knows the errors of real clients; `known_errors` is the one to use."""
+
+    causes = True
+
+    def __init__(self, wall: Callable[[], float] = time.time) -> None:
+        super().__init__(wall)
+
+    def only(self, *conditions: str) -> Rule:
+        """Keep some of the conditions that are known: an error that is transient by another one is not retried.
+
+        Args:
+            conditions: Errno names (`"ECONNREFUSED"`), HTTP statuses (`"503"`), and `"timeout"`, which stands for every
+                timeout, whichever client raised it.
+
+        Raises:
+            TypeError: For anything but strings.
+            ValueError: For no condition at all, or an unknown one; the error lists those that there are.
+
+        >>> from redouble import classify, known_errors
+        >>> starting = known_errors.only("ECONNREFUSED", "503")
+        >>> classify(ConnectionRefusedError(111, "refused"), starting).verdict
+        Verdict.TRANSIENT
+        >>> classify(ConnectionResetError(104, "reset"), starting).verdict
+        Verdict.PERMANENT
+        """
+        for word in conditions:
+            if not isinstance(word, str):
+                raise TypeError(
+                    f"only() takes conditions such as 'ECONNREFUSED' or 'timeout', got {checks.shown(word)}"
+                )
+        known = conditions_known()
+        unknown = [word for word in conditions if word not in known]
+        if unknown or not conditions:
+            got = checks.shown(unknown[0]) if unknown else "none"
+            raise ValueError(f"only() takes at least one of {', '.join(known)}; got {got}")
+        return Only(self, tuple(dict.fromkeys(conditions)))
+
+
+class Only(Rule, Record):
+    """The known errors, kept to some conditions; made by `known_errors.only`."""
+
+    known: KnownErrors
+    conditions: tuple[str, ...]
+
+    causes = True
+    asks_registered = True
+
+    def ask(self, subject: Any, on_fault: Fault | None = None) -> Classification | None:
+        found = self.known.ask(subject, on_fault)
+        if found is None or found.verdict is Verdict.PERMANENT:
+            return None
+        return found if any(word in self.conditions for word in conditions_of(subject, found)) else None
+
+    def __repr__(self) -> str:
+        return f"{self.known!r}.only({', '.join(map(repr, self.conditions))})"
+
+
+def conditions_known() -> tuple[str, ...]:
+    """Return all conditions that some table knows to be transient, in alphabetical order, `timeout` last."""
+    codes = {row.code for row in _all_rows() if row.verdict is Verdict.TRANSIENT}
+    return (*sorted(code for code in codes if _is_number(code) or _is_errno(code)), TIMEOUT)
+
+
+def _is_number(code: str) -> bool:
+    return len(code) == 3 and code.isdecimal()
+
+
+def _is_errno(code: str) -> bool:
+    return code.startswith("E") and code.isalnum() and code.isupper()
+
+
+def conditions_of(error: Any, found: Classification) -> set[str]:
+    """Return the words of what a table saw in an error, the conditions among them.
+
+    >>> sorted(conditions_of(TimeoutError(110, "x"), Classification(Verdict.TRANSIENT, reason="TimeoutError [ETIMEDOUT]")))
+    ['ETIMEDOUT', 'TimeoutError', 'timeout']
+    """
+    words = {word.strip("[]") for word in found.reason.partition(" under ")[0].split()}
+    names = words | {found.reason.rpartition(".")[2], (known_as(type(error)) or "?")[-1]}
+    words |= {_BARE[name] for name in names if name in _BARE and not any(map(_is_errno, words))}
+    if "ETIMEDOUT" in words or any(mark in name.lower() for name in names for mark in ("timeout", "timedout")):
+        words.add(TIMEOUT)
+    return words
+
+
+# How this package's tables are asked for, here alone.
+
+
+def known_as(cls: type) -> tuple[str, str] | None:
+    """Return the top package and the name of the class by which the tables know a type; `None`: they do not."""
+    entry = entry_of(cls)
+    return None if entry is None else entry.key
+
+
+def _all_rows() -> Iterable[Row]:
+    from redouble.known.tables import all_rows  # only for who asks
+
+    return all_rows()
