@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from redouble import classify, explain, known_errors, retry
 from redouble.core.verdict import Classification, Verdict
-from redouble.known.handed import handed
+from redouble.known.whose import handed
 
 T, P = Verdict.TRANSIENT, Verdict.PERMANENT
 

@@ -1,7 +1,8 @@
-"""Floor 2. The guarded looks of `core/raw.py`, under the name by which `request.py` still asks for them."""
+"""Floor 2. Guarded looks and caches under the name by which `request.py` and its kin still ask for them."""
 
 from __future__ import annotations
 
-from redouble.core.raw import is_a, probe
+from redouble.core.raw import is_a, probe, whole
+from redouble.known.row import named, remember
 
-__all__ = ["is_a", "probe"]
+__all__ = ["is_a", "named", "probe", "remember", "whole"]
