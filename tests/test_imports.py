@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -49,7 +50,7 @@ def test_importing_redouble_loads_no_third_party() -> None:
     assert tops - sys.stdlib_module_names - {"__main__"} == {"redouble"}
 
 
-@pytest.mark.parametrize("module", ["redouble.cli", "redouble.testing", "redouble.wrappers.aio"])
+@pytest.mark.parametrize("module", ["redouble.cli", "redouble.testing", "redouble.ways.wrap_async"])
 def test_what_is_loaded_on_demand_imports_cleanly(module: str) -> None:
     """Each part that is loaded on demand can be the first import, and warns of nothing."""
     assert module in loaded_by(f"import {module}", "-S")
@@ -66,6 +67,27 @@ def test_what_is_loaded_later_is_there() -> None:
     assert set(redouble.__all__) <= set(dir(redouble))
     for name in redouble.__all__:
         assert getattr(redouble, name) is getattr(redouble, name)
+
+
+def test_the_version_is_the_one_that_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`redouble.__version__` is what the installed package says, looked up when it is asked for."""
+    monkeypatch.setattr(importlib.metadata, "version", {"redouble": "7.8.9"}.__getitem__)
+    assert redouble.__version__ == "7.8.9"
+    assert "__version__" in dir(redouble)
+    assert "importlib.metadata" not in loaded_by("import redouble", "-S")
+
+
+def test_the_version_of_a_package_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A redouble that is run from its source has no version, and says so as Python says that there is no such name."""
+    monkeypatch.setattr(importlib.metadata, "distribution", raises_not_found)
+    assert getattr(redouble, "__version__", None) is None
+    with pytest.raises(AttributeError, match=r"^redouble is not installed, so its version is not known$"):
+        redouble.__version__  # noqa: B018
+
+
+def raises_not_found(name: str) -> None:
+    """Stands in for `importlib.metadata.distribution`."""
+    raise importlib.metadata.PackageNotFoundError(name)
 
 
 def test_what_does_not_exist_is_said_as_python_says_it() -> None:

@@ -33,7 +33,7 @@ def refused(error: Any) -> bool:
 
 def notice(event: Event) -> None:
     """Say once that there is something to wait for, and only when there is."""
-    if event.kind is EventKind.RETRY and event.number == 1:
+    if event.kind is EventKind.RETRY and event.attempt == 1:
         stage.say("Waiting for SSH to become available ...")
 
 
@@ -56,7 +56,7 @@ async def wait_for_ssh(dial: Callable[..., Any], *address: Any, **login: Any) ->
 def show(event: Event) -> None:
     """What happens inside, for those who watch."""
     if event.kind is EventKind.RETRY and event.error is not None and event.delay is not None:
-        stage.say(f"  attempt {event.number}: {type(event.error).__name__}; the next one in {event.delay:.2f} s")
+        stage.say(f"  attempt {event.attempt}: {type(event.error).__name__}; the next one in {event.delay:.2f} s")
 
 
 async def main() -> None:

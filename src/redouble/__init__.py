@@ -11,20 +11,22 @@ On top of them stand `testing` (virtual time for your tests) and `cli` (the comm
 what stands in `_LATER` is loaded when it is first asked for, so that nobody pays for loops who has none.
 """
 
+from redouble.calls.attempt import Attempt, current_attempt
+from redouble.control.budget import RetryBudget
 from redouble.control.clock import Clock, SystemClock
 from redouble.control.controller import BackoffController, Status
 from redouble.control.events import Event, EventKind, log_retries
-from redouble.control.outcome import DeadlineExceeded, GaveUp, Reason, StillPending, Stopped, Wait, outcome
-from redouble.control.scope import deadline, override, remaining
+from redouble.control.mark import outcome
+from redouble.control.outcome import DeadlineExceeded, GaveUp, Reason, StillPending, Stopped, Unwanted, Wait
+from redouble.control.scope import deadline, gave_up_as, override, remaining
 from redouble.core.backoff import Backoff, constant, exponential, fibonacci, linear, sequence
 from redouble.core.jitter import Jitter, additive, decorrelated, equal, full, none, proportional
 from redouble.core.verdict import Classification, Rule, Verdict, pending, permanent, transient
 from redouble.known import known_errors
 from redouble.known.classify import classify
 from redouble.known.registered import register
-from redouble.wrappers.attempt import Attempt, current_attempt
-from redouble.wrappers.connect import Connecting
-from redouble.wrappers.decorator import RetryPolicy, policy_of, retry
+from redouble.ways.connect import Connecting
+from redouble.ways.policy import RetryPolicy, policy_of, retry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
     from redouble.loops.resume import Resuming, resume
     from redouble.loops.session import Session
     from redouble.loops.watchdog import clamp_under, watchdog
+
+    __version__: str
 else:
     _LATER = {
         "Checkpoint": "loops.checkpoint",
@@ -63,7 +67,17 @@ else:
         "watchdog": "loops.watchdog",
     }
 
+    def _version():
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            return version(__name__)
+        except PackageNotFoundError:  # run from its source; an AttributeError is what `getattr(..., None)` expects
+            raise AttributeError(f"{__name__} is not installed, so its version is not known") from None
+
     def __getattr__(name):
+        if name == "__version__":
+            return _version()
         if name not in _LATER and name != "rules":
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
@@ -75,7 +89,7 @@ else:
         return value
 
     def __dir__():
-        return sorted({*globals(), *_LATER})
+        return sorted({*globals(), *_LATER, "__version__"})
 
 
 __all__ = [
@@ -98,6 +112,7 @@ __all__ = [
     "PreviewRow",
     "Reason",
     "Resuming",
+    "RetryBudget",
     "RetryPolicy",
     "Rule",
     "Session",
@@ -106,6 +121,7 @@ __all__ = [
     "StillPending",
     "Stopped",
     "SystemClock",
+    "Unwanted",
     "Verdict",
     "Wait",
     "additive",
@@ -120,6 +136,7 @@ __all__ = [
     "exponential",
     "fibonacci",
     "full",
+    "gave_up_as",
     "http_error",
     "http_response",
     "known_errors",

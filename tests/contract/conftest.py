@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -136,7 +137,7 @@ class Surface:
     def __init__(self, way: Callable[[RetryPolicy, Operation], Any]) -> None:
         self.way = way
         self.name = way.__name__
-        self.is_async = asyncio.iscoroutinefunction(way)
+        self.is_async = inspect.iscoroutinefunction(way)
         self.is_block = "block" in self.name
         self.is_connect = "connect" in self.name
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import threading
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ from redouble import DeadlineExceeded, Reason, SystemClock, constant, deadline, 
 from redouble.testing import HANG, FakeClock, scripted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from redouble import RetryPolicy
 
 policy = retry(attempts=9, on=OSError, backoff=constant(10))
@@ -251,15 +254,25 @@ def test_ctrl_c_on_the_system_clock(monkeypatch: pytest.MonkeyPatch, stop: threa
     assert len(operation.calls) == 1
 
 
-def test_a_signal_handler_that_raises(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An exception from a signal handler during a real wait is the caller's: it is no failure of the clock."""
+@contextlib.contextmanager
+def alarms() -> Iterator[None]:
+    """SIGUSR1 raises an exception from its handler."""
 
     def alarm(*_: object) -> None:
         raise TimeoutError("from the alarm")
 
-    monkeypatch.setattr("time.sleep", alarm)
+    before = signal.signal(signal.SIGUSR1, alarm)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_signal_handler_that_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception from a signal handler during a real wait is the caller's: it is no failure of the clock."""
+    monkeypatch.setattr("time.sleep", lambda _: signal.raise_signal(signal.SIGUSR1))
     operation = scripted(OSError)
-    with pytest.raises(TimeoutError, match="from the alarm"):
+    with alarms(), pytest.raises(TimeoutError, match="from the alarm"):
         policy.call(operation)
     assert len(operation.calls) == 1
 
@@ -267,16 +280,16 @@ def test_a_signal_handler_that_raises(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_real_wait_of_asyncio_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     """So it is in asyncio."""
 
-    async def alarm(*_: object) -> None:
-        raise TimeoutError("from the alarm")
+    async def interrupted(*_: object) -> None:
+        signal.raise_signal(signal.SIGUSR1)
 
     operation = scripted(OSError, asynchronous=True)
 
     async def main() -> None:
-        monkeypatch.setattr(asyncio, "sleep", alarm)
+        monkeypatch.setattr(asyncio, "sleep", interrupted)
         await policy.call(operation)
 
-    with pytest.raises(TimeoutError, match="from the alarm"):
+    with alarms(), pytest.raises(TimeoutError, match="from the alarm"):
         asyncio.run(main())
     assert len(operation.calls) == 1
 

@@ -44,7 +44,8 @@ def test_a_scope_bounds_every_call_beneath(surface: Any, clock: FakeClock) -> No
     """No wait is begun that would end after the scope; the scope says that it was its end."""
     with deadline(10) as limit:
         error = surface.fail(policy, scripted(*DOWN))
-    assert reason(error) is Reason.DEADLINE and clock.sleeps == [4, 4] and limit.expired
+    assert reason(error) is Reason.DEADLINE and clock.sleeps == [4, 4]
+    assert limit.ended(error) and not limit.expired
 
 
 def test_a_scope_of_none_bounds_nothing(surface: Any, clock: FakeClock) -> None:
@@ -90,19 +91,23 @@ def test_a_deadline_bounds_what_is_retried_inside(surface: Any, clock: FakeClock
     assert lefts == [10.0] and clock.sleeps == [4, 4]
 
 
-def test_a_deadline_bounds_tasks_only_by_scopes(clock: FakeClock) -> None:
-    """Another task is not inside of the attempt; a scope travels with its context."""
+def test_a_deadline_travels_with_copied_contexts(clock: FakeClock) -> None:
+    """A task or thread that is given a copy of the context is inside of the attempt, and of the scopes, as well."""
 
-    async def child() -> tuple[float | None, Any]:
-        return remaining(), current_attempt()
+    def look() -> tuple[float | None, int | None]:
+        attempt = current_attempt()
+        return remaining(), None if attempt is None else attempt.number
+
+    async def child() -> tuple[float | None, int | None]:
+        return look()
 
     async def main() -> None:
         async for attempt in policy(deadline=10):
             with attempt:
-                assert await asyncio.create_task(child()) == (None, None)
-                assert await asyncio.to_thread(lambda: (remaining(), current_attempt())) == (None, None)
+                assert await asyncio.create_task(child()) == (10.0, 1)
+                assert await asyncio.to_thread(look) == (10.0, 1)
                 with deadline(3):
-                    assert await asyncio.create_task(child()) == (3.0, None)
+                    assert await asyncio.create_task(child()) == (3.0, 1)
                     assert await asyncio.to_thread(remaining) == 3.0
 
     asyncio.run(main())
@@ -128,11 +133,11 @@ def test_remaining_is_the_least_of_all(surface: Any, clock: FakeClock) -> None:
         assert remaining() == 0.0
 
 
-def test_a_default_deadline_bounds_remaining(surface: Any, clock: FakeClock) -> None:
-    """The default one as well."""
+def test_a_default_deadline_is_not_handed_down(surface: Any, clock: FakeClock) -> None:
+    """The default one is handed to nothing beneath: it only refuses waits."""
     seen = []
     surface.play(retry, lambda: seen.append(remaining()))
-    assert seen == [60.0]
+    assert seen == [None]
 
 
 def test_current_attempt_on_every_surface(surface: Any, clock: FakeClock) -> None:
@@ -159,7 +164,7 @@ def test_an_async_scope_cancels_every_surface(surface: Any, clock: FakeClock) ->
     async def main() -> BaseException | None:
         async with deadline(10) as limit:
             error = await surface.caught(policy, scripted(*DOWN))
-        assert limit.expired
+        assert error is not None and limit.ended(error) and not limit.expired
         return error
 
     assert asyncio.run(main()) is DOWN[0] and clock.sleeps == [4, 4]
@@ -295,7 +300,7 @@ def test_pending_is_bounded_by_a_scope(surface: Any, clock: FakeClock) -> None:
     waiting = retry(result=pending(when=lambda value: True, every=2), attempts=None)
     with deadline(5) as limit:
         error = surface.fail(waiting, lambda: "wait")
-    assert isinstance(error, TimeoutError) and limit.expired and clock.sleeps == [2, 2]
+    assert isinstance(error, TimeoutError) and limit.ended(error) and clock.sleeps == [2, 2]
 
 
 def test_virtual_time_is_a_scope_too(surface: Any) -> None:

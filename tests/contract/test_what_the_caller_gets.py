@@ -144,7 +144,7 @@ def test_the_same_object_does_not_grow_when_it_ends_in_a_wait(surface: Any, cloc
     error, stop = OSError("cached"), threading.Event()
 
     def set_it(event: Event) -> None:
-        if event.number == 30:
+        if event.attempt == 30:
             stop.set()
 
     surface.fail(policy(attempts=50, stop=stop, observers=[set_it]), raising(error))
@@ -511,7 +511,7 @@ def test_permanent_at_once_is_untouched(surface: Any, clock: FakeClock) -> None:
 def test_permanent_after_a_retry_is_noted(surface: Any, clock: FakeClock) -> None:
     """After a retry it is noted."""
     error = surface.fail(policy, scripted(OSError("down"), KeyError("not there")))
-    assert notes(error) == ["gave up after 2 attempts in 1.00 s: permanent error"]
+    assert notes(error) == ["gave up after 2 attempts in 1.00 s: permanent error; before: OSError"]
 
 
 def test_attempts_without_a_retry_is_not_noted(surface: Any, clock: FakeClock) -> None:
@@ -536,7 +536,9 @@ def test_other_reasons_are_noted_without_a_retry(
     """For every reason but PERMANENT and ATTEMPTS the first attempt is noted, too: the caller expected a retry."""
     fresh = retry(on=OSError, backoff=constant(1))
     error = surface.fail(fresh(**fields), raising(OSError("down")))
-    assert notes(error) == [f"gave up after 1 attempt in 0.00 s: {reason.value}"]
+    (note,) = notes(error)
+    assert note.partition("; ")[0] == f"gave up after 1 attempt in 0.00 s: {reason.value}"
+    assert ("write idempotent=True" in note) is (reason is Reason.UNSAFE)
 
 
 def test_a_nested_give_up_is_one_note(surface: Any, clock: FakeClock) -> None:

@@ -1,4 +1,4 @@
-"""Floor 2. The controller: every step of the decision, their order, statuses, misuse, late news, snapshots."""
+"""Floor 3. The controller: every step of the decision, their order, statuses, misuse, late news, snapshots."""
 
 from __future__ import annotations
 
@@ -34,9 +34,8 @@ from redouble import (
     sequence,
     transient,
 )
-from redouble.control import controller as module
-from redouble.control import faults
-from redouble.control.outcome import mark
+from redouble.control import faults, tally
+from redouble.control.mark import mark
 from redouble.testing import FakeClock
 
 if TYPE_CHECKING:
@@ -86,9 +85,9 @@ class Recorder(Backoff):
 
 
 def patient(**fields: Any) -> RetryPolicy:
-    """A policy without limits that retries OSErrors after 1 s, with draws of 0.5."""
+    """A policy without limits that retries OSErrors after 1 s, with draws of 0.5, and knows inner retries."""
     rules = permanent(PermanentError) | pending(NotReadyError, every=2) | transient(OSError)
-    usual: dict[str, Any] = {"on": rules, "attempts": None, "deadline": None, "backoff": constant(1)}
+    usual: dict[str, Any] = {"on": rules, "attempts": None, "deadline": None, "backoff": constant(1), "nested": "once"}
     return RetryPolicy(**usual | {"draw": lambda: 0.5} | fields)
 
 
@@ -107,9 +106,9 @@ def event_set() -> threading.Event:
 
 
 def given_up(error: Exception, ago: float = -60.0) -> Exception:
-    """An error on which another retry gave up so many seconds ago; below 0: during the attempt, whenever it begins."""
+    """An error on which another retry gave up that began so many seconds ago; below 0: during the attempt, whenever it begins."""
     mark(error, GaveUp(Reason.ATTEMPTS, 2, 0.1), True)
-    error._redouble_outcome["at"] = monotonic() - ago  # type: ignore[attr-defined]
+    error._redouble_outcome["began"] = monotonic() - ago  # type: ignore[attr-defined]
     return error
 
 
@@ -209,12 +208,28 @@ def test_step_4_an_inner_retry_gave_up_before_the_attempt() -> None:
 def test_step_4_each_attempt_counts_for_itself() -> None:
     """An error that was marked during the first attempt is a fresh failure of the second."""
     controller = begun()
+    error = given_up(OSError(), ago=0.0)
     controller.record_failure(OSError())
-    error = given_up(OSError(), ago=1e-6)
+    while monotonic() <= error._redouble_outcome["began"]:  # type: ignore[attr-defined]
+        pass  # a clock that moves in coarse steps
     controller.start(2.0)
-    controller.began = monotonic()  # what start() has just set, on machines whose clock moves in coarse steps too
-    error._redouble_outcome["at"] = controller.began - 1e-6  # type: ignore[attr-defined]
     assert delay(controller.record_failure(error, 3.0)) == 1.0
+
+
+def test_step_4_an_inner_end_as_permanent_does_not_count() -> None:
+    """What was beyond the rules of the inner retry need not be beyond those of this one."""
+    error = OSError()
+    mark(error, GaveUp(Reason.PERMANENT, 2, 0.1), True)
+    error._redouble_outcome["began"] += 60.0  # type: ignore[attr-defined]
+    assert delay(begun().record_failure(error)) == 1.0
+
+
+def test_step_4_for_ever_means_for_ever() -> None:
+    """Where `attempts=None` is written an inner give-up is a failure like any other, unless `nested` is written too."""
+    for fields, kind in (({}, Wait), ({"nested": "once"}, GaveUp), ({"nested": "multiply"}, Wait)):
+        controller = BackoffController(retry(on=OSError, attempts=None, **fields))
+        controller.start(0.0)
+        assert isinstance(controller.record_failure(given_up(OSError()), 0.0), kind)
 
 
 @pytest.mark.parametrize("now", [0.0, -1e6, 1e12])
@@ -283,7 +298,7 @@ def test_step_5_an_error_that_surely_had_no_effect() -> None:
     [
         (Request("POST"), None, False),
         (Request("patch"), None, False),
-        (Request("POST", Idempotency_Key="1"), None, True),
+        (Request("POST", Idempotency_Key="1"), None, False),  # a controller cannot know whose key that is
         (Request("GET"), None, True),
         (Request("PUT"), None, True),
         (Request("POST"), True, True),
@@ -417,19 +432,32 @@ def test_step_10_a_wait_that_ends_after_the_deadline(deadline: float, ends: bool
 
 def test_step_10_the_first_attempt_fixes_the_deadline() -> None:
     """The time counts from the first attempt, attempts and waits together."""
-    controller = BackoffController(patient(deadline=5))
-    controller.start(10.0)
-    assert (controller.own_end, controller.ends) == (15.0, 15.0)
-    assert delay(controller.record_failure(OSError(), 12.0)) == 1.0
-    controller.start(13.0)
-    assert controller.own_end == 15.0
-    assert reason(controller.record_failure(OSError(), 14.5)) is Reason.DEADLINE
+    for second, kind in ((14.0, Wait), (14.5, GaveUp)):
+        controller = BackoffController(patient(deadline=5))
+        controller.start(10.0)
+        assert delay(controller.record_failure(OSError(), 12.0)) == 1.0
+        controller.start(13.0)
+        assert isinstance(controller.record_failure(OSError(), second), kind)
+
+
+def test_step_10_says_whose_deadline_it_was() -> None:
+    """A controller knows no deadline but its policy's, and says so; other ends are no deadline's."""
+    by_time, by_attempts = begun(deadline=5), begun(attempts=1)
+    ends = [each.record_failure(OSError(), 4.5) for each in (by_time, by_attempts)]
+    assert [each.limit for each in ends if isinstance(each, GaveUp)] == ["own", None]
 
 
 def test_step_10_the_stretched_hint_counts() -> None:
-    """It is the wait that would be made which is compared with the deadline."""
+    """It is the wait that would be made which is compared with the deadline, and the server is blamed for it."""
     assert delay(begun(on=hinted(10), deadline=10).record_failure(OSError(), 0.0, 0.0)) == 10.0
-    assert reason(begun(on=hinted(10), deadline=10).record_failure(OSError(), 0.0, 0.01)) is Reason.DEADLINE
+    assert reason(begun(on=hinted(10), deadline=10).record_failure(OSError(), 0.0, 0.01)) is Reason.HINT
+
+
+def test_step_10_a_hint_that_fits_leaves_the_curve_to_the_deadline() -> None:
+    """Where the curve waits longer than the server asked for, it is the deadline that ends it."""
+    assert (
+        reason(begun(on=hinted(2), deadline=10, backoff=constant(9)).record_failure(OSError(), 5.0)) is Reason.DEADLINE
+    )
 
 
 def test_step_10_without_a_wait_the_deadline_itself_is_in_time() -> None:
@@ -493,33 +521,34 @@ def test_step_9_before_10_hint_before_deadline() -> None:
 
 def ladder() -> list[tuple[Reason, dict[str, Any]]]:
     """What makes each step end it, in their order; each holds beside all those below it."""
+    asked = {"on": hinted(5), "result": transient(when=unwanted, retry_after=5)}
     return [
         (Reason.UNSAFE, {"idempotent": False}),
         (Reason.STOPPED, {"stop": event_set()}),
         (Reason.ATTEMPTS, {"attempts": 1}),
         (Reason.CURVE, {"backoff": sequence()}),
-        (Reason.HINT, {"max_hint": 1}),
+        (Reason.HINT, {**asked, "max_hint": 1}),
+        (Reason.HINT, asked),
         (Reason.DEADLINE, {"deadline": 1}),
     ]
 
 
-@pytest.mark.parametrize("rung", range(6))
+@pytest.mark.parametrize("rung", range(7))
 def test_each_step_comes_before_all_below_it(rung: int) -> None:
     """With everything below it true as well, a step is the reason; for errors and for results alike."""
     fields = {name: value for _, each in ladder()[rung:] for name, value in each.items()}
-    by_error = begun(on=hinted(5), **fields)
-    by_value = begun(result=transient(when=unwanted, retry_after=5), **fields)
+    controllers = [begun(**{"result": unwanted, "max_hint": 300} | fields) for _ in range(2)]
     expected = ladder()[rung][0]
-    assert reason(by_error.record_failure(OSError(), 0.5)) is expected
-    assert reason(by_value.record_result("unwanted", 0.5)) is expected
+    assert reason(controllers[0].record_failure(OSError(), 0.5)) is expected
+    assert reason(controllers[1].record_result("unwanted", 0.5)) is expected
 
 
 def test_all_at_once() -> None:
     """With every step true, permanent comes first, then nested."""
     fields = {name: value for _, each in ladder() for name, value in each.items()}
     rules = permanent(PermanentError) | hinted(5)
-    assert reason(begun(on=rules, **fields).record_failure(given_up(PermanentError()), 0.5)) is Reason.PERMANENT
-    assert reason(begun(on=rules, **fields).record_failure(given_up(OSError()), 0.5)) is Reason.NESTED
+    assert reason(begun(**{**fields, "on": rules}).record_failure(given_up(PermanentError()), 0.5)) is Reason.PERMANENT
+    assert reason(begun(**{**fields, "on": rules}).record_failure(given_up(OSError()), 0.5)) is Reason.NESTED
 
 
 # Results.
@@ -706,9 +735,9 @@ def test_the_policys_curve_first() -> None:
     assert play(with_own(sequence(10, 20)), OSError(), OSError(), LimitedError(), OSError()) == [1.0, 2.0, 10.0, 4.0]
 
 
-def test_rules_with_an_equal_curve_share_it() -> None:
-    """Equal curves are one curve."""
-    assert play(with_own(sequence(10, 20, 30)), LimitedError(), SlowedError(), LimitedError()) == [10.0, 20.0, 30.0]
+def test_rules_with_an_equal_curve_count_apart() -> None:
+    """A rule's curve counts that rule's failures, also where another rule has an equal curve."""
+    assert play(with_own(sequence(10, 20, 30)), LimitedError(), SlowedError(), LimitedError()) == [10.0, 10.0, 20.0]
 
 
 def test_a_rules_own_curve_ends() -> None:
@@ -869,9 +898,10 @@ def test_a_clock_that_has_never_worked(unsaid: None) -> None:
         def now(self) -> float:
             raise RuntimeError("broken")
 
-    controller = BackoffController(patient(clock=Broken(), deadline=10))
-    controller.start()
-    assert controller.own_end == 10.0 and delay(controller.record_failure(OSError())) == 1.0
+    for now, kind in ((9.0, Wait), (9.5, GaveUp)):
+        controller = BackoffController(patient(clock=Broken(), deadline=10))
+        controller.start()
+        assert isinstance(controller.record_failure(OSError(), now), kind)
 
 
 def test_the_systems_draw_is_the_random_modules(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -879,7 +909,7 @@ def test_the_systems_draw_is_the_random_modules(monkeypatch: pytest.MonkeyPatch)
     before = random.getstate()
     try:
         random.seed(7)
-        monkeypatch.setattr(module, "_system_draw", None)  # as before the first failure of a process
+        monkeypatch.setattr(tally, "_system_draw", None)  # as before the first failure of a process
         first, second = (BackoffController(retry(on=OSError, backoff=exponential(8))) for _ in range(2))
         first.start()
         second.start()
@@ -898,7 +928,6 @@ def test_now_and_draw_are_read_when_they_are_not_passed() -> None:
     clock = FakeClock(start=100.0)
     controller = BackoffController(patient(clock=clock, draw=lambda: 0.25, backoff=exponential(8), deadline=50))
     controller.start()
-    assert controller.ends == 150.0
     clock.advance(3)
     assert delay(controller.record_failure(OSError())) == 2.0
     assert (controller.elapsed, controller.due_in()) == (3.0, 2.0)
@@ -906,6 +935,19 @@ def test_now_and_draw_are_read_when_they_are_not_passed() -> None:
     assert (controller.due_in(), controller.due_in(104.5), controller.due_in(200.0)) == (1.0, 0.5, 0.0)
     controller.start(110.0)
     assert delay(controller.record_failure(OSError(), 111.0, 0.75)) == 12.0
+
+
+def test_a_wait_that_is_over_has_passed() -> None:
+    """Without `now` an attempt begins when its wait was due at the earliest, whatever a clock that stands still says."""
+    controller = BackoffController(patient(clock=FakeClock(start=100.0), deadline=5, backoff=constant(2)))
+    controller.start()
+    told = []
+    for _ in range(3):
+        decision = controller.record_failure(OSError())
+        told.append((type(decision), controller.elapsed))
+        if isinstance(decision, Wait):
+            controller.start()
+    assert told == [(Wait, 0.0), (Wait, 2.0), (GaveUp, 4.0)]
 
 
 @pytest.mark.parametrize("draw", [1.0, -0.1, 5.0, nan, inf])
@@ -921,19 +963,11 @@ def test_a_draw_out_of_range(draw: float) -> None:
 
 def test_without_a_clock_it_is_the_systems() -> None:
     """Without a clock the time is `time.monotonic`."""
-    controller = BackoffController(patient(deadline=50))
+    controller = BackoffController(patient(deadline=50, backoff=constant(40)))
     before = monotonic()
     controller.start()
-    assert controller.own_end is not None
-    assert before + 50 <= controller.own_end <= monotonic() + 50
     assert 0.0 <= controller.elapsed <= monotonic() - before
-    assert before <= controller.began <= monotonic()
-
-
-def test_the_clock_is_named_by_the_policy() -> None:
-    """`now()` reads the policy's clock, or hands back what it was given."""
-    controller = BackoffController(patient(clock=FakeClock(start=7.0)))
-    assert (controller.now(), controller.now(3.0), controller.now(0.0)) == (7.0, 3.0, 0.0)
+    assert reason(controller.record_failure(OSError(), before + 50)) is Reason.DEADLINE
 
 
 # Statuses, and misuse.
@@ -963,10 +997,10 @@ def test_every_status_can_be_reached(status: Status) -> None:
 
 
 def test_a_fresh_controller() -> None:
-    """Before the first attempt everything is zero, and nothing bounds."""
+    """Before the first attempt everything is zero."""
     controller = BackoffController(patient(name="fetch", deadline=5))
     assert (controller.status, controller.attempt, controller.failures) == (Status.IDLE, 0, 0)
-    assert (controller.elapsed, controller.ends, controller.own_end, controller.due_in()) == (0.0, None, None, 0.0)
+    assert (controller.elapsed, controller.due_in()) == (0.0, 0.0)
     assert (controller.name, controller.policy.name) == ("fetch", "fetch")
 
 
@@ -1040,7 +1074,7 @@ def test_a_drop_begins_a_new_episode() -> None:
     controller.start(0.0)
     controller.record_success(1.0)
     assert delay(controller.record_failure(OSError(), 7200.0)) == 4.0
-    assert (controller.own_end, controller.failures) == (7210.0, 1)
+    assert controller.failures == 1
     controller.start(7204.0)
     end = controller.record_failure(OSError(), 7207.0)
     assert isinstance(end, GaveUp)
@@ -1112,9 +1146,10 @@ def test_a_success_lets_failures_and_curve_begin_again() -> None:
     controller.record_success(9.5)
     assert (controller.failures, controller.status) == (0, Status.SUCCEEDED)
     assert controller.start(100.0) == 4
-    assert controller.own_end == 115.0
     assert delay(controller.record_failure(OSError(), 101.0)) == 1.0
     assert controller.elapsed != 0.0
+    controller.start(102.0)
+    assert reason(controller.record_failure(OSError(), 113.5)) is Reason.DEADLINE
 
 
 def test_attempts_are_told_since_the_episode_began() -> None:
@@ -1137,7 +1172,7 @@ def test_progress_lets_failures_curve_and_deadline_begin_again() -> None:
     controller.record_failure(OSError(), 5.0)
     controller.start(6.0)
     controller.record_progress(9.0)
-    assert (controller.failures, controller.own_end, controller.status) == (0, 19.0, Status.ATTEMPTING)
+    assert (controller.failures, controller.status) == (0, Status.ATTEMPTING)
     assert delay(controller.record_failure(OSError(), 18.0)) == 1.0
     controller.start(19.0)
     end = controller.record_failure(OSError(), 19.0)
@@ -1147,19 +1182,21 @@ def test_progress_lets_failures_curve_and_deadline_begin_again() -> None:
 
 def test_progress_is_read_from_the_clock() -> None:
     """Without `now` the deadline begins again by the policy's clock."""
-    clock = FakeClock()
-    controller = BackoffController(patient(clock=clock, deadline=10))
-    controller.start()
-    clock.advance(4)
-    controller.record_progress()
-    assert controller.own_end == 14.0
+    for later, kind in ((9, Wait), (9.5, GaveUp)):
+        clock = FakeClock()
+        controller = BackoffController(patient(clock=clock, deadline=10))
+        controller.start()
+        clock.advance(4)
+        controller.record_progress()
+        clock.advance(later)
+        assert isinstance(controller.record_failure(OSError()), kind)
 
 
 def test_progress_without_a_deadline() -> None:
     """Progress makes no deadline where there is none."""
     controller = made(Status.ATTEMPTING)
     controller.record_progress(5.0)
-    assert controller.ends is None and controller.own_end is None
+    assert delay(controller.record_failure(OSError(), 1e6)) == 10.0
 
 
 @pytest.mark.parametrize("status", Status)
@@ -1169,7 +1206,7 @@ def test_reset_makes_everything_fresh(status: Status) -> None:
     number = controller.attempt
     controller.reset()
     assert (controller.status, controller.failures, controller.attempt) == (Status.IDLE, 0, number)
-    assert (controller.elapsed, controller.due_in(), controller.ends) == (0.0, 0.0, None)
+    assert (controller.elapsed, controller.due_in()) == (0.0, 0.0)
     assert controller.start(100.0) == number + 1
     assert delay(controller.record_failure(OSError(), 103.0)) == 10.0
     assert controller.failures == 1
@@ -1177,16 +1214,16 @@ def test_reset_makes_everything_fresh(status: Status) -> None:
 
 def test_reset_lets_the_deadline_begin_again() -> None:
     """After a reset the next attempt fixes a new deadline."""
-    controller = begun(deadline=10)
-    controller.record_failure(OSError(), 9.5)
-    assert controller.status is Status.GAVE_UP
-    controller.reset()
-    assert controller.own_end is None
-    controller.start(50.0)
-    assert controller.own_end == 60.0
+    for later, kind in ((59.0, Wait), (59.5, GaveUp)):
+        controller = begun(deadline=10)
+        controller.record_failure(OSError(), 9.5)
+        assert controller.status is Status.GAVE_UP
+        controller.reset()
+        controller.start(50.0)
+        assert isinstance(controller.record_failure(OSError(), later), kind)
 
 
-# stop, expire, bound.
+# stop.
 
 
 @pytest.mark.parametrize("status", [Status.IDLE, Status.ATTEMPTING, Status.WAITING, Status.SUCCEEDED])
@@ -1202,65 +1239,13 @@ def test_stop_ends_it(status: Status) -> None:
         controller.start()
 
 
-def test_expire_ends_it() -> None:
-    """After `expire()` the deadline is the reason, and no attempt begins any more."""
-    controller = made(Status.WAITING)
-    end = controller.expire(4.0)
-    assert (end.reason, end.elapsed, controller.status) == (Reason.DEADLINE, 4.0, Status.GAVE_UP)
-    assert controller.record_failure(OSError()) is end
-    with pytest.raises(RuntimeError):
-        controller.start()
-
-
-def test_stop_and_expire_are_read_from_the_clock() -> None:
+def test_stop_is_read_from_the_clock() -> None:
     """Without `now` the end is when the policy's clock says."""
-    for end_of in (BackoffController.stop, BackoffController.expire):
-        clock = FakeClock()
-        controller = BackoffController(patient(clock=clock))
-        controller.start()
-        clock.advance(3)
-        assert end_of(controller).elapsed == 3.0
-
-
-def test_a_bound_besides_the_own_deadline() -> None:
-    """The earlier of the policy's deadline and the bound counts, and `own_end` stays the policy's."""
-    controller = begun(deadline=10)
-    controller.bound(5.0)
-    assert (controller.ends, controller.own_end) == (5.0, 10.0)
-    controller.bound(20.0)
-    assert (controller.ends, controller.own_end) == (10.0, 10.0)
-    controller.bound(None)
-    assert (controller.ends, controller.own_end) == (10.0, 10.0)
-
-
-def test_a_bound_alone() -> None:
-    """Without a deadline of its own the bound is what counts, until it is lifted."""
-    controller = begun()
-    controller.bound(5.0)
-    assert (controller.ends, controller.own_end) == (5.0, None)
-    assert reason(controller.record_failure(OSError(), 4.5)) is Reason.DEADLINE
-    controller.reset()
-    controller.bound(None)
-    assert controller.ends is None
-
-
-def test_a_bound_before_the_first_attempt() -> None:
-    """A bound that is set before the first attempt holds for it, and is kept by progress and reset."""
-    controller = BackoffController(patient(deadline=10))
-    controller.bound(5.0)
-    controller.start(0.0)
-    assert (controller.ends, controller.own_end) == (5.0, 10.0)
-    controller.record_progress(2.0)
-    assert (controller.ends, controller.own_end) == (5.0, 12.0)
-    controller.reset()
-    assert (controller.ends, controller.own_end) == (5.0, None)
-
-
-def test_a_bound_for_pending_answers() -> None:
-    """Pending answers are bound alike."""
-    controller = begun()
-    controller.bound(5.0)
-    assert reason(controller.record_failure(NotReadyError(), 3.5)) is Reason.DEADLINE
+    clock = FakeClock()
+    controller = BackoffController(patient(clock=clock))
+    controller.start()
+    clock.advance(3)
+    assert controller.stop().elapsed == 3.0
 
 
 # What it tells.
@@ -1413,13 +1398,27 @@ def test_a_snapshot_changes_nothing(name: str) -> None:
 @pytest.mark.parametrize("name", STORIES)
 @pytest.mark.parametrize("now", [100.0, 0.0, 5e6])
 def test_what_is_restored_is_what_was_stored(name: str, now: float) -> None:
-    """A restored controller tells all that the stored one told, at whatever reading it was restored."""
+    """A restored controller tells all that the stored one told, at whatever reading; a wait that was due is over."""
     controller = story(name)
-    restored = BackoffController.restore(controller.policy, controller.snapshot(100.0), now)
-    assert restored.snapshot(now) == controller.snapshot(100.0)
+    stored = controller.snapshot(100.0)
+    restored = BackoffController.restore(controller.policy, stored, now)
+    due = None if stored["due_in"] is None else 0.0
+    assert restored.snapshot(now) == stored | {"due_in": due}
     told = [(each.status, each.attempt, each.failures) for each in (restored, controller)]
     assert told[0] == told[1]
-    assert restored.due_in(now) == controller.due_in(100.0)
+
+
+def test_a_wait_that_was_due_counts_as_waited_in_full() -> None:
+    """What was left of the wait has passed when the controller is restored, for the time told and for the deadline."""
+    for later, kind in ((4.0, Wait), (4.5, GaveUp)):
+        controller = begun(deadline=20, backoff=constant(8))
+        controller.record_failure(OSError(), 0.0)
+        restored = BackoffController.restore(controller.policy, controller.snapshot(3.0), 500.0)
+        assert restored.due_in(500.0) == 0.0
+        assert restored.start(500.0) == 2
+        decision = restored.record_failure(OSError(), 500.0 + later)
+        assert isinstance(decision, kind)
+        assert not isinstance(decision, GaveUp) or decision.elapsed == 12.5
 
 
 @pytest.mark.parametrize("name", STORIES)
@@ -1479,14 +1478,19 @@ def test_a_snapshot_keeps_an_end_at_zero() -> None:
 
 def test_a_snapshot_is_read_from_the_clock() -> None:
     """Without `now` both directions use the policy's clock."""
-    here, there = FakeClock(), FakeClock(start=1e6)
-    controller = BackoffController(patient(clock=here, deadline=60, backoff=constant(8)))
-    controller.start()
-    here.advance(2)
-    controller.record_failure(OSError())
-    here.advance(3)
-    restored = BackoffController.restore(patient(clock=there, deadline=60), controller.snapshot())
-    assert (restored.due_in(), restored.ends, restored.elapsed) == (5.0, 1e6 + 55, 5.0)
+    for later, kind in ((42.0, Wait), (43.0, GaveUp)):
+        here, there = FakeClock(), FakeClock(start=1e6)
+        controller = BackoffController(patient(clock=here, deadline=60, backoff=constant(8)))
+        controller.start()
+        here.advance(2)
+        controller.record_failure(OSError())
+        here.advance(3)
+        restored = BackoffController.restore(
+            patient(clock=there, deadline=60, backoff=constant(8)), controller.snapshot()
+        )
+        restored.start()
+        there.advance(later)
+        assert isinstance(restored.record_failure(OSError()), kind)
 
 
 def test_what_was_given_up_stays_so() -> None:
@@ -1496,16 +1500,6 @@ def test_what_was_given_up_stays_so() -> None:
     restored = BackoffController.restore(controller.policy, controller.snapshot(9.0), 0.0)
     assert restored.record_failure(OSError()) == GaveUp(Reason.HINT, 1, 3.0, "fetch", 301.0)
     assert isinstance(end, GaveUp) and end.classification is not None
-
-
-def test_a_bound_is_set_anew_after_restoring() -> None:
-    """What others around it allow is theirs to say again."""
-    controller = begun(deadline=60)
-    controller.bound(5.0)
-    restored = BackoffController.restore(controller.policy, controller.snapshot(0.0), 0.0)
-    assert restored.ends == 60.0
-    restored.bound(7.0)
-    assert restored.ends == 7.0
 
 
 def test_the_curves_of_a_snapshot_survive_unused() -> None:
@@ -1547,7 +1541,7 @@ def test_what_is_no_snapshot(junk: Any) -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("version", 2),
+        ("version", 1),
         ("version", None),
         ("status", "RUNNING"),
         ("status", 5),
@@ -1576,7 +1570,8 @@ def test_what_is_no_snapshot(junk: Any) -> None:
         ("curves", {"constant(1.0)": ["x", 1.0]}),
         ("gave_up", 5),
         ("gave_up", {}),
-        ("gave_up", {"reason": "WHIM", "attempts": 1, "elapsed": 0.0, "name": None, "hint": None}),
+        ("gave_up", {"reason": "WHIM", "attempts": 1, "elapsed": 0.0, "name": None, "hint": None, "limit": None}),
+        ("gave_up", {"reason": "CURVE", "attempts": 1, "elapsed": 0.0, "name": None, "hint": None, "limit": "mine"}),
     ],
 )
 def test_a_snapshot_with_junk_in_it(field: str, value: Any) -> None:

@@ -1,4 +1,4 @@
-"""Floor 2. Cutting off a task when its time is up, on virtual time, and whose cancellation it was."""
+"""Floor 3. Cutting off a task when its time is up, on virtual time, and whose cancellation it was."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from redouble import SystemClock
 from redouble.control import faults
-from redouble.control.cut import Cut
+from redouble.control.cut import cut_after
 from redouble.testing import FakeClock
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def test_a_task_is_cut_off_when_its_time_is_up() -> None:
     found: list[bool] = []
 
     async def main() -> None:
-        cut = Cut(clock, 2.5)
+        cut = cut_after(clock, 2.5)
         try:
             await asyncio.sleep(3600)
         except asyncio.CancelledError as error:
@@ -53,7 +53,7 @@ def test_no_time_at_all(seconds: float) -> None:
     found: list[bool] = []
 
     async def main() -> None:
-        cut = Cut(clock, seconds)
+        cut = cut_after(clock, seconds)
         try:
             await asyncio.sleep(3600)
         except asyncio.CancelledError as error:
@@ -68,7 +68,7 @@ def test_a_task_that_is_done_in_time() -> None:
     clock = FakeClock()
 
     async def main() -> None:
-        cut = Cut(clock, 2.5)
+        cut = cut_after(clock, 2.5)
         await asyncio.sleep(1)
         assert not cut.settle(None)
         await asyncio.sleep(10)
@@ -82,7 +82,7 @@ def test_an_error_of_the_tasks_own() -> None:
 
     async def main() -> None:
         for error in (ValueError(), TimeoutError(), asyncio.CancelledError()):
-            assert not Cut(clock, 2.5).settle(error)
+            assert not cut_after(clock, 2.5).settle(error)
         await asyncio.sleep(10)
 
     on(clock, main)
@@ -95,7 +95,7 @@ def test_what_the_task_made_of_it(error: Exception | None) -> None:
     found: list[bool] = []
 
     async def main() -> None:
-        cut = Cut(clock, 1)
+        cut = cut_after(clock, 1)
         try:
             await asyncio.sleep(3600)
         except asyncio.CancelledError:
@@ -114,7 +114,7 @@ def test_somebody_else_cancelled_first() -> None:
     found: list[bool] = []
 
     async def victim() -> None:
-        cut = Cut(clock, 5)
+        cut = cut_after(clock, 5)
         try:
             await asyncio.sleep(3600)
         except asyncio.CancelledError as error:
@@ -138,7 +138,7 @@ def test_somebody_else_cancelled_in_the_same_moment() -> None:
     found: list[bool] = []
 
     async def victim() -> None:
-        cut = Cut(clock, 5)
+        cut = cut_after(clock, 5)
         try:
             await asyncio.sleep(3600)
         except asyncio.CancelledError as error:
@@ -165,7 +165,7 @@ def test_a_cut_within_a_task_that_was_cancelled_before() -> None:
         try:
             await asyncio.sleep(3600)
         except asyncio.CancelledError:
-            cut = Cut(clock, 2)
+            cut = cut_after(clock, 2)
             try:
                 await asyncio.sleep(3600)
             except asyncio.CancelledError as error:
@@ -189,10 +189,10 @@ def test_one_cut_within_another() -> None:
     found: list[str] = []
 
     async def main() -> None:
-        outer = Cut(clock, 3)
+        outer = cut_after(clock, 3)
         try:
             for _ in range(2):
-                inner = Cut(clock, 2)
+                inner = cut_after(clock, 2)
                 try:
                     await asyncio.sleep(3600)
                 except asyncio.CancelledError as error:
@@ -227,7 +227,7 @@ def test_a_timer_that_cannot_be_cancelled(caplog: pytest.LogCaptureFixture, monk
 
     async def main() -> None:
         for _ in range(2):
-            cut = Cut(clock, 2)
+            cut = cut_after(clock, 2)
             await asyncio.sleep(1)
             assert not cut.settle(None)
         await asyncio.sleep(10)
@@ -243,8 +243,8 @@ def test_a_time_limit_needs_a_task() -> None:
     caught: list[BaseException] = []
 
     def callback() -> None:
-        with pytest.raises(RuntimeError, match="needs a task to cancel, and none is running") as info:
-            Cut(SystemClock(), 5)
+        with pytest.raises(RuntimeError, match="neither asyncio nor trio runs this coroutine") as info:
+            cut_after(SystemClock(), 5)
         caught.append(info.value)
 
     async def main() -> None:

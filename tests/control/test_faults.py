@@ -1,10 +1,13 @@
-"""Floor 2. What goes wrong in the user's own parts: said once, and never in the way."""
+"""Floor 3. What goes wrong in the user's own parts: said once, and never in the way."""
 
 from __future__ import annotations
 
+import functools
 import logging
+import signal
 import sys
 from contextlib import nullcontext
+from typing import Any
 
 import pytest
 
@@ -166,3 +169,211 @@ def test_a_part_that_cannot_be_shown_does_not_hide_the_error(
     with fake_time(), pytest.raises(OSError, match="mine"):
         retry(attempts=2, **fields).call(scripted(OSError("mine"), OSError("mine")))
     assert "raised KeyError" in caplog.text
+
+
+class Unhashable:
+    """Something that can be neither hashed nor compared."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("compared")
+
+
+class Trap:
+    """Something whose hash raises."""
+
+    def __hash__(self) -> int:
+        raise RuntimeError("hashed")
+
+
+@pytest.mark.parametrize("part", [[1], Unhashable(), Trap()])
+def test_a_key_that_cannot_be_hashed_is_known_by_its_repr(part: object) -> None:
+    """The module of an error's class may be anything; the key is still said once."""
+    assert [faults.once("unknown", part), faults.once("unknown", part), faults.once("other", part)] == [
+        True,
+        False,
+        True,
+    ]
+
+
+class UnshownError(Exception):
+    """An error that cannot be shown."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("shown")
+
+    __str__ = __repr__
+
+
+@pytest.mark.parametrize("thing", [Shy, Everything, Unhashable, Trap, object])
+@pytest.mark.parametrize("make", [UnshownError, KeyError, lambda: type("E", (Exception,), {"__module__": [1]})()])
+@pytest.mark.parametrize("logs", [True, False])
+def test_nothing_comes_out_of_a_report(
+    thing: type, make: type[Exception], logs: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither thing, nor error, nor logging get in the way, whatever they raise."""
+
+    def refuse() -> None:
+        raise OSError(24, "Too many open files")
+
+    if not logs:
+        monkeypatch.setattr(faults, "logger", refuse)
+    for _ in range(2):
+        faults.report("rule", thing(), make(), "no opinion")
+
+
+def test_what_cannot_be_named_is_not_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Should saying it fail in a way that was not thought of, it is left unsaid."""
+    monkeypatch.setattr(faults, "clean", lambda *_: 1 / 0)
+    faults.report("rule", print, KeyError("k"), "no opinion")
+
+
+def test_an_error_may_be_withheld(caplog: pytest.LogCaptureFixture) -> None:
+    """Where its message may hold a secret the type is named alone."""
+    faults.report("redact", print, KeyError("hunter2"), "messages are withheld", withhold=True)
+    assert caplog.messages == ["redact print raised KeyError; messages are withheld"]
+
+
+# Errors of signals.
+
+
+class InterruptingError(Exception):
+    """Raised by the handler of a signal."""
+
+
+def interrupt(*_: object) -> None:
+    """A handler that raises."""
+    raise InterruptingError
+
+
+class Handlers:
+    """Handlers of other shapes."""
+
+    def method(self, *_: object) -> None:
+        raise InterruptingError
+
+    def __call__(self, *_: object) -> None:
+        raise InterruptingError
+
+
+class GuardedHandler:
+    """A handler that answers every name with a bug."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+    def __call__(self, *_: object) -> None:
+        raise InterruptingError
+
+
+def struck(by: Any, then: Any = None) -> BaseException:
+    """The error of code that a signal with this handler interrupted; afterwards `then` is the handler."""
+    before = signal.signal(signal.SIGUSR1, by)
+    try:
+        try:
+            signal.raise_signal(signal.SIGUSR1)
+        except Exception as error:
+            signal.signal(signal.SIGUSR1, by if then is None else then)
+            error.add_note(str(faults.raised_by_signal(error)))
+            return error
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    raise AssertionError
+
+
+with_signals = pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="Windows has no SIGUSR1")
+
+
+@with_signals
+@pytest.mark.parametrize(
+    "handler",
+    [interrupt, Handlers().method, Handlers(), functools.partial(interrupt), lambda *_: interrupt()],
+    ids=["function", "method", "object", "partial", "deeper"],
+)
+def test_an_error_of_a_signal_is_known_by_its_handler(handler: Any) -> None:
+    """A handler of any shape is seen in the traceback of the error that it raised."""
+    assert struck(handler).__notes__ == ["True"]
+
+
+@with_signals
+def test_a_handler_that_was_taken_back_is_none() -> None:
+    """A time limit that code set for itself is that code's own, once it has put the handler back."""
+    assert struck(interrupt, then=signal.SIG_DFL).__notes__ == ["False"]
+
+
+@with_signals
+def test_a_handler_that_cannot_be_looked_at() -> None:
+    """It is passed over; nothing is raised."""
+    assert struck(GuardedHandler()).__notes__ in (["True"], ["False"])
+
+
+def test_other_errors_are_of_no_signal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error that was never raised, or that other code raised, or where `signal` is not loaded."""
+    with pytest.raises(InterruptingError) as caught:
+        interrupt()
+    assert not faults.raised_by_signal(caught.value) and not faults.raised_by_signal(InterruptingError())
+    monkeypatch.delitem(sys.modules, "signal")
+    assert not faults.raised_by_signal(caught.value)
+
+
+@with_signals
+def test_equal_code_of_another_function_is_no_handler() -> None:
+    """Two functions with the same text on the same line have equal code, and are not the same."""
+    made: list[Any] = []
+    for _ in range(2):
+        names: dict[str, Any] = {"InterruptingError": InterruptingError}
+        exec(compile("def handler(*_):\n    raise InterruptingError", "made", "exec"), names)
+        made.append(names["handler"])
+    assert made[0].__code__ == made[1].__code__
+    before = signal.signal(signal.SIGUSR1, made[0])
+    try:
+        with pytest.raises(InterruptingError) as caught:
+            made[1]()
+        assert not faults.raised_by_signal(caught.value)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+@with_signals
+def test_a_report_passes_on_the_error_of_a_signal(caplog: pytest.LogCaptureFixture) -> None:
+    """It is the caller's: nothing is logged of it, and it is raised from where the fault was caught."""
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        with pytest.raises(InterruptingError) as caught:
+            try:
+                signal.raise_signal(signal.SIGUSR1)
+            except Exception as error:
+                faults.report("rule", print, error, "no opinion")
+        with pytest.raises(InterruptingError):
+            faults.report("rule", Striking(), KeyError("k"), "no opinion")
+        logging.getLogger("redouble").addFilter(strike)
+        with pytest.raises(InterruptingError):
+            faults.warn("said")
+    finally:
+        logging.getLogger("redouble").removeFilter(strike)
+        signal.signal(signal.SIGUSR1, before)
+    assert caught.value.__context__ is None and caplog.records == []
+
+
+def strike(record: object = None) -> bool:
+    """A signal strikes here."""
+    signal.raise_signal(signal.SIGUSR1)
+    return True
+
+
+class Striking:
+    """Something that is struck by a signal while it is named."""
+
+    def __getattr__(self, name: str) -> bool:
+        return strike()
+
+
+def test_a_listener_hears_every_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one that the log has said before, and after a listener that fails."""
+    heard: list[tuple[str, BaseException]] = []
+    monkeypatch.setattr(faults, "listeners", [lambda *_: 1 / 0, lambda *told: heard.append(told)])
+    error = ValueError("odd")
+    for _ in range(2):
+        faults.report("curve", "mine", error, "no wait")
+    assert heard == [("curve mine raised ValueError('odd'); no wait", error)] * 2

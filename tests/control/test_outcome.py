@@ -1,10 +1,10 @@
-"""Floor 2. How a call ends: the decisions, the errors of our own, the mark and the note on the user's error."""
+"""Floor 3. How a call ends: the decisions, the errors of our own, the mark and the note on the user's error."""
 
 from __future__ import annotations
 
 import asyncio
 import copy
-import os
+import json
 import pickle
 import traceback
 from functools import partial
@@ -15,6 +15,7 @@ import pytest
 
 import redouble
 from redouble import (
+    BackoffController,
     Classification,
     DeadlineExceeded,
     GaveUp,
@@ -28,13 +29,13 @@ from redouble import (
     pending,
     retry,
 )
-from redouble.control.outcome import MARK, given_up_since, mark
-from redouble.testing import fake_time
+from redouble.control.mark import MARK, mark
+from redouble.testing import fake_time, scripted
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
-END = GaveUp(Reason.ATTEMPTS, 3, 0.314, "fetch", 7.5, Classification(Verdict.TRANSIENT))
+END = GaveUp(Reason.ATTEMPTS, 3, 0.314, "fetch", 7.5, classification=Classification(Verdict.TRANSIENT))
 NOTE = "gave up after 3 attempts in 0.31 s: attempts used up"
 OTHERS = [each for each in Reason if each not in (Reason.PERMANENT, Reason.ATTEMPTS)]
 
@@ -162,7 +163,28 @@ def test_the_outcome_of_a_marked_error() -> None:
     """All but the classification comes back."""
     error = PlainError()
     mark(error, END, True)
-    assert outcome(error) == GaveUp(Reason.ATTEMPTS, 3, 0.314, "fetch", 7.5, None)
+    assert outcome(error) == GaveUp(Reason.ATTEMPTS, 3, 0.314, "fetch", 7.5)
+
+
+def test_the_outcome_tells_history_and_limit() -> None:
+    """The earlier errors that differ and whose deadline it was come back too, and the note counts the former."""
+    policy = retry(on=OSError, deadline=3.5, backoff=constant(1), name="fetch")
+    with fake_time(), pytest.raises(ConnectionResetError) as caught:
+        policy.call(scripted(TimeoutError, TimeoutError, OSError, ConnectionResetError))
+    history = (("TimeoutError", 2), ("OSError", 1))
+    assert outcome(caught.value) == GaveUp(Reason.DEADLINE, 4, 3.0, "fetch", None, history, "own")
+    assert notes(caught.value) == [
+        "gave up after 4 attempts in 3.00 s: the next attempt would come after the deadline; before: TimeoutError x2,"
+        " OSError"
+    ]
+
+
+def test_errors_of_the_last_ones_type_are_no_history() -> None:
+    """What failed alike all the time is told by the number of attempts."""
+    with fake_time(), pytest.raises(OSError) as caught:
+        retry(on=OSError).call(scripted(OSError("a"), OSError("b"), OSError("c")))
+    end = outcome(caught.value)
+    assert end is not None and end.history == () and notes(caught.value) == [str(end)]
 
 
 @pytest.mark.parametrize("reason", Reason)
@@ -247,12 +269,17 @@ def test_nested_where_the_mark_sits_on_a_cause() -> None:
 
 
 def test_the_mark_is_plain_data() -> None:
-    """What is kept on the error is made of strings and numbers, so any pickle can carry it."""
-    error = PlainError()
-    mark(error, END, True)
-    data = error.__dict__[MARK]
-    kinds = {type(value) for value in data.values()}
-    assert kinds <= {str, int, float, tuple, type(None)} and all(isinstance(each, int) for each in data["by"])
+    """What is kept on the error is made of strings and numbers, so any pickle can carry it, and JSON too."""
+
+    @retry(on=OSError)
+    def fetch() -> None:
+        TWICE(attempts=3, on=Exception).call(scripted(KeyError, KeyError, PlainError))
+
+    with fake_time(), pytest.raises(PlainError) as caught:
+        fetch()
+    data = caught.value.__dict__[MARK]
+    assert data["around"] and data["history"]
+    assert json.loads(json.dumps(data)).keys() == data.keys()
 
 
 @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
@@ -281,10 +308,17 @@ def test_a_class_that_takes_no_notes() -> None:
     assert outcome(error) is not None and notes(error) == []
 
 
+def nested(make: Callable[[], Exception]) -> bool:
+    """Whether an error is taken for one on which an inner retry gave up, made while an attempt is under way."""
+    controller = BackoffController(retry(on=Exception, attempts=9))
+    controller.start()
+    decision = controller.record_failure(make())
+    return isinstance(decision, GaveUp) and decision.reason is Reason.NESTED
+
+
 def test_a_class_that_raises_when_it_is_asked() -> None:
     """An error whose attributes raise has no outcome."""
-    error = FaultyError()
-    assert outcome(error) is None and not given_up_since(error, 0.0)
+    assert outcome(FaultyError()) is None and not nested(FaultyError)
 
 
 @pytest.mark.parametrize(
@@ -295,10 +329,19 @@ def test_a_class_that_raises_when_it_is_asked() -> None:
         None,
         {},
         {"reason": "ATTEMPTS"},
-        {"reason": "WHIM", "attempts": 1, "elapsed": 0.0, "name": None, "hint": None},
-        {"reason": ["ATTEMPTS"], "attempts": 1, "elapsed": 0.0, "name": None, "hint": None},
-        {"at": "now"},
-        {"at": None},
+        {"reason": "WHIM", "attempts": 1, "elapsed": 0.0, "name": None, "hint": None, "history": (), "limit": None},
+        {
+            "reason": ["ATTEMPTS"],
+            "attempts": 1,
+            "elapsed": 0.0,
+            "name": None,
+            "hint": None,
+            "history": (),
+            "limit": None,
+        },
+        {"began": "now"},
+        {"began": None, "reason": "ATTEMPTS"},
+        {"reason": "ATTEMPTS", "attempts": 1, "elapsed": 0.0, "name": None, "hint": None, "history": 5, "limit": None},
     ],
     ids=repr,
 )
@@ -306,20 +349,32 @@ def test_somebody_elses_data_under_our_name(junk: Any) -> None:
     """What is not ours is no outcome, and says nothing of inner retries."""
     error = PlainError()
     setattr(error, MARK, junk)
-    assert outcome(error) is None and not given_up_since(error, 0.0)
+    assert outcome(error) is None and not nested(lambda: error)
 
 
 # Whether an inner retry gave up meanwhile.
 
 
 def test_a_mark_counts_from_its_own_time_on() -> None:
-    """A mark is compared with `time.monotonic`: at the same moment or later counts, earlier does not."""
-    before = monotonic()
-    error = PlainError()
-    mark(error, END, True)
-    at = error.__dict__[MARK]["at"]
-    assert before <= at <= monotonic()
-    assert given_up_since(error, at) and given_up_since(error, at - 1) and not given_up_since(error, at + 1e-3)
+    """A retry that gave up before the attempt began says nothing of it, one during it does."""
+    before = marked()
+    while monotonic() <= before.__dict__[MARK]["began"]:
+        pass  # a clock that moves in coarse steps
+    assert not nested(lambda: before) and nested(marked)
+
+
+def test_a_retry_that_began_before_the_attempt_is_not_beneath_it() -> None:
+    """Where a mark names no attempt around it, only a retry that began during the attempt counts."""
+    controller = BackoffController(retry(on=Exception, attempts=9))
+
+    def fails() -> None:
+        controller.start()
+        raise PlainError
+
+    with pytest.raises(PlainError) as caught:
+        TWICE(attempts=1).call(fails)
+    assert outcome(caught.value) is not None
+    assert isinstance(controller.record_failure(caught.value), Wait)
 
 
 def failing() -> None:
@@ -445,17 +500,18 @@ class Shared:
     def ends(self, way: Callable[[int], Awaitable[None]], *attempts: int) -> list[tuple[int, Reason]]:
         """How the callers end that have so many attempts."""
 
-        async def caller(most: int) -> BaseException:
+        async def caller(most: int) -> tuple[int, Reason]:
             with pytest.raises(PlainError) as caught:
                 await way(most)
-            return caught.value
+            end = outcome(caught.value)  # at once: the error is that of the others as well
+            assert end is not None
+            return end.attempts, end.reason
 
-        async def main() -> list[BaseException]:
+        async def main() -> list[tuple[int, Reason]]:
             return await asyncio.gather(*map(caller, attempts))
 
         with fake_time():
-            ends = [outcome(error) for error in asyncio.run(main())]
-        return [(end.attempts, end.reason) for end in ends if end is not None]
+            return asyncio.run(main())
 
 
 async def connect() -> None:
@@ -478,32 +534,33 @@ def test_callers_that_share_an_error(way: Callable[..., Awaitable[None]], caused
 def test_callers_that_share_an_inner_retry(
     way: Callable[..., Awaitable[None]], work: Callable[[], Coroutine[Any, Any, None]]
 ) -> None:
-    """Where the task that they share retried itself, it gave up beneath each of them, whoever marks the error first."""
+    """A task that they share and that retried itself is beneath the attempt that began it; others try for themselves."""
     shared = Shared(work)
-    assert shared.ends(partial(way, shared), 5, 5, 5) == [(1, Reason.NESTED)] * 3 and len(shared.tasks) == 1
+    assert shared.ends(partial(way, shared), 5, 5, 5) == [(1, Reason.NESTED), (2, Reason.NESTED), (3, Reason.NESTED)]
+    assert len(shared.tasks) == 3
 
 
-def test_callers_that_share_an_inner_retry_without_a_shield() -> None:
-    """Asyncio gives only the first of them the traceback by which it could be told: it counts for the others, too."""
+@pytest.mark.parametrize("around", [None, "nobody", (), 5], ids=str)
+def test_a_mark_of_which_nobody_can_tell_where_it_was_made(around: Any) -> None:
+    """A mark that names no attempt, as one of a pool's thread or of another process, counts by its time."""
 
-    async def attempt() -> None:
-        if not shared.tasks:
-            shared.tasks.append(asyncio.create_task(inner()))
-        await shared.tasks[0]
+    def error() -> PlainError:
+        error = marked()
+        error.__dict__[MARK]["around"] = around
+        return error
 
-    shared = Shared(inner)
-    assert shared.ends(lambda most: TWICE(attempts=most).call(attempt), 5, 5, 5) == [(1, Reason.NESTED)] * 3
-
-
-PID = os.getpid()
+    assert nested(error)
 
 
-@pytest.mark.parametrize("by", [None, "nobody", (), (0, 1, 2), (PID, 1, 2), (PID, 1, 2, 3, 4, 5, 6)], ids=str)
-def test_a_mark_of_which_nobody_can_tell_where_it_was_made(by: Any) -> None:
-    """Of another process, of an error that nobody raised or whose traceback has gone, of an older version: it counts."""
-    error = marked()
-    error.__dict__[MARK]["by"] = by
-    assert given_up_since(error, 0.0)
+def test_a_mark_of_other_attempts_does_not_count() -> None:
+    """A mark that names the attempts around it counts for these alone."""
+
+    def error() -> PlainError:
+        error = marked()
+        error.__dict__[MARK]["around"] = (1, 2)
+        return error
+
+    assert not nested(error)
 
 
 def marked() -> PlainError:
@@ -515,38 +572,53 @@ def marked() -> PlainError:
 
 def test_the_mark_may_sit_deeper() -> None:
     """Explicit causes and the leaves of groups count, in any mixture."""
-    caused = ValueError()
-    caused.__cause__ = KeyError()
-    caused.__cause__.__cause__ = marked()
-    group = ExceptionGroup("", [ValueError(), ExceptionGroup("", [KeyError(), marked()])])
-    around = ValueError()
-    around.__cause__ = group
-    assert all(given_up_since(error, 0.0) for error in (caused, group, around))
+
+    def caused() -> Exception:
+        error = ValueError()
+        error.__cause__ = KeyError()
+        error.__cause__.__cause__ = marked()
+        return error
+
+    def group() -> Exception:
+        return ExceptionGroup("", [ValueError(), ExceptionGroup("", [KeyError(), marked()])])
+
+    def around() -> Exception:
+        error = ValueError()
+        error.__cause__ = group()
+        return error
+
+    assert all(map(nested, (caused, group, around)))
 
 
 def test_a_group_may_be_marked_itself() -> None:
     """A group that a retried call gave up on counts as such."""
     group = ExceptionGroup("", [ValueError()])
-    assert not given_up_since(group, 0.0)
-    mark(group, END, True)
-    assert given_up_since(group, 0.0)
+
+    def marks() -> Exception:
+        mark(group, END, True)
+        return group
+
+    assert not nested(lambda: group) and nested(marks)
 
 
 def test_the_context_does_not_count() -> None:
     """What was being handled when the error was raised has no say."""
-    error = ValueError()
-    error.__context__ = marked()
-    assert not given_up_since(error, 0.0)
+
+    def error() -> Exception:
+        error = ValueError()
+        error.__context__ = marked()
+        return error
+
+    assert not nested(error)
 
 
 def test_a_cycle_of_causes_ends() -> None:
     """Errors that cause each other are each looked at once."""
     one, other = ValueError(), KeyError()
     one.__cause__, other.__cause__ = other, one
-    assert not given_up_since(one, 0.0)
+    assert not nested(lambda: one)
 
 
 def test_a_group_that_is_too_large_is_not_searched() -> None:
-    """A group of more leaves than anybody has is not looked through."""
-    group = ExceptionGroup("", [ValueError() for _ in range(1000)])
-    assert not given_up_since(group, 0.0)
+    """A group of more leaves than anybody has is not looked through: it is not retried, and nobody blames a retry."""
+    assert not nested(lambda: ExceptionGroup("", [ValueError() for _ in range(1000)]))

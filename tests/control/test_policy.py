@@ -1,4 +1,4 @@
-"""Floor 2. The policy: its defaults, what it refuses and with what words, and that it is a value."""
+"""Floor 3. The policy: its defaults, what it refuses and with what words, and that it is a value."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import functools
 import logging
 import pickle
 import random
-import sys
 import threading
 from datetime import timedelta
 from fractions import Fraction
@@ -19,6 +18,7 @@ import pytest
 
 import redouble
 from redouble import (
+    Backoff,
     Event,
     RetryPolicy,
     SystemClock,
@@ -33,7 +33,8 @@ from redouble import (
     sequence,
     transient,
 )
-from redouble.control.policy import Policy, refuse_async_stop, thread_event
+from redouble.control.budget import RetryBudget
+from redouble.control.policy import OWN_BUDGET, Policy, is_of_event_loop, refuse_async_stop
 from redouble.testing import FakeClock
 
 DEFAULTS = {
@@ -45,8 +46,10 @@ DEFAULTS = {
     "attempt_timeout": None,
     "timeout_as": None,
     "backoff": exponential(),
-    "budget": None,
+    "budget": OWN_BUDGET,
     "max_hint": 300.0,
+    "long_hints": "stop",
+    "unwanted": "return",
     "nested": "once",
     "stop": None,
     "observers": (),
@@ -54,6 +57,7 @@ DEFAULTS = {
     "clock": None,
     "draw": None,
 }
+NO_EVENT = "stop must be a threading.Event, an asyncio.Event, a trio.Event or None, got "
 DURATION = "{} must be a duration in seconds (int, float or timedelta) {}, got {}"
 
 
@@ -135,8 +139,10 @@ def test_retry_is_the_default_policy() -> None:
         ({"attempts": 20}, 20, None),
         ({"deadline": 90}, None, 90.0),
         ({"attempts": None}, None, None),
-        ({"deadline": None}, None, None),
+        ({"deadline": None}, 3, None),
         ({"attempts": 20, "deadline": 90}, 20, 90.0),
+        ({"attempts": None, "deadline": 90}, None, 90.0),
+        ({"attempts": None, "deadline": None}, None, None),
         ({"attempts": 3}, 3, None),
         ({"deadline": 60.0}, None, 60.0),
         ({"name": "fetch"}, 3, 60.0),
@@ -145,9 +151,77 @@ def test_retry_is_the_default_policy() -> None:
 def test_writing_one_limit_lifts_the_other(
     fields: dict[str, Any], attempts: int | None, deadline: float | None
 ) -> None:
-    """The two default limits hold while neither is written, and `None` counts as written."""
+    """A number for one lifts the other, `attempts=None` the deadline too, and `deadline=None` only itself."""
     for policy in (RetryPolicy(**fields), retry.changed(**fields), retry(**fields)):
         assert (policy.attempts, policy.deadline) == (attempts, deadline)
+
+
+@pytest.mark.parametrize(
+    ("fields", "nested"),
+    [
+        ({}, "once"),
+        ({"attempts": 5}, "once"),
+        ({"deadline": None}, "once"),
+        ({"deadline": 90}, "once"),
+        ({"attempts": None}, "multiply"),
+        ({"attempts": None, "deadline": 90}, "multiply"),
+        ({"attempts": None, "nested": "once"}, "once"),
+    ],
+)
+def test_for_ever_means_for_ever(fields: dict[str, Any], nested: str) -> None:
+    """Where `attempts=None` is written, an inner give-up is a failure like any other, unless `nested` is written."""
+    assert RetryPolicy(**fields).nested == retry(**fields).nested == nested
+
+
+@pytest.mark.parametrize(
+    ("backoff", "deadline"),
+    [
+        (constant(60), 60.0),
+        (constant(61), None),
+        (exponential(60), 60.0),
+        (exponential(61, maximum=None), None),
+        (exponential(40, maximum=None, jitter=redouble.proportional(0.6)), None),
+        (exponential(61), 60.0),
+        (sequence(1, 900), 60.0),
+        (sequence(), 60.0),
+    ],
+    ids=repr,
+)
+def test_a_default_deadline_gives_way_to_a_patient_curve(backoff: Any, deadline: float | None) -> None:
+    """Where the first wait may not fit it, at the highest draw, there would be no second attempt."""
+    assert (retry(backoff=backoff).deadline, retry(backoff=backoff).attempts) == (deadline, 3)
+
+
+def test_a_written_deadline_refuses_a_curve_that_cannot_fit() -> None:
+    """In the call that writes both, a first wait that never fits is refused; one that may is not."""
+    message = refusal(ValueError, deadline=5, backoff=constant(6))
+    assert message == (
+        "deadline must not be below the first wait of backoff, which is 6.0 s at the least: there would never be a"
+        " second attempt, got 5.0"
+    )
+    with pytest.raises(ValueError, match="first wait of backoff"):
+        retry(deadline=5, backoff=linear(6, step=1, maximum=None))
+    assert retry(deadline=5, backoff=constant(5)).deadline == 5.0
+    assert retry(deadline=5, backoff=exponential(60)).deadline == 5.0  # its least wait is 0 s
+    assert retry(deadline=5, backoff=sequence()).deadline == 5.0
+
+
+def test_a_curve_that_cannot_fit_is_refused_only_where_both_are_written() -> None:
+    """What was written elsewhere, or comes from an `override`, refuses nothing: such a call gives up."""
+    assert retry(backoff=constant(6))(deadline=5).deadline == 5.0
+    assert retry(deadline=5)(backoff=constant(6)).deadline == 5.0
+    assert retry.overridden(backoff=constant(6), deadline=5).deadline == 5.0
+
+
+def test_a_curve_that_fails_is_asked_in_earnest_later() -> None:
+    """A curve of the user's that raises is no reason to refuse a policy: it is reported when it is needed."""
+
+    class Broken(Backoff):
+        def delay(self, failures: int, previous: float | None, draw: Any) -> float | None:
+            raise RuntimeError("broken")
+
+    assert retry(backoff=Broken()).deadline == 60.0
+    assert retry(backoff=Broken(), deadline=5).deadline == 5.0
 
 
 def test_limits_written_one_after_the_other_both_hold() -> None:
@@ -259,13 +333,11 @@ def test_attempts_that_are_no_whole_number(value: Any) -> None:
     assert refusal(TypeError, attempts=value) == f"attempts must be a whole number >= 1 or None, got {value!r}"
 
 
-@pytest.mark.parametrize(
-    ("field", "rule"),
-    [("deadline", "> 0 or None"), ("attempt_timeout", "> 0 or None"), ("max_hint", ">= 0")],
-)
+@pytest.mark.parametrize("field", ["deadline", "attempt_timeout", "max_hint"])
 @pytest.mark.parametrize("value", [nan, inf, -inf, -1, -0.001, timedelta(seconds=-1)])
-def test_durations_that_are_none(field: str, rule: str, value: Any) -> None:
+def test_durations_that_are_none(field: str, value: Any) -> None:
     """NaN, infinities and negative durations are ValueErrors that name argument, rule and value."""
+    rule = ">= 0 or None" if field == "max_hint" else "> 0 or None"
     assert refusal(ValueError, **{field: value}) == DURATION.format(field, rule, repr(value))
 
 
@@ -276,14 +348,17 @@ def test_no_time_at_all(field: str, value: Any) -> None:
     assert refusal(ValueError, **{field: value}) == DURATION.format(field, "> 0 or None", repr(value))
 
 
-@pytest.mark.parametrize(
-    ("field", "rule"),
-    [("deadline", "> 0 or None"), ("attempt_timeout", "> 0 or None"), ("max_hint", ">= 0")],
-)
+@pytest.mark.parametrize("field", ["deadline", "attempt_timeout", "max_hint"])
 @pytest.mark.parametrize("value", ["5", "5s", True, False, [5], 5j, Fraction(5), object, b"5"])
-def test_durations_of_a_wrong_kind(field: str, rule: str, value: Any) -> None:
+def test_durations_of_a_wrong_kind(field: str, value: Any) -> None:
     """A string, a bool or anything else that is no number of seconds is a TypeError."""
+    rule = ">= 0 or None" if field == "max_hint" else "> 0 or None"
     assert refusal(TypeError, **{field: value}) == DURATION.format(field, rule, repr(value))
+
+
+def test_a_server_may_ask_for_any_wait() -> None:
+    """`max_hint=None` says that a server's wish has no limit."""
+    assert RetryPolicy(max_hint=None).max_hint is None
 
 
 @pytest.mark.parametrize("field", ["deadline", "attempt_timeout", "max_hint"])
@@ -291,11 +366,6 @@ def test_durations_of_a_wrong_kind(field: str, rule: str, value: Any) -> None:
 def test_enormous_durations(field: str, value: Any) -> None:
     """A duration that no lock or sleep accepts is a ValueError."""
     assert field in refusal(ValueError, **{field: value})
-
-
-def test_the_longest_hint_has_to_be_a_number() -> None:
-    """`max_hint` has no `None`: a server's wish always has a limit."""
-    assert refusal(TypeError, max_hint=None) == DURATION.format("max_hint", ">= 0", "None")
 
 
 @pytest.mark.parametrize("value", [0, 1, "yes", ()])
@@ -315,14 +385,14 @@ def test_another_word_for_nested() -> None:
 @pytest.mark.parametrize("value", ["two words", "", "2", "a-b"])
 def test_a_keyword_that_is_none(value: str) -> None:
     """A string that cannot be a keyword is a ValueError."""
-    expected = f"timeout_as must be the name of a keyword argument, such as 'timeout', or None, got {value!r}"
+    expected = f"timeout_as must be the name of a parameter, such as 'timeout', or None, got {value!r}"
     assert refusal(ValueError, timeout_as=value) == expected
 
 
 @pytest.mark.parametrize("value", [5, True, b"timeout", ["timeout"]])
 def test_a_keyword_of_a_wrong_kind(value: Any) -> None:
     """What is no string is a TypeError."""
-    expected = f"timeout_as must be the name of a keyword argument, such as 'timeout', or None, got {value!r}"
+    expected = f"timeout_as must be the name of a parameter, such as 'timeout', or None, got {value!r}"
     assert refusal(TypeError, timeout_as=value) == expected
 
 
@@ -334,39 +404,76 @@ def test_a_keyword_is_kept() -> None:
 
 @pytest.mark.parametrize("value", [None, 5, "exponential", [1, 2], exponential])
 def test_a_curve_of_a_wrong_kind(value: Any) -> None:
-    """A curve is a curve: neither a number, nor a function that would make one."""
+    """A curve is a curve, or a function of the failures: neither a number, nor a function that would make one."""
     message = refusal(TypeError, backoff=value)
-    assert message.startswith("backoff must be a curve such as exponential(), got ")
+    assert message.startswith("backoff must be a curve such as exponential(), or a function of the failures, got ")
 
 
-@pytest.mark.parametrize("value", [0, 10, "shared", True, object()])
-def test_a_budget(value: Any) -> None:
-    """Any budget but `None` is a TypeError that says that there are none yet."""
-    expected = "budget must be None: this version has no retry budgets, got "
+def test_a_curve_may_be_a_function_of_the_failures() -> None:
+    """A callable answers with the seconds after so many failures in a row."""
+    curve = RetryPolicy(backoff=lambda failures: failures * 2.0).backoff
+    assert [curve.delay(failures, None, 0.5) for failures in (1, 2, 3)] == [2.0, 4.0, 6.0]
+
+
+@pytest.mark.parametrize("value", [0, 10, True, object(), RetryBudget])
+def test_a_budget_of_a_wrong_kind(value: Any) -> None:
+    """A budget is a `RetryBudget`, or the name of one."""
+    expected = "budget must be a RetryBudget, the name of one that is shared, or None, got "
     assert refusal(TypeError, budget=value).startswith(expected)
 
 
-def test_no_budget() -> None:
-    """`budget=None` may be written."""
+def test_a_budget_without_a_name() -> None:
+    """A name that is empty is a ValueError."""
+    assert refusal(ValueError, budget="").startswith("budget must be a RetryBudget, the name of one ")
+
+
+def test_a_budget() -> None:
+    """A budget is kept; a name means the one of that name in this process; `None` is none."""
+    budget = RetryBudget(burst=5)
+    assert RetryPolicy(budget=budget).budget is budget
+    assert RetryPolicy(budget="test_a_budget").budget is RetryPolicy(budget="test_a_budget").budget
     assert RetryPolicy(budget=None).budget is None
 
 
 @pytest.mark.parametrize("value", [True, 5, "stop", hear, threading.Lock(), threading.Condition()])
 def test_a_stop_of_a_wrong_kind(value: Any) -> None:
     """What is no event is a TypeError."""
-    assert refusal(TypeError, stop=value).startswith("stop must be a threading.Event, an asyncio.Event or None, got ")
+    assert refusal(TypeError, stop=value).startswith(NO_EVENT)
 
 
 @pytest.mark.parametrize("value", [threading.Event, asyncio.Event])
 def test_a_stop_whose_parentheses_were_forgotten(value: Any) -> None:
     """The class of an event is no event: it would fail at the first failure, over the user's error."""
-    assert refusal(TypeError, stop=value).startswith("stop must be a threading.Event, an asyncio.Event or None, got ")
+    assert refusal(TypeError, stop=value).startswith(NO_EVENT)
 
 
-@pytest.mark.parametrize("value", [hear, {hear}, iter([hear]), "hear", None, 5])
+@pytest.mark.parametrize("value", [hear, {hear}, iter([hear]), "hear", 5])
 def test_observers_that_are_no_list(value: Any) -> None:
-    """One observer alone, a set or `None` is a TypeError that says what is wanted."""
-    assert refusal(TypeError, observers=value).startswith("observers must be a tuple or list of callables, got ")
+    """One observer alone or a set is a TypeError that says what is wanted."""
+    expected = "observers must be a tuple or list of callables, or None, got "
+    assert refusal(TypeError, observers=value).startswith(expected)
+
+
+def test_observers_of_silence() -> None:
+    """`observers=None` says that nobody is told, not even the log."""
+    assert RetryPolicy(observers=None).observers is None
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("long_hints", "wait", "'stop', 'cap'"),
+        ("unwanted", "keep", "'return', 'raise'"),
+        ("nested", "twice", "'once', 'multiply'"),
+        ("long_hints", None, "'stop', 'cap'"),
+        ("unwanted", True, "'return', 'raise'"),
+    ],
+)
+def test_a_word_that_is_none_of_the_two(field: str, value: Any, words: str) -> None:
+    """A field of two words takes no other."""
+    with pytest.raises((TypeError, ValueError), match=f"^{field} must be ") as caught:
+        RetryPolicy(**{field: value})
+    assert words in str(caught.value)
 
 
 @pytest.mark.parametrize("value", [None, 5, "hear", log_retries, Listener])
@@ -465,8 +572,10 @@ def test_an_attempt_longer_than_all_of_them() -> None:
 
 
 def test_an_attempt_longer_than_the_default_deadline() -> None:
-    """The default deadline is meant too, and lifted by writing a limit."""
-    assert "60.0 s" in refusal(ValueError, attempt_timeout=61)
+    """The default deadline gives way to one attempt that may take longer; a written one does not."""
+    assert RetryPolicy(attempt_timeout=61).deadline is None
+    assert RetryPolicy(attempt_timeout=60).deadline == 60.0
+    assert "60.0 s" in refusal(ValueError, attempt_timeout=61, deadline=60)
     assert RetryPolicy(attempt_timeout=61, attempts=3).attempt_timeout == 61.0
 
 
@@ -553,7 +662,7 @@ def test_a_policy_is_frozen(field: str) -> None:
 def test_the_repr_evaluates_back(fields: dict[str, Any]) -> None:
     """The repr shows what was written, and evaluates to an equal policy."""
     policy = RetryPolicy(**fields)
-    names = {name: getattr(redouble, name) for name in redouble.__all__} | {"redouble": redouble}
+    names = {**vars(redouble), "redouble": redouble}
     if fields.get("clock") is not None:  # clocks compare by identity
         names["SystemClock"] = lambda: policy.clock
     assert eval(repr(policy), names) == policy
@@ -612,42 +721,19 @@ def test_copies_of_a_policy_are_itself() -> None:
 # An asyncio.Event in synchronous code.
 
 
-def test_an_asyncio_stop_is_refused_in_synchronous_code() -> None:
-    """Only its own event loop can wait for an asyncio.Event."""
-    with pytest.raises(TypeError, match=r"stop must be a threading\.Event in synchronous code, got an asyncio\.Event"):
-        refuse_async_stop(retry(stop=asyncio.Event()))
-
-
-def test_an_asyncio_stop_is_accepted_on_an_event_loop() -> None:
-    """While an event loop runs, what is called may turn out to be asynchronous."""
-
-    async def main() -> None:
-        refuse_async_stop(retry(stop=asyncio.Event()))
-
-    asyncio.run(main())
+def test_an_asyncio_stop_is_refused_for_a_synchronous_function() -> None:
+    """Only its own event loop can wait for an asyncio.Event: for a function that blocks its thread it is refused."""
+    with pytest.raises(TypeError, match=r"stop must be a threading\.Event for the synchronous fetch: an event of"):
+        refuse_async_stop(retry(stop=asyncio.Event()), "fetch")
 
 
 @pytest.mark.parametrize("stop", [None, threading.Event()])
-def test_other_stops_are_accepted_in_synchronous_code(stop: Any) -> None:
+def test_other_stops_are_accepted_for_synchronous_functions(stop: Any) -> None:
     """A threading.Event, or none at all, is fine everywhere."""
-    refuse_async_stop(retry(stop=stop))
+    refuse_async_stop(retry(stop=stop), "fetch")
 
 
-def test_without_asyncio_there_is_no_asyncio_stop(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nobody loaded asyncio, it is not loaded to find that out."""
-    monkeypatch.delitem(sys.modules, "asyncio")
-    refuse_async_stop(retry(stop=threading.Event()))
-
-
-def test_a_stop_that_a_thread_can_wait_for() -> None:
-    """Of the stops only those of threads can end a wait that blocks the thread."""
-    stop = threading.Event()
-    assert thread_event(stop) is stop
-    assert thread_event(None) is None and thread_event(asyncio.Event()) is None
-
-
-def test_a_stop_of_a_thread_without_asyncio(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nobody loaded asyncio every stop is one of threads."""
-    monkeypatch.delitem(sys.modules, "asyncio")
-    stop = threading.Event()
-    assert thread_event(stop) is stop
+def test_events_of_event_loops_are_known_without_loading_any() -> None:
+    """Those of asyncio are told from those of threads by where their class comes from."""
+    assert is_of_event_loop(asyncio.Event())
+    assert not is_of_event_loop(threading.Event()) and not is_of_event_loop(None)

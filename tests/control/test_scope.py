@@ -1,4 +1,4 @@
-"""Floor 2. Scopes: deadlines, what remains, and overridden fields; through threads, tasks and copied contexts."""
+"""Floor 3. Scopes: deadlines, what remains, and overridden fields; through threads, tasks and copied contexts."""
 
 from __future__ import annotations
 
@@ -17,17 +17,21 @@ from redouble import (
     Event,
     Reason,
     RetryPolicy,
+    StillPending,
     SystemClock,
     constant,
     deadline,
     outcome,
     override,
+    pending,
     remaining,
     retry,
+    transient,
 )
 from redouble.control import scope
+from redouble.control.around import AROUND
 from redouble.control.clock import SYSTEM
-from redouble.control.scope import current_clock, effective, in_deadline, innermost_deadlines
+from redouble.control.scope import current_clock, effective
 from redouble.testing import HANG, FakeClock, fake_time, scripted
 
 if TYPE_CHECKING:
@@ -47,7 +51,7 @@ def clock() -> Iterator[FakeClock]:
 def closed() -> Iterator[None]:
     """Every scope that a test opens is closed at its end."""
     yield
-    assert (scope.overriding, scope._everywhere, in_deadline()) == (0, [], False)
+    assert (scope.overriding, scope._everywhere, AROUND.get()) == (0, [], None)
 
 
 def in_thread(fn: Callable[[], Any]) -> Any:
@@ -70,11 +74,11 @@ def fails() -> None:
 def test_a_deadline_tells_what_is_left(clock: FakeClock) -> None:
     """What is left shrinks with the time, down to zero and no further."""
     with deadline(5) as limit:
-        assert (remaining(), limit.left(), limit.expired) == (5.0, 5.0, False)
+        assert (remaining(), limit.expired) == (5.0, False)
         clock.advance(4.5)
-        assert (remaining(), limit.left(), limit.expired) == (0.5, 0.5, False)
+        assert (remaining(), limit.expired) == (0.5, False)
         clock.advance(1)
-        assert (remaining(), limit.left(), limit.expired) == (0.0, -0.5, True)
+        assert (remaining(), limit.expired) == (0.0, True)
     assert remaining() is None
 
 
@@ -88,7 +92,8 @@ def test_a_deadline_takes_every_duration(clock: FakeClock, seconds: Any, left: f
 def test_no_deadline(clock: FakeClock) -> None:
     """`None` bounds nothing, and lets the scopes around it hold."""
     with deadline(None) as limit:
-        assert (remaining(), limit.left(), limit.expired) == (None, None, False)
+        clock.advance(1e6)
+        assert (remaining(), limit.expired) == (None, False)
         assert PATIENT(attempts=2).call(scripted(OSError(), 1)) == 1
     with deadline(5), deadline(None):
         assert remaining() == 5.0
@@ -113,8 +118,37 @@ def test_a_deadline_bounds_retried_calls(clock: FakeClock) -> None:
     with deadline(3.5) as limit, pytest.raises(OSError, match="down") as caught:
         PATIENT.call(fails)
     end = outcome(caught.value)
-    assert end is not None and (end.reason, end.attempts) == (Reason.DEADLINE, 4)
-    assert clock.now() == 3.0 and limit.expired
+    assert end is not None and (end.reason, end.limit, end.attempts) == (Reason.DEADLINE, "scope", 4)
+    assert clock.now() == 3.0 and limit.ended(caught.value) and not limit.expired
+
+
+def test_a_deadline_bounds_pending_answers(clock: FakeClock) -> None:
+    """No question is asked after it: what is still not ready then is `StillPending`, and the scope says so."""
+    policy = retry(result=pending(when=lambda value: value is None, every=2), deadline=None)
+    with deadline(5) as limit, pytest.raises(StillPending) as caught:
+        policy.call(lambda: None)
+    assert clock.now() == 4.0 and limit.ended(caught.value)
+
+
+def test_the_earlier_of_the_two_deadlines_counts(clock: FakeClock) -> None:
+    """The policy's own deadline and the scope's hold together; the one that comes first is the limit that is told."""
+    found = []
+    for own, around in ((2.5, 9), (9, 2.5), (4, 4)):
+        with deadline(around) as limit, pytest.raises(OSError) as caught:
+            PATIENT(deadline=own).call(fails)
+        end = outcome(caught.value)
+        assert end is not None
+        found.append((end.attempts, end.limit, limit.ended(caught.value)))
+    assert found == [(3, "own", False), (3, "scope", True), (5, "own", False)]
+
+
+def test_a_scope_is_not_blamed_for_what_the_server_asked(clock: FakeClock) -> None:
+    """A hint that does not fit ends the call as the server's word."""
+    with deadline(5) as limit, pytest.raises(OSError) as caught:
+        PATIENT(on=transient(OSError, retry_after=9)).call(fails)
+    end = outcome(caught.value)
+    assert end is not None and (end.reason, end.hint, end.limit) == (Reason.HINT, 9.0, None)
+    assert not limit.ended(caught.value) and not limit.expired
 
 
 def test_a_deadline_of_no_time_lets_each_call_run_once(clock: FakeClock) -> None:
@@ -158,9 +192,22 @@ def test_a_call_that_gives_up_for_another_reason_blames_nobody(clock: FakeClock)
 def test_the_scope_that_ends_first_is_blamed(clock: FakeClock, outer: float, inner: float) -> None:
     """Of nested scopes the one that bounded the call says that it was its end."""
     with deadline(outer) as around, deadline(inner) as within:
-        with pytest.raises(OSError):
+        with pytest.raises(OSError) as caught:
             PATIENT.call(fails)
-        assert (around.expired, within.expired) == (outer == 2.5, inner == 2.5)
+        assert (around.ended(caught.value), within.ended(caught.value)) == (outer == 2.5, inner == 2.5)
+    assert not around.ended(OSError()) and not within.ended(OSError())
+
+
+def test_a_scope_tells_its_end_from_a_cause(clock: FakeClock) -> None:
+    """An error that was raised from the one that a scope ended counts as well, and so does a leaf of a group."""
+    with deadline(2.5) as limit:
+        try:
+            PATIENT.call(fails)
+        except OSError as error:
+            ended = error
+    around = ValueError()
+    around.__cause__ = ended
+    assert limit.ended(around) and limit.ended(ExceptionGroup("", [KeyError(), around]))
 
 
 def test_what_ended_in_time_does_not_expire_later(clock: FakeClock) -> None:
@@ -205,14 +252,15 @@ def test_an_error_in_the_body_passes(clock: FakeClock) -> None:
     """The scope swallows nothing, and ends with it."""
     with pytest.raises(KeyError), deadline(5):
         raise KeyError
-    assert remaining() is None and not in_deadline()
+    assert remaining() is None
 
 
 def test_open_scopes_from_the_inside_out(clock: FakeClock) -> None:
-    """All scopes with a limit are found, innermost first."""
-    assert innermost_deadlines() == [] and not in_deadline()
-    with deadline(9) as one, deadline(None), deadline(7) as two:
-        assert innermost_deadlines() == [two, one] and in_deadline()
+    """The scope that is over first decides, wherever it stands, and one without a limit changes nothing."""
+    with deadline(9), deadline(None), deadline(7):
+        assert remaining() == 7.0
+    with deadline(7), deadline(None), deadline(9):
+        assert remaining() == 7.0
 
 
 # deadline, as `async with`.
@@ -263,13 +311,26 @@ def test_an_async_deadline_bounds_retried_calls(clock: FakeClock) -> None:
     async def operation() -> None:
         fails()
 
-    async def main() -> deadline:
+    async def main() -> tuple[bool, bool]:
         async with deadline(2.5) as limit:
-            with pytest.raises(OSError, match="down"):
+            with pytest.raises(OSError, match="down") as caught:
                 await PATIENT.call(operation)
-        return limit
+        return limit.ended(caught.value), limit.expired
 
-    assert asyncio.run(main()).expired and clock.now() == pytest.approx(2.0)
+    assert asyncio.run(main()) == (True, False) and clock.now() == pytest.approx(2.0)
+
+
+def test_an_async_deadline_tells_that_it_cancelled_its_body(clock: FakeClock) -> None:
+    """The error that it raises stands for it, and for no scope around it."""
+
+    async def main() -> tuple[bool, bool, bool]:
+        async with deadline(9) as around:
+            with pytest.raises(DeadlineExceeded) as caught:
+                async with deadline(2) as limit:
+                    await clock.sleep_async(5)
+            return limit.ended(caught.value), limit.expired, around.ended(caught.value)
+
+    assert asyncio.run(main()) == (True, True, False)
 
 
 def test_an_async_deadline_cuts_an_attempt(clock: FakeClock) -> None:
@@ -401,7 +462,7 @@ def test_a_retried_call_that_outlives_its_deadline(clock: FakeClock) -> None:
 
     async def job() -> object:
         await asyncio.sleep(10)
-        assert not in_deadline() and innermost_deadlines() == []
+        assert remaining() is None
         return await PATIENT.call(operation)
 
     async def main() -> None:
@@ -814,13 +875,19 @@ def test_scopes_that_hold_everywhere_within_each_other() -> None:
     assert attempts_here() is None
 
 
-def test_an_asyncio_stop_over_synchronous_code_is_refused_by_name() -> None:
-    """Synchronous code cannot wait for an asyncio.Event, also where it comes from a scope."""
-    with (
-        override(stop=asyncio.Event()),
-        pytest.raises(TypeError, match=r"stop must be a threading\.Event in synchronous code, got an asyncio\.Event"),
-    ):
-        PATIENT(attempts=2).call(fails)
+def test_an_event_loop_stop_is_looked_at_in_synchronous_code(clock: FakeClock) -> None:
+    """Nothing is refused at run time: a scope's event of an event loop ends a synchronous call as any other."""
+    stop = asyncio.Event()
+
+    def operation() -> None:
+        if clock.now() == 2.0:
+            stop.set()
+        fails()
+
+    with override(stop=stop), pytest.raises(OSError) as caught:
+        PATIENT.call(operation)
+    end = outcome(caught.value)
+    assert end is not None and (end.reason, end.attempts) == (Reason.STOPPED, 3)
 
 
 @pytest.mark.parametrize("name", ["deadline", "override", "remaining"])

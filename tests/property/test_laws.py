@@ -159,7 +159,7 @@ def test_an_end_has_its_reason(policy: RetryPolicy, story: list[Step]) -> None:
         Reason.UNSAFE: policy.idempotent is False and step.found.applied,
         Reason.ATTEMPTS: policy.attempts is not None and controller.failures >= policy.attempts,
         Reason.CURVE: policy.backoff.length is not None or step.found.backoff is not None,
-        Reason.HINT: hint is not None and hint > policy.max_hint,
+        Reason.HINT: hint is not None and (hint > policy.max_hint or policy.deadline is not None),
         Reason.DEADLINE: policy.deadline is not None,
     }[end.reason]
     assert controller.status is Status.GAVE_UP and end.hint == hint and end.classification == step.found

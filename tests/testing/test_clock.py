@@ -8,6 +8,7 @@ import functools
 import operator
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -300,3 +301,20 @@ def test_a_sync_wait_within_an_event_loop_moves_time() -> None:
 
     asyncio.run(main())
     assert fired == [3.0]
+
+
+def test_waits_that_end_early_are_forgotten() -> None:
+    """Thousands of waits that a stop has ended long before they were due do not pile up behind one that goes on."""
+    clock = FakeClock()
+    stops = weakref.WeakSet[threading.Event]()
+    with clock.trap() as trap:
+        thread = in_thread(lambda: clock.sleep(1))
+        trap.wait()
+        for _ in range(1000):
+            stop = threading.Event()
+            stop.set()
+            stops.add(stop)
+            clock.sleep(3600, stop)
+        assert len(stops) <= 200
+    thread.join(20)
+    assert clock.now() == 1.0

@@ -14,7 +14,7 @@ import pytest
 from redouble import Stopped, constant, deadline, exponential, outcome, override, pending, retry, sequence
 from redouble.control.scope import current_clock
 
-from redouble.testing import faketime  # isort: skip
+from redouble.testing import loops  # isort: skip
 from redouble.testing import HANG, FakeClock, fake_time, scripted
 
 TYPE_CHECKING = False
@@ -230,7 +230,7 @@ def test_the_clock_takes_no_hold_of_loops_any_more() -> None:
 
 def test_a_loop_in_another_thread_is_detached(monkeypatch: pytest.MonkeyPatch) -> None:
     """A loop that still runs elsewhere at the end is back on real time afterwards, also one that is busy."""
-    monkeypatch.setattr(faketime, "LOOK_AGAIN", 0.0)
+    monkeypatch.setattr(loops, "LOOK_AGAIN", 0.0)
     loop = asyncio.SelectorEventLoop()
     with fake_time() as clock:
         thread = threading.Thread(target=clock.bind(loop.run_forever))

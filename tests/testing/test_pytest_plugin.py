@@ -130,3 +130,75 @@ def test_with_anyio(run_tests: pytest.Pytester) -> None:
         """
     )
     run_tests.runpytest_inprocess("-p", "no:cacheprovider").assert_outcomes(passed=2)
+
+
+def test_with_anyio_on_trio(run_tests: pytest.Pytester) -> None:
+    """On trio the waits of redouble are virtual; with the clock among the backend's options, everything is."""
+    run_tests.makepyfile(
+        """
+        import anyio, pytest
+
+        @pytest.mark.anyio
+        class TestOnRealTime:
+            @pytest.fixture
+            def anyio_backend(self):
+                return "trio"
+
+            async def test_it(self, retry_clock):
+                with anyio.fail_after(60):
+                    await retry_clock.sleep_async(3600)
+                    await anyio.to_thread.run_sync(retry_clock.bind(lambda: retry_clock.sleep(2)))
+                    await anyio.to_thread.run_sync(retry_clock.sleep, 2)
+                assert retry_clock.now() == 3604.0
+
+        @pytest.mark.anyio
+        class TestOnVirtualTime:
+            @pytest.fixture
+            def anyio_backend(self, retry_clock):
+                return "trio", {"clock": retry_clock.trio}
+
+            @pytest.fixture
+            async def early(self, anyio_backend, retry_clock):
+                await anyio.sleep(3)
+                yield
+                await anyio.sleep(4)
+                assert retry_clock.now() == 3 + 5 + 7 + 4
+
+            async def test_it(self, early, retry_clock):
+                with anyio.move_on_after(5) as scope:
+                    await retry_clock.sleep_async(3600)
+                assert scope.cancelled_caught
+                await anyio.sleep(7)
+                assert retry_clock.now() == anyio.current_time() == 15.0
+        """
+    )
+    run_tests.runpytest_inprocess("-p", "no:cacheprovider").assert_outcomes(passed=2)
+
+
+def test_with_pytest_trio(run_tests: pytest.Pytester) -> None:
+    """It holds in tests that pytest-trio runs; a fixture that gives it `retry_clock.trio` makes everything virtual."""
+    pytest.importorskip("pytest_trio")
+    run_tests.makepyfile(
+        """
+        import pytest, trio
+
+        @pytest.fixture
+        def trio_clock(retry_clock):
+            return retry_clock.trio
+
+        @pytest.mark.trio
+        async def test_on_real_time(retry_clock):
+            with trio.fail_after(60):
+                await retry_clock.sleep_async(3600)
+            assert retry_clock.now() == 3600.0
+
+        @pytest.mark.trio
+        async def test_on_virtual_time(retry_clock, trio_clock):
+            with trio.move_on_after(5) as scope:
+                await retry_clock.sleep_async(3600)
+            assert scope.cancelled_caught
+            await trio.sleep(7)
+            assert retry_clock.now() == trio.current_time() == 12.0
+        """
+    )
+    run_tests.runpytest_inprocess("-p", "no:cacheprovider").assert_outcomes(passed=2)

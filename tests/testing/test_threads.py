@@ -28,6 +28,13 @@ def run_bound(clock: FakeClock, *jobs: Callable[[], object]) -> None:
             assert not thread.is_alive()
 
 
+def pass_real_time(seconds: float) -> None:
+    """Let other threads run for a while."""
+    idle = threading.Condition()
+    with idle:
+        idle.wait(seconds)
+
+
 def waiter(clock: FakeClock, name: str, log: list[tuple[str, float]], *waits: float) -> Callable[[], None]:
     """A job that waits again and again, and notes when each wait ended."""
 
@@ -227,3 +234,56 @@ def test_a_bound_thread_that_blocks_for_real_fails_the_waits() -> None:
     finally:
         go.set()
         thread.join(20)
+
+
+@pytest.mark.parametrize("bound", ["all before the first starts", "each just before it starts"])
+def test_five_hundred_bound_threads(bound: str) -> None:
+    """They all end at the very moment at which each of them would alone, with nothing set and nothing said."""
+    clock = FakeClock()
+    ended: list[float] = []
+
+    def work() -> None:
+        for seconds in (1, 0.5, 2, 3):
+            clock.sleep(seconds)
+        ended.append(clock.now())
+
+    threads = (threading.Thread(target=clock.bind(work)) for _ in range(500))
+    if bound == "all before the first starts":
+        threads = iter(list(threads))
+    started = []
+    for thread in threads:
+        thread.start()
+        started.append(thread)
+    for thread in started:
+        thread.join(20)
+    assert ended == [6.5] * 500
+    assert clock.now() == 6.5
+
+
+def test_who_is_slow_to_start_many_threads_loses_no_time() -> None:
+    """Each thread that begins gives the others the grace anew, however long all of them take together."""
+    clock = FakeClock()
+    ended: list[tuple[str, float]] = []
+    threads = [threading.Thread(target=clock.bind(waiter(clock, "", ended, 1))) for _ in range(10)]
+    began = time.monotonic()
+    for thread in threads:
+        thread.start()
+        pass_real_time(0.05)
+    for thread in threads:
+        thread.join(20)
+    assert time.monotonic() - began > 2 * clock.grace
+    assert ended == [("", 1.0)] * 10
+
+
+def test_what_looks_at_the_clock_ends_by_itself() -> None:
+    """The thread that looks at a clock on which others are blocked is gone when none is blocked any more."""
+    clock = FakeClock()
+    with clock.trap() as trap:
+        thread = threading.Thread(target=clock.sleep, args=(1,))
+        thread.start()
+        trap.wait()
+        keepers = [each for each in threading.enumerate() if each.name == "redouble-clock"]
+        assert len(keepers) == 1
+    thread.join(20)
+    keepers[0].join(20)
+    assert not keepers[0].is_alive()

@@ -1,7 +1,7 @@
 """The files that type checkers read are Python too: what stands in them at module level works.
 
-What the checkers say of them is held by `nox -s types`, which runs `mypy` and `pyright` with the settings of
-pyproject.toml.
+What the checkers say of them is held by `nox -s types`, which runs `mypy`, `pyright`, `pyrefly` and `ty`
+with the settings of pyproject.toml.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What type checkers make of every way in: each `assert_type` is checked, nothing here runs by itself.
 
-Checked by mypy and by pyright, both with the settings of pyproject.toml (`nox -s types`): `mypy` and `pyright`.
+Checked by mypy, pyright, pyrefly and ty, each with the settings of pyproject.toml (`nox -s types`).
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ import io
 import socket
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, assert_type
 
+import redouble
 from redouble import (
     Attempt,
     Backoff,
@@ -136,11 +137,11 @@ def functions() -> None:
     assert_type(kept("/"), bytes)
 
 
-async def coroutines() -> None:
+async def coroutines(number: int) -> None:
     """What a decorated coroutine function is, and gives."""
     assert_type(await coroutine("/"), bytes)
     assert_type(await coroutine_with_keywords("/"), bytes)
-    assert_type(await generic_coroutine(1), int)
+    assert_type(await generic_coroutine(number), int)
 
 
 class Client:
@@ -194,7 +195,8 @@ async def methods(client: Client) -> None:
 def other_callables(client: Client) -> None:
     """Partials, lambdas, builtins and callable objects keep what they are."""
     partial = retry(functools.partial(plain, size=2))
-    assert_type(partial, functools.partial[bytes])
+    held: functools.partial[bytes] = partial
+    assert_type(held("/"), bytes)
     assert_type(partial("/"), bytes)
     assert_type(retry(client)("/"), bytes)
     connect = retry(attempts=5)(socket.create_connection)
@@ -229,7 +231,7 @@ async def calls(client: Client) -> None:
     assert_type(retry.call(client.method, "/"), bytes)
     assert_type(retry.call(client, "/"), bytes)
     assert_type(retry.call(socket.create_connection, ("localhost", 80)), socket.socket)
-    assert_type(retry.call(lambda: 5), int)
+    assert_type(retry.call(lambda: read("/")), bytes)
     assert_type(retry.call(functools.partial(read, "/")), bytes)
     assert_type(await retry.call(fetch, "/"), bytes)
     assert_type(await retry.call(fetch, url="/", size=2), bytes)
@@ -304,13 +306,13 @@ class OnlyCloses:
 
 
 @contextmanager
-def opened(path: str) -> Iterator[int]:
+def opened(path: str) -> Generator[int, None, None]:
     """A context manager function."""
     yield len(path)
 
 
 @asynccontextmanager
-async def opened_async(path: str, *, size: int = 1) -> AsyncIterator[str]:
+async def opened_async(path: str, *, size: int = 1) -> AsyncGenerator[str, None]:
     """An async context manager function."""
     yield path * size
 
@@ -350,7 +352,7 @@ def connecting() -> None:
     with retry(deadline=90).connect(socket.create_connection, ("localhost", 80), timeout=5) as sock:
         assert_type(sock, socket.socket)
     with retry.connect(open, "path") as file:
-        assert_type(file, io.TextIOWrapper)
+        assert_type(file, io.TextIOWrapper)  # ty: ignore[type-assertion-failure]  # it joins all overloads of `open`
     with retry.connect(opened, "path") as number:
         assert_type(number, int)
     with retry.connect(Session) as entered:
@@ -507,6 +509,16 @@ class Halves(Jitter):
         return window / 2
 
 
+class Shares(Halves):
+    """A jitter of a user's own with fields, which are its arguments."""
+
+    share: float
+    least: float = 0.0
+
+    def __call__(self, window: float, previous: float | None, draw: float) -> float:
+        return max(self.least, self.share * super().__call__(window, previous, draw))
+
+
 def curves() -> None:
     """Curves are curves, whatever words changed them."""
     assert_type(exponential(timedelta(seconds=1), factor=1.5, maximum=None, jitter=proportional(0.5)), Backoff)
@@ -517,7 +529,7 @@ def curves() -> None:
     assert_type(list(sequence(1)), list[float])
     assert_type(exponential().delay(1, None, draw=0.5), float | None)
     assert_type(exponential().length, int | None)
-    jitters: list[Jitter] = [none, full, equal, decorrelated, Halves()]
+    jitters: list[Jitter] = [none, full, equal, decorrelated, Halves(), Shares(0.5), Shares(0.5, least=1.0)]
     for jitter in jitters:
         exponential(jitter=jitter)
         assert_type(jitter(1.0, None, 0.5), float)
@@ -545,6 +557,24 @@ def controller(policy: RetryPolicy) -> None:
     if isinstance(decision, Wait):
         assert_type(decision.delay, float)
         assert_type(decision.classification, Classification)
+
+
+def decisions(decision: Wait | GaveUp | None) -> None:
+    """They are matched by place, as type checkers read the fields."""
+    match decision:
+        case Wait(delay, classification):
+            assert_type(delay, float)
+            assert_type(classification, Classification)
+        case GaveUp(reason, attempts):
+            assert_type(reason, Reason)
+            assert_type(attempts, int)
+        case None:
+            pass
+
+
+def version() -> None:
+    """The version is text."""
+    assert_type(redouble.__version__, str)
 
 
 def clocks() -> None:

@@ -32,7 +32,7 @@ from redouble import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from redouble import Clock, Event
 
@@ -50,7 +50,7 @@ async def fetch_async(url: str) -> bytes:
 
 
 @contextmanager
-def opened(path: str) -> Iterator[int]:
+def opened(path: str) -> Generator[int, None, None]:
     """A context manager function."""
     yield len(path)
 
@@ -101,10 +101,11 @@ def fields(word: str) -> None:
     retry(tries=3)  # type: ignore[call-overload]
     retry(deadline="90s")  # type: ignore[call-overload]
     retry(backoff=5)  # type: ignore[call-overload]
-    retry(backoff=exponential)  # type: ignore[call-overload]
+    retry(backoff=exponential)  # type: ignore[arg-type]
     retry(idempotent="yes")  # type: ignore[call-overload]
     retry(nested="twice")  # type: ignore[call-overload]
-    retry(max_hint=None)  # type: ignore[call-overload]
+    retry(long_hints="wait")  # type: ignore[call-overload]
+    retry(unwanted=None)  # type: ignore[call-overload]
     retry(stop=True)  # type: ignore[call-overload]
     retry(observers=print)  # type: ignore[call-overload]
     retry(clock=5)  # type: ignore[call-overload]

@@ -283,8 +283,8 @@ def test_no_wait_does_not_touch_the_clock(vector: str) -> None:
     curve=st.sampled_from([lambda base: grow(base), lambda base: fibonacci(base)]),
 )
 def test_the_waits_never_add_up_to_more_than_the_deadline(vector: str, base: int, limit: int, curve: Any) -> None:
-    """Whatever the curve, all waits together fit into the deadline."""
-    controller = BackoffController(policy(deadline=limit, backoff=curve(base)))
+    """Whatever the curve, all waits together fit into the deadline, also where its first wait cannot."""
+    controller = BackoffController(policy(backoff=curve(base))(deadline=limit))
     *waits, end = decisions(controller, 60)
     assert end is Reason.DEADLINE
     assert sum(wait for wait in waits if isinstance(wait, float)) <= limit
@@ -376,7 +376,7 @@ def test_events_number_attempts_from_one(vector: str) -> None:
     told: list[tuple[int, float | None]] = []
     with fake_time(), pytest.raises(FlakyError):
         policy(
-            attempts=4, backoff=linear(2, step=2), observers=[lambda event: told.append((event.number, event.delay))]
+            attempts=4, backoff=linear(2, step=2), observers=[lambda event: told.append((event.attempt, event.delay))]
         ).call(scripted(*[FlakyError] * 4))
     assert told == [(1, 2.0), (2, 4.0), (3, 6.0), (4, None)]
 

@@ -9,7 +9,7 @@ import sys
 from argparse import ArgumentParser
 from typing import TYPE_CHECKING
 
-from redouble.cli import options
+from redouble.cli import options, worlds
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -45,16 +45,26 @@ def _run(chosen: Namespace) -> int:
         from redouble.cli.demo import demo
 
         return demo(down=chosen.down)
-    from redouble.cli import explain, preview
-
     try:
-        if chosen.command == "explain":
-            explain.run(chosen)
-        else:
-            preview.show(options.policy_of(chosen), chosen.failures)
+        _show(chosen)
     except (TypeError, ValueError) as error:  # the library's own messages name argument, rule and value
         chosen.parser.error(str(error))
     return 0
+
+
+def _show(chosen: Namespace) -> None:
+    if chosen.command == "explain":
+        from redouble.cli import explain
+
+        explain.run(chosen)
+    elif chosen.command == "simulate":
+        from redouble.cli import simulate
+
+        simulate.show(chosen)
+    else:
+        from redouble.cli import preview
+
+        preview.show(options.policy_of(chosen), chosen.failures)
 
 
 def _parser() -> ArgumentParser:
@@ -64,4 +74,5 @@ def _parser() -> ArgumentParser:
     options.add_demo(commands)
     options.add_preview(commands)
     options.add_explain(commands)
+    worlds.add(commands)
     return parser

@@ -68,7 +68,7 @@ def take(name: str, way: Way, *, down: bool, patient: bool) -> Exception | None:
     with FlakyService(None if patient else SHORT_HINT) as service:
 
         def tell(event: Event) -> None:
-            first = event.number == 1
+            first = event.attempt == 1
             say(row(name if first else "", *cells(event)))
             if event.reason is not None:
                 say(row("", "", "", "", f"gave up: {event.reason.value}"))
@@ -86,7 +86,7 @@ def take(name: str, way: Way, *, down: bool, patient: bool) -> Exception | None:
 def cells(event: Event) -> tuple[str, str, str, str]:
     """An event as the attempt's number, the wait, the time left, and what happened."""
     wait = "" if event.delay is None else f"{event.delay:.2f} s"
-    return str(event.number), wait, f"{DEADLINE - event.elapsed:.2f} s", happened(event)
+    return str(event.attempt), wait, f"{DEADLINE - event.elapsed:.2f} s", happened(event)
 
 
 def happened(event: Event) -> str:

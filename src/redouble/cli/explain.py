@@ -7,6 +7,7 @@ import errno
 import importlib
 import os
 import socket
+from io import BytesIO
 from subprocess import CalledProcessError
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
@@ -51,7 +52,8 @@ def _say_http(status: int, given: Sequence[str]) -> None:
     if not 300 <= status <= 599:
         raise ValueError(f"--http must be a status in 300..599, got {status}")
     headers = dict(_header(each) for each in given)
-    why = explain(HTTPError("", status, "", headers, None))  # type: ignore[arg-type]  # a dict does
+    with HTTPError("", status, "", headers, BytesIO()) as error:  # type: ignore[arg-type]  # a dict does
+        why = explain(error)
     found = why.classification.because(why.classification.reason.replace("urllib.HTTPError", "HTTP"))
     way = "transient" if found.verdict is Verdict.PERMANENT else "permanent"
     override = f"retry(on={way}(YourClientsError) | known_errors)"

@@ -39,16 +39,23 @@ def add_preview(commands: _SubParsersAction[ArgumentParser]) -> None:
         " library's defaults; giving one of --attempts and --deadline lifts the other, as in Python."
     )
     parser = commands.add_parser("preview", help="show the waits of a policy", description=about)
-    parser.add_argument("--attempts", type=number, metavar="N", help="give up when so many failed in a row, or none")
-    parser.add_argument("--deadline", type=number, metavar="S", help="seconds for everything, or none")
-    parser.add_argument("--initial", type=number, metavar="S", help="the first wait before jitter, in seconds")
-    parser.add_argument("--factor", type=number, metavar="F", help="what each wait is multiplied by")
-    parser.add_argument("--maximum", type=number, metavar="S", help="the longest wait in seconds, or none")
-    parser.add_argument(
+    add_policy(parser)
+    parser.add_argument("--failures", type=number, default=10, metavar="N", help="show at most so many waits (10)")
+    parser.set_defaults(parser=parser)
+
+
+def add_policy(parser: ArgumentParser) -> None:
+    """The options that describe a policy: read them with `policy_of`."""
+    policy = parser.add_argument_group("the policy")
+    policy.add_argument("--attempts", type=number, metavar="N", help="give up when so many failed in a row, or none")
+    policy.add_argument("--deadline", type=number, metavar="S", help="seconds for everything, or none")
+    policy.add_argument("--initial", type=number, metavar="S", help="the first wait before jitter, in seconds")
+    policy.add_argument("--factor", type=number, metavar="F", help="what each wait is multiplied by")
+    policy.add_argument("--maximum", type=number, metavar="S", help="the longest wait in seconds, or none")
+    policy.add_argument(
         "--jitter", type=jitter, metavar="J", help="none, full, equal, decorrelated, proportional:SHARE or additive:S"
     )
-    parser.add_argument("--failures", type=number, default=10, metavar="N", help="show at most so many waits (10)")
-    parser.set_defaults(parser=parser, **dict.fromkeys((*LIMITS, *CURVE), NOT_GIVEN))
+    parser.set_defaults(**dict.fromkeys((*LIMITS, *CURVE), NOT_GIVEN))
 
 
 def add_explain(commands: _SubParsersAction[ArgumentParser]) -> None:
@@ -103,7 +110,7 @@ def jitter(text: str) -> Jitter | str:
 
 
 def policy_of(chosen: Namespace) -> RetryPolicy:
-    """The policy that the options of `redouble preview` describe."""
+    """The policy that the options of `add_policy` describe."""
     given = {name: value for name, value in vars(chosen).items() if value is not NOT_GIVEN}
     fields: dict[str, Any] = {name: given[name] for name in LIMITS if name in given}
     curve: dict[str, Any] = {name: given[name] for name in CURVE if name in given}

@@ -6,6 +6,7 @@ import sys
 import time
 
 from redouble.control import faults
+from redouble.control.host import Host, running_host
 from redouble.core import checks
 
 TYPE_CHECKING = False
@@ -74,16 +75,13 @@ class SystemClock:
         elif seconds > 0:  # time.sleep(0) gives the processor away, and costs 80 us
             time.sleep(seconds)
 
-    async def sleep_async(self, seconds: float, stop: threading.Event | asyncio.Event | None = None) -> None:
-        asyncio: Any = sys.modules["asyncio"]  # loaded, or this would not run
-        if stop is None:
-            await asyncio.sleep(seconds)
-        elif isinstance(stop, asyncio.Event):
-            await _sleep_until_set(seconds, stop)
-        else:
-            await _sleep_polling(seconds, stop)
+    async def sleep_async(self, seconds: float, stop: Any = None) -> None:
+        waits = _in_trio if running_host() is Host.TRIO else _in_asyncio
+        await waits(seconds, stop)
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        if running_host() is Host.TRIO:
+            return _TrioTimer(seconds, callback)
         timer: Timer = sys.modules["asyncio"].get_running_loop().call_later(seconds, callback)
         return timer
 
@@ -91,59 +89,96 @@ class SystemClock:
         return "SystemClock()"
 
 
-async def _sleep_polling(seconds: float, stop: Any) -> None:
-    asyncio = sys.modules["asyncio"]
+async def _in_asyncio(seconds: float, stop: Any) -> None:
+    asyncio: Any = sys.modules["asyncio"]
+    if stop is None:
+        await asyncio.sleep(seconds)
+    elif isinstance(stop, asyncio.Event) and getattr(stop, "_loop", None) in (None, asyncio.get_running_loop()):
+        await _until_set(seconds, stop, asyncio.timeout, asyncio.sleep)
+    else:
+        await _polling(seconds, stop, asyncio.sleep)
+
+
+async def _in_trio(seconds: float, stop: Any) -> None:
+    trio: Any = sys.modules["trio"]
+    if stop is None:
+        await trio.sleep(seconds)
+    elif isinstance(stop, trio.Event):
+        with trio.move_on_after(seconds):
+            await stop.wait()
+    else:
+        await _polling(seconds, stop, trio.sleep)
+
+
+class _TrioTimer:
+    """A callback on trio's clock: a task of the system's that sleeps, then calls."""
+
+    __slots__ = ("_callback", "_over", "_seconds")
+
+    def __init__(self, seconds: float, callback: Callable[[], None]) -> None:
+        trio: Any = sys.modules["trio"]
+        self._seconds, self._callback = seconds, callback
+        self._over = trio.CancelScope()
+        trio.lowlevel.spawn_system_task(self._run)
+
+    async def _run(self) -> None:
+        with self._over:
+            await sys.modules["trio"].sleep(self._seconds)
+            self._callback()
+
+    def cancel(self) -> None:
+        self._over.cancel()
+
+
+async def _polling(seconds: float, stop: Any, sleep: Any) -> None:
+    """Sleep, and look at `stop` now and then: nothing here can await it."""
     end = time.monotonic() + seconds
-    await asyncio.sleep(0)  # also a wait of 0 s lets others run, and a cancellation be seen
+    await sleep(0)  # also a wait of 0 s lets others run, and a cancellation be seen
     while not is_set(stop) and (left := end - time.monotonic()) > 0:
-        await asyncio.sleep(min(STOP_POLL, left))
+        await sleep(min(STOP_POLL, left))
 
 
-async def _sleep_until_set(seconds: float, stop: Any) -> None:
+async def _until_set(seconds: float, stop: Any, timing: Any, sleep: Any) -> None:
     end = time.monotonic() + seconds
-    limit = sys.modules["asyncio"].timeout(seconds)
+    limit = timing(seconds)
     try:
         async with limit:
             await stop.wait()
     except Exception as error:
         if isinstance(error, TimeoutError) and limit.expired():
             return
-        if _is_not_its_own(error, stop):
+        if faults.raised_by_signal(error):
             raise
         faults.report("stop", type(stop), error, CANNOT_WAKE)  # such as an event of another loop
-        await _sleep_polling(end - time.monotonic(), stop)
+        await _polling(end - time.monotonic(), stop, sleep)
 
 
 def _wait(seconds: float, stop: Any) -> None:
-    """Block until `stop` is set; one that cannot wait is asked now and then instead."""
+    """Block until `stop` is set; one that cannot wake a thread is looked at now and then instead."""
     end = time.monotonic() + seconds
-    try:
-        stop.wait(seconds)
-    except Exception as error:
-        if _is_not_its_own(error, stop):
-            raise
-        faults.report("stop", type(stop), error, CANNOT_WAKE)
-        while not is_set(stop) and (left := end - time.monotonic()) > 0:
-            time.sleep(min(STOP_POLL, left))
+    if wakes_threads(stop):
+        try:
+            stop.wait(seconds)
+        except Exception as error:
+            if _is_not_its_own(error, stop):
+                raise
+            faults.report("stop", type(stop), error, CANNOT_WAKE)
+        else:
+            return
+    while not is_set(stop) and (left := end - time.monotonic()) > 0:
+        time.sleep(min(STOP_POLL, left))
+
+
+def wakes_threads(stop: Any) -> bool:
+    """Return whether `stop.wait(seconds)` blocks a thread until it is set; an event of an event loop does not."""
+    return type(stop).__module__.partition(".")[0] not in ("asyncio", "trio", "anyio")
 
 
 def _is_not_its_own(error: Exception, stop: object) -> bool:
     """Whether not the stop raised this, but the handler of a signal: that is for the caller, whatever it interrupted."""
-    if type(stop).__module__ == "threading" or isinstance(
-        error, InterruptedError
-    ):  # an Event raises nothing of its own
-        return True
-    signal: Any = sys.modules.get("signal")
-    if signal is None:
-        return False
-    handlers = [signal.getsignal(number) for number in signal.valid_signals()]
-    codes = [getattr(each, "__code__", None) or getattr(type(each).__call__, "__code__", None) for each in handlers]
-    at = error.__traceback__
-    while at is not None:
-        if at.tb_frame.f_code in codes:
-            return True
-        at = at.tb_next
-    return False
+    if type(stop).__module__ == "threading" or isinstance(error, InterruptedError):
+        return True  # an Event raises nothing of its own
+    return faults.raised_by_signal(error)
 
 
 SYSTEM: SystemClock = SystemClock()

@@ -47,28 +47,27 @@ class OwnCurves:
 
     def __init__(self) -> None:
         self.total: int = 0
-        self._states: dict[Backoff, tuple[int, float | None]] = {}
+        self._states: dict[tuple[object, Backoff], tuple[int, float | None]] = {}
         self._restored: dict[str, tuple[int, float | None]] = {}
 
-    def next(self, curve: Backoff, draw: float) -> float | None:
-        """The next wait of a curve."""
+    def next(self, curve: Backoff, draw: float, rule: object = None) -> float | None:
+        """Return the next wait of a rule's curve: each rule counts for itself, also where two have equal curves."""
         self.total += 1
         try:
-            if curve in self._states:
-                count, previous = self._states[curve]
+            key = rule, curve
+            if key in self._states:
+                count, previous = self._states[key]
             else:
-                count, previous = (
-                    self._restored.pop(checks.shown(curve, 1000), (0, None)) if self._restored else (0, None)
-                )
+                count, previous = self._restored.pop(_text(*key), (0, None)) if self._restored else (0, None)
             wait = safe_delay(curve, count + 1, previous, draw)
-            self._states[curve] = count + 1, wait
+            self._states[key] = count + 1, wait
         except Exception as error:  # a curve of the user's that cannot be hashed or shown
             return ended(curve, error)
         return wait
 
     def plain(self) -> dict[str, list[Any]]:
-        """The counts by the repr of their curve, for a snapshot."""
-        states = {checks.shown(curve, 1000): state for curve, state in self._states.items()} | self._restored
+        """Return the counts by the text of their rule and curve, for a snapshot."""
+        states = {_text(*key): state for key, state in self._states.items()} | self._restored
         return {text: list(state) for text, state in states.items()}
 
     @classmethod
@@ -82,3 +81,8 @@ class OwnCurves:
             curves._restored[text] = least, before
         curves.total = sum(count for count, _ in curves._restored.values())
         return curves
+
+
+def _text(rule: object, curve: Backoff) -> str:
+    shown = checks.shown(curve, 1000)
+    return shown if rule is None else f"{checks.shown(rule, 1000)}: {shown}"

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-import sys
-
+from redouble.control.budget import RetryBudget
+from redouble.control.clock import wakes_threads
+from redouble.control.events import EventKind, audience, kinds_of
 from redouble.core import checks
-from redouble.core.backoff import Backoff, exponential
+from redouble.core.backoff import as_curve, exponential
 from redouble.core.record import Record
 from redouble.core.verdict import Rule, as_rule
 from redouble.known import known_errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import asyncio
-    import threading
-    from collections.abc import Callable, Sequence
-    from typing import Any, Literal, TypeAlias, TypedDict
+    from collections.abc import Callable, Collection, Sequence
+    from datetime import timedelta
+    from decimal import Decimal
+    from typing import Any, ClassVar, Literal, Protocol, TypeAlias, TypedDict
 
     from redouble.control.clock import Clock
-    from redouble.control.events import Observer
+    from redouble.control.events import Audience, Observer
+    from redouble.core.backoff import Backoff
     from redouble.core.checks import Seconds
+
+    CurveLike: TypeAlias = Backoff | Callable[[int], float | Decimal | timedelta | None]
     from redouble.core.verdict import RuleLike
 
-    Stop: TypeAlias = threading.Event | asyncio.Event
+    class Stop(Protocol):
+        """An event that ends waits: of `threading`, asyncio or trio."""
+
+        def is_set(self) -> bool: ...
 
     class PolicyFields(TypedDict, total=False):
         """The keywords of a policy."""
@@ -34,25 +41,30 @@ if TYPE_CHECKING:
         deadline: Seconds | None
         attempt_timeout: Seconds | None
         timeout_as: str | None
-        backoff: Backoff
-        budget: None
-        max_hint: Seconds
+        backoff: CurveLike
+        budget: RetryBudget | str | None
+        max_hint: Seconds | None
+        long_hints: Literal["stop", "cap"]
+        unwanted: Literal["return", "raise"]
         nested: Literal["once", "multiply"]
         stop: Stop | None
-        observers: Sequence[Observer]
+        observers: Sequence[Observer] | None
         name: str | None
         clock: Clock | None
         draw: Callable[[], float] | None
 
 
 ATTEMPTS = 3
-"""The default limit of attempts while no limit is written."""
+"""The default limit of attempts while none is written."""
 
 DEADLINE = 60.0
-"""The default deadline in seconds while no limit is written."""
+"""The default deadline in seconds while none is written."""
 
 LIMITS = frozenset({"attempts", "deadline"})
-"""The fields of which each, where a policy is written, lifts the other's default."""
+"""The two fields whose defaults hold while neither is written."""
+
+NEARLY_ONE = 1 - 2**-53
+"""The highest draw."""
 
 
 class Policy(Record):
@@ -66,24 +78,42 @@ class Policy(Record):
     attempt_timeout: float | None
     timeout_as: str | None
     backoff: Backoff
-    budget: None
-    max_hint: float
+    budget: RetryBudget | None
+    max_hint: float | None
+    long_hints: Literal["stop", "cap"]
+    unwanted: Literal["return", "raise"]
     nested: Literal["once", "multiply"]
     stop: Stop | None
-    observers: tuple[Observer, ...]
+    observers: tuple[Observer, ...] | None
     name: str | None
     clock: Clock | None
     draw: Callable[[], float] | None
     written: frozenset[str]
 
+    _DERIVED = ("audience", "is_bounded", "is_plain")
+    __slots__ = _DERIVED  # derived, so no part of the value
+
+    audience: ClassVar[Any]  # who is told of a call
+    is_bounded: ClassVar[Any]  # whether a deadline is written: only such a one cancels, and is handed down
+    is_plain: ClassVar[Any]  # whether an attempt that succeeds needs nothing but the time at which it began
+
     def __init__(self, **fields: Any) -> None:
+        self._write(fields, fields)
+
+    def _write(self, fields: dict[str, Any], changes: dict[str, Any]) -> None:
+        """Set the written fields, of which this call has written `changes`."""
         values = _checked(fields)
-        _refuse_contradictions(values, frozenset(fields))
+        _lift_defaults(values, fields)
+        _refuse_contradictions(values, fields)
+        if {"deadline", "backoff"} <= changes.keys():
+            _refuse_hopeless_deadline(values["deadline"], values["backoff"])
         self._set(values)
 
     def changed(self, **changes: Any) -> Any:
-        """The same policy with some fields changed: of the same class, everything checked anew."""
-        return type(self)(**(self._written_fields() | changes))
+        """Return the same policy with some fields changed: of the same class, everything checked anew."""
+        policy = type(self).__new__(type(self))
+        policy._write(self._written_fields() | changes, changes)
+        return policy
 
     def overridden(self, **changes: Any) -> Any:
         """As `changed`, but what only contradicts a field that was written elsewhere is let be, and no limit is lifted."""
@@ -93,6 +123,29 @@ class Policy(Record):
             values[limit] = getattr(self, limit)
         policy._set(values)
         return policy
+
+    def __replace__(self, **changes: Any) -> Any:
+        """As `changed`, for `copy.replace`."""
+        return self.changed(**changes)
+
+    def __getattr__(self, name: str) -> Any:
+        """Derive what is no part of the value when it is first asked for, and keep it."""
+        if name not in Policy._DERIVED:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        found = getattr(self, f"_find_{name}")()
+        object.__setattr__(self, name, found)
+        return found
+
+    def _find_audience(self) -> Audience:
+        return audience(self.observers)
+
+    def _find_is_bounded(self) -> bool:
+        return self.deadline is not None and "deadline" in self.written
+
+    def _find_is_plain(self) -> bool:
+        asked = self.result, self.attempt_timeout, self.timeout_as, self.clock
+        heard = self.audience.hears(EventKind.CALL) or self.audience.hears(EventKind.ATTEMPT)
+        return all(each is None for each in asked) and not heard
 
     def _written_fields(self) -> dict[str, Any]:
         return {field: getattr(self, field) for field in self.written}
@@ -108,17 +161,39 @@ class Policy(Record):
 
 def _checked(fields: dict[str, Any]) -> dict[str, Any]:
     """All fields: the written ones checked, the others at their defaults."""
-    values = dict(_DEFAULTS)
+    values: dict[str, Any] = {field: default for field, (_, default) in _FIELDS.items()}
     for field, value in fields.items():
-        if field not in _CHECKS:
-            raise TypeError(f"retry has no field {field!r}; its fields are {', '.join(_CHECKS)}")
-        values[field] = _CHECKS[field](field, value)
-    if "attempts" in fields and "deadline" not in fields:
-        values["deadline"] = None
-    if "deadline" in fields and "attempts" not in fields:
-        values["attempts"] = None
+        if field not in _FIELDS:
+            raise TypeError(f"retry has no field {field!r}; its fields are {', '.join(_FIELDS)}")
+        values[field] = _FIELDS[field][0](field, value)
+    if "attempts" in fields and values["attempts"] is None and "nested" not in fields:
+        values["nested"] = "multiply"  # for ever means for ever: an inner give-up is a failure like any other
     values["written"] = frozenset(fields)
     return values
+
+
+def _lift_defaults(values: dict[str, Any], written: Collection[str]) -> None:
+    """The default limits give way to what is written.
+
+    A number for one lifts the other; `attempts=None` lifts the deadline too, `deadline=None` lifts only itself. A
+    default deadline gives way to a curve whose first wait may not fit it.
+    """
+    if "attempts" in written and "deadline" not in written:
+        values["deadline"] = None
+    elif values["deadline"] is not None and "attempts" not in written and "deadline" in written:
+        values["attempts"] = None
+    elif "deadline" not in written:
+        first = _first_wait(values["backoff"], NEARLY_ONE)
+        if first is not None and first > DEADLINE:
+            values["deadline"] = None
+
+
+def _first_wait(curve: Backoff, draw: float) -> float | None:
+    try:
+        wait = curve.delay(1, None, draw)
+        return None if wait is None else float(wait)
+    except Exception:  # a curve of the user's, which is reported when it is asked in earnest
+        return None
 
 
 def _optional_rule(name: str, value: Any) -> Rule | None:
@@ -130,12 +205,16 @@ def _optional_flag(name: str, value: Any) -> bool | None:
     return chosen
 
 
+def _attempts(name: str, value: Any) -> int | None:
+    return checks.whole_or_none(name, value, least=1)
+
+
 def _duration(name: str, value: Any) -> float | None:
     return checks.seconds_or_none(name, value, positive=True)
 
 
 def _keyword(name: str, value: Any) -> str | None:
-    rule = f"{name} must be the name of a keyword argument, such as 'timeout', or None"
+    rule = f"{name} must be the name of a parameter, such as 'timeout', or None"
     if value is None:
         return None
     if not isinstance(value, str):
@@ -145,20 +224,37 @@ def _keyword(name: str, value: Any) -> str | None:
     return value
 
 
-def _backoff(name: str, value: Any) -> Backoff:
-    if not isinstance(value, Backoff):
-        raise TypeError(f"{name} must be a curve such as exponential(), got {checks.shown(value)}")
-    return value
+class _Own:
+    """The default budget: one for each decorated function."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "one per decorated function"
+
+    def __reduce__(self) -> str:
+        return "OWN_BUDGET"
 
 
-def _no_budget(name: str, value: Any) -> None:
-    if value is not None:
-        raise TypeError(f"{name} must be None: this version has no retry budgets, got {checks.shown(value)}")
+OWN_BUDGET: Any = _Own()
 
 
-def _nested(name: str, value: Any) -> str:
-    chosen: str = checks.one_of(name, value, ("once", "multiply"))
-    return chosen
+def _budget(name: str, value: Any) -> RetryBudget | None:
+    if value is None or value is OWN_BUDGET or isinstance(value, RetryBudget):
+        found: RetryBudget | None = value
+        return found
+    if isinstance(value, str) and value:
+        return RetryBudget.named(value)
+    kind = ValueError if isinstance(value, str) else TypeError
+    raise kind(f"{name} must be a RetryBudget, the name of one that is shared, or None, got {checks.shown(value)}")
+
+
+def _word(*words: str) -> Callable[[str, Any], str]:
+    def check(name: str, value: Any) -> str:
+        chosen: str = checks.one_of(name, value, words)
+        return chosen
+
+    return check
 
 
 def _stop(name: str, value: Any) -> Stop | None:
@@ -166,13 +262,20 @@ def _stop(name: str, value: Any) -> Stop | None:
     if value is None or (shape and not isinstance(value, type)):
         event: Stop | None = value
         return event
-    raise TypeError(f"{name} must be a threading.Event, an asyncio.Event or None, got {checks.shown(value)}")
+    raise TypeError(
+        f"{name} must be a threading.Event, an asyncio.Event, a trio.Event or None, got {checks.shown(value)}"
+    )
 
 
-def _observers(name: str, value: Any) -> tuple[Observer, ...]:
+def _observers(name: str, value: Any) -> tuple[Observer, ...] | None:
+    if value is None:
+        return None
     if not isinstance(value, (tuple, list)):
-        raise TypeError(f"{name} must be a tuple or list of callables, got {checks.shown(value)}")
-    return tuple(checks.plain_function(f"each of {name}", each) for each in value)
+        raise TypeError(f"{name} must be a tuple or list of callables, or None, got {checks.shown(value)}")
+    for each in value:
+        checks.plain_function(f"each of {name}", each)
+        kinds_of(each)  # refuses here what it could not be told of
+    return tuple(value)
 
 
 def _name(name: str, value: Any) -> str | None:
@@ -195,73 +298,74 @@ def _draw(name: str, value: Any) -> Any:
     return None if value is None else checks.plain_function(name, value)
 
 
-_CHECKS: dict[str, Callable[[str, Any], Any]] = {
-    "on": _optional_rule,
-    "result": _optional_rule,
-    "idempotent": _optional_flag,
-    "attempts": lambda name, value: checks.whole_or_none(name, value, least=1),
-    "deadline": _duration,
-    "attempt_timeout": _duration,
-    "timeout_as": _keyword,
-    "backoff": _backoff,
-    "budget": _no_budget,
-    "max_hint": checks.seconds,
-    "nested": _nested,
-    "stop": _stop,
-    "observers": _observers,
-    "name": _name,
-    "clock": _clock,
-    "draw": _draw,
+_FIELDS: dict[str, tuple[Callable[[str, Any], Any], Any]] = {
+    "on": (_optional_rule, known_errors),
+    "result": (_optional_rule, None),
+    "idempotent": (_optional_flag, None),
+    "attempts": (_attempts, ATTEMPTS),
+    "deadline": (_duration, DEADLINE),
+    "attempt_timeout": (_duration, None),
+    "timeout_as": (_keyword, None),
+    "backoff": (as_curve, exponential()),
+    "budget": (_budget, OWN_BUDGET),
+    "max_hint": (checks.seconds_or_none, 300.0),
+    "long_hints": (_word("stop", "cap"), "stop"),
+    "unwanted": (_word("return", "raise"), "return"),
+    "nested": (_word("once", "multiply"), "once"),
+    "stop": (_stop, None),
+    "observers": (_observers, ()),
+    "name": (_name, None),
+    "clock": (_clock, None),
+    "draw": (_draw, None),
 }
-
-_DEFAULTS: dict[str, Any] = {
-    "on": known_errors,
-    "result": None,
-    "idempotent": None,
-    "attempts": ATTEMPTS,
-    "deadline": DEADLINE,
-    "attempt_timeout": None,
-    "timeout_as": None,
-    "backoff": exponential(),
-    "budget": None,
-    "max_hint": 300.0,
-    "nested": "once",
-    "stop": None,
-    "observers": (),
-    "name": None,
-    "clock": None,
-    "draw": None,
-}
+"""Each field: its check, and its default."""
 
 
-def _refuse_contradictions(values: dict[str, Any], written: frozenset[str]) -> None:
-    timeout, deadline = values["attempt_timeout"], values["deadline"]
+def _refuse_contradictions(values: dict[str, Any], written: Collection[str]) -> None:
+    timeout, deadline, curve = values["attempt_timeout"], values["deadline"], values["backoff"]
     if timeout is not None and deadline is not None and timeout > deadline:
+        if "deadline" not in written:
+            values["deadline"] = None  # a default gives way
+        else:
+            raise ValueError(
+                f"attempt_timeout must not be above deadline: one attempt cannot have {timeout!r} s when all of them"
+                f" together have {deadline!r} s"
+            )
+    length, attempts = curve.length, values["attempts"]
+    if (
+        "attempts" in written
+        and "backoff" in written
+        and length is not None
+        and attempts is not None
+        and attempts > length + 1
+    ):
         raise ValueError(
-            f"attempt_timeout must not be above deadline: one attempt cannot have {timeout!r} s when all of them"
-            f" together have {deadline!r} s"
+            f"attempts must not be above {length + 1}: the curve {curve!r} ends after {length} waits, got {attempts!r}"
         )
-    length = values["backoff"].length
-    attempts = values["attempts"]
-    both = {"attempts", "backoff"} <= written
-    if both and length is not None and attempts is not None and attempts > length + 1:
+
+
+def _refuse_hopeless_deadline(deadline: float | None, curve: Backoff) -> None:
+    first = None if deadline is None else _first_wait(curve, 0.0)
+    if first is not None and deadline is not None and first > deadline:
         raise ValueError(
-            f"attempts must not be above {length + 1}: the curve {values['backoff']!r} ends after {length} waits,"
-            f" got {attempts!r}"
+            f"deadline must not be below the first wait of backoff, which is {first!r} s at the least: there would"
+            f" never be a second attempt, got {deadline!r}"
         )
 
 
-def thread_event(stop: Any) -> threading.Event | None:
-    """`stop`, for a wait that blocks the thread: an `asyncio.Event` cannot be set meanwhile, its loop is blocked too."""
-    asyncio = sys.modules.get("asyncio")
-    if stop is None or (asyncio is not None and isinstance(stop, asyncio.Event)):
-        return None
-    event: threading.Event = stop
-    return event
+def is_of_event_loop(event: object) -> bool:
+    """Return whether an event belongs to an event loop (asyncio's or trio's), and so cannot wake a thread."""
+    return event is not None and not wakes_threads(event)
 
 
-def refuse_async_stop(policy: Policy) -> None:
-    """An `asyncio.Event` cannot end a synchronous wait: only its own event loop can wait for it."""
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is not None and isinstance(policy.stop, asyncio.Event) and asyncio._get_running_loop() is None:
-        raise TypeError("stop must be a threading.Event in synchronous code, got an asyncio.Event")
+def refuse_async_stop(policy: Policy, name: str) -> None:
+    """Refuse an event of an event loop for a synchronous function: it cannot end a wait that blocks a thread.
+
+    Raises:
+        TypeError: Where there is one.
+    """
+    if is_of_event_loop(policy.stop):
+        raise TypeError(
+            f"stop must be a threading.Event for the synchronous {name}: an event of an event loop cannot end its waits,"
+            f" got {checks.shown(policy.stop)}"
+        )

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
-import sys
 from _thread import allocate_lock
-from contextvars import ContextVar
+from math import inf
+from time import monotonic
 
+from redouble.control.around import (
+    AROUND,
+    ENDS,
+    KIND,
+    NAME,
+    NODE,
+    NOW,
+    OUTER,
+    close_link,
+    first_live,
+    innermost,
+    leave_bound,
+    left_around,
+    left_of,
+    new_bound,
+    new_link,
+    nodes,
+)
 from redouble.control.clock import SYSTEM, guarded_now
-from redouble.control.cut import Cut
+from redouble.control.cut import Cut, cut_after
+from redouble.control.mark import ended_by, mark_bound, read
 from redouble.control.outcome import DeadlineExceeded
 from redouble.control.policy import Policy
-from redouble.control.stack import enclosing
 from redouble.core import checks
 
 TYPE_CHECKING = False
@@ -19,11 +37,11 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, TypeVar, overload
 
+    from redouble.control.around import Link, Node
     from redouble.control.clock import Clock
     from redouble.core.checks import Seconds
 
     P = TypeVar("P", bound=Policy)
-    Scope = TypeVar("Scope", "override", "deadline")
 
 overriding: int = 0
 """How many `override` scopes are open in this process: while there is none, no call need look for one."""
@@ -32,11 +50,31 @@ MOST_POLICIES = 64
 """How many changed policies a scope keeps: a loop may make a new policy in every round."""
 
 _lock = allocate_lock()
-# What a context was given, outermost first. A task may outlive a scope, and a generator may close one out of order, so
-# that closed scopes are met here: whoever looks passes over them.
-_overrides: ContextVar[tuple[override, ...]] = ContextVar("redouble.override", default=())
-_deadlines: ContextVar[tuple[deadline, ...]] = ContextVar("redouble.deadline", default=())
 _everywhere: list[override] = []
+
+
+CHANGES = "changes"
+"""The kind of an `override` scope's node, which holds the scope (`SCOPE`) until that has ended."""
+
+SCOPE = 2
+
+
+class _Within:
+    """What the link of a scope stands for: nothing but that it has not ended."""
+
+    __slots__ = ()
+
+
+_WITHIN = _Within()
+
+
+def open_scope(node: Node) -> Link:
+    """Open a scope: make its link the innermost one, with its node; `close_link` ends it."""
+    link = new_link(_WITHIN, innermost())
+    node[OUTER] = first_live(link[NODE])
+    link[NODE] = node
+    AROUND.set(link)
+    return link
 
 
 class override:  # noqa: N801  # used as a verb: with override(attempts=1):
@@ -46,8 +84,8 @@ class override:  # noqa: N801  # used as a verb: with override(attempts=1):
     it is open. Inner scopes win over outer ones.
 
     Args:
-        everywhere: Also hold for contexts that have no `override` of their own: for test fixtures, which often run in
-            another context than the test.
+        everywhere: Also hold for all other contexts of the process, whose own scopes stand upon it: for test fixtures,
+            which often run in another context than the test.
         fields: Any fields of `RetryPolicy`.
 
     Raises:
@@ -71,17 +109,14 @@ class override:  # noqa: N801  # used as a verb: with override(attempts=1):
         Policy(**fields)  # refuses here what would be refused at the first call beneath
         self._fields = fields
         self._everywhere = checks.flag("everywhere", everywhere)
-        self._outer: tuple[override, ...] = ()
-        self._open = False
+        self._link: Link | None = None
         self._made: dict[int, tuple[Policy, Policy]] = {}
 
     def __enter__(self) -> override:
         global overriding
-        if self._open:
+        if self._link is not None:
             raise RuntimeError("this override scope is open already; make a new one with override(...)")
-        self._outer = _around()
-        self._open = True
-        _overrides.set((*_still_open(_overrides.get()), self))
+        self._link = open_scope([CHANGES, None, self])
         with _lock:
             overriding += 1
             if self._everywhere:
@@ -91,25 +126,39 @@ class override:  # noqa: N801  # used as a verb: with override(attempts=1):
     def __exit__(self, *exc_info: object) -> None:
         global overriding
         with _lock:
+            link, self._link = self._link, None
+            if link is None:  # left a second time
+                return
             overriding -= 1
             if self._everywhere:
                 _everywhere.remove(self)
-        self._open = False
-        _overrides.set(_still_open(_overrides.get()))
+        link[NODE][:] = [None, link[NODE][OUTER], None]
+        close_link(link)
         self._made.clear()
 
     def over(self, policy: P) -> P:
-        """The policy with the fields that this scope replaces."""
+        """Return the policy with the fields that this scope replaces."""
         made = self._made.get(id(policy))
         if made is None:
-            changes = dict(self._fields)
-            if "observers" in changes:
-                changes["observers"] = (*policy.observers, *changes["observers"])
             if len(self._made) >= MOST_POLICIES:
                 self._made.clear()
-            made = self._made[id(policy)] = (policy, policy.overridden(**changes))
+            made = self._made[id(policy)] = (policy, policy.overridden(**self._changes(policy)))
         found: P = made[1]  # type: ignore[assignment]  # overridden() keeps the class
         return found
+
+    def _changes(self, policy: Policy) -> dict[str, Any]:
+        """The fields to replace; observers are added, but silence stays silence."""
+        changes = dict(self._fields)
+        added = changes.get("observers")
+        if added is not None:
+            changes["observers"] = None if policy.observers is None else (*policy.observers, *added)
+        return changes
+
+    @property
+    def outer(self) -> list[override]:
+        """The open `override` scopes around this one, innermost first."""
+        link = self._link  # another thread may end the scope meanwhile
+        return [] if link is None else _changing(link[NODE][OUTER])
 
     @property
     def clock(self) -> Clock | None:
@@ -118,26 +167,31 @@ class override:  # noqa: N801  # used as a verb: with override(attempts=1):
         return clock
 
 
-def _still_open(scopes: tuple[Scope, ...]) -> tuple[Scope, ...]:
-    return tuple(each for each in scopes if each._open)
+def _changing(node: Node | None) -> list[override]:
+    """The open `override` scopes from a node outwards, innermost first."""
+    return [each[SCOPE] for each in nodes(node) if each[KIND] is CHANGES]
 
 
-def _around() -> tuple[override, ...]:
-    """The open `override` scopes around the caller, outermost first; where there is none, those that hold everywhere."""
-    own = _still_open(_overrides.get()) or tuple(_everywhere[-1:])
-    return (*_still_open(own[0]._outer), *own) if own else ()
+def _around() -> list[override]:
+    """The open `override` scopes around the caller, innermost first; they stand upon those that hold everywhere."""
+    link = innermost()
+    own = [] if link is None else _changing(link[NODE])
+    for last in _everywhere[-1:]:  # one step: another thread may end the last one at any moment
+        own += [each for each in (last, *last.outer) if each not in own]
+    return own
 
 
 def effective(policy: P) -> P:
-    """The policy with the fields that the scopes around the caller replace."""
-    for scope in _around():
-        policy = scope.over(policy)
+    """Return the policy with the fields that the scopes around the caller replace."""
+    if overriding:
+        for scope in reversed(_around()):
+            policy = scope.over(policy)
     return policy
 
 
 def current_clock() -> Clock:
-    """The clock that scopes around the caller name, else the system's."""
-    for scope in reversed(_around()):
+    """Return the clock that scopes around the caller name, else the system's."""
+    for scope in _around() if overriding else ():
         if scope.clock is not None:
             return scope.clock
     return SYSTEM
@@ -146,17 +200,19 @@ def current_clock() -> Clock:
 class deadline:  # noqa: N801  # used as a noun with its number: with deadline(5) as limit:
     """Bound every retried call beneath: attempts, waits and nested calls together.
 
-    As `with` it bounds what is retried: no wait is begun that would end after it, and `remaining()` tells what is left
-    to whoever takes a timeout. As `async with` it also cancels what still runs when the time is up, and raises
-    `DeadlineExceeded` (a `TimeoutError`). A context variable: it travels with copied contexts, and bounds there for as
-    long as it is open: a task that outlives it is bounded no more.
+    As `with` it bounds what is retried: no wait is begun that would end after it, an attempt of asyncio or trio is
+    cancelled at it, and `remaining()` tells what is left for operations that take a timeout. As `async with` it also
+    cancels the body when the time is up, and raises `DeadlineExceeded` (a `TimeoutError`).
+
+    It is kept in a context variable, so it travels with copied contexts (tasks, `asyncio.to_thread`). A scope that ended
+    in time bounds no call any more. One whose time was over goes on bounding the calls that had begun beneath it, such
+    as those of a thread, and no later ones.
 
     Args:
         seconds: From entering the scope, in seconds or as a `timedelta`; >= 0. `None`: no limit.
 
     Attributes:
-        expired: Whether it was this scope that ended something beneath: it cancelled, or a retried call gave up because
-            of it, or its time is over.
+        expired: Whether its time is over, or was when it was left.
 
     Raises:
         TypeError, ValueError: When `seconds` is no such duration.
@@ -170,54 +226,54 @@ class deadline:  # noqa: N801  # used as a noun with its number: with deadline(5
 
     __module__ = "redouble"
 
-    __slots__ = ("_blamed", "_clock", "_cut", "_ends", "_now", "_open", "_seconds")
+    __slots__ = ("_bound", "_clock", "_cut", "_expired", "_link", "_seconds")
 
     def __init__(self, seconds: Seconds | None) -> None:
         self._seconds = checks.seconds_or_none("seconds of deadline()", seconds)
         self._clock: Clock = SYSTEM
-        self._now: Callable[[], float] = SYSTEM.now
-        self._ends: float | None = None
+        self._bound: Node = new_bound(None, monotonic, None)
         self._cut: Cut | None = None
-        self._blamed = False
-        self._open = False
-
-    def left(self) -> float | None:
-        """Seconds until this deadline, below 0 when it has passed; `None` for no limit."""
-        return None if self._ends is None else self._ends - self._now()
+        self._expired = False
+        self._link: Link | None = None
 
     @property
     def expired(self) -> bool:
-        if self._open:
-            left = self.left()
-            return self._blamed or (left is not None and left <= 0)
-        return self._blamed
+        return left_of(self._bound) <= 0 if self._link is not None else self._expired
 
-    def blame(self) -> None:
-        """A retried call beneath gave up because of this deadline."""
-        self._blamed = True
+    def ended(self, error: BaseException) -> bool:
+        """Return whether this scope, and none around it, ended the call that raised `error`.
+
+        It did when its time came, or when a wait did not fit into it. A wait that the server asked for is no end by the
+        scope: the server's word ended the call (`Reason.HINT`).
+
+        Args:
+            error: An error that came out of a call beneath, or out of this scope; a cause of it counts as well.
+        """
+        number: int = self._bound[NAME]
+        return number != 0 and ended_by(error, number)
 
     def __enter__(self) -> deadline:
-        if self._open:
+        if self._link is not None:
             raise RuntimeError("this deadline scope is open already; make a new one with deadline(...)")
-        self._open = True
-        self._blamed = False
-        if self._seconds is not None:
-            self._clock = current_clock()
-            self._now = guarded_now(self._clock)
-            self._ends = self._now() + self._seconds
-        _deadlines.set((*_still_open(_deadlines.get()), self))
+        self._expired = False
+        self._clock = current_clock()
+        now = monotonic if self._clock is SYSTEM else guarded_now(self._clock)
+        self._bound = new_bound(None, now, None if self._seconds is None else now() + self._seconds)
+        self._link = open_scope(self._bound)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self._blamed = self.expired  # as it stands now: what ended in time does not expire later
-        self._open = False
-        _deadlines.set(_still_open(_deadlines.get()))
+        link, self._link = self._link, None
+        if link is not None:
+            self._expired = left_of(self._bound) <= 0
+            leave_bound(self._bound)
+            close_link(link)
 
     async def __aenter__(self) -> deadline:
         self.__enter__()
         if self._seconds is not None:
             try:
-                self._cut = Cut(self._clock, self._seconds)
+                self._cut = cut_after(self._clock, self._seconds)
             except BaseException:
                 self.__exit__()
                 raise
@@ -226,22 +282,72 @@ class deadline:  # noqa: N801  # used as a noun with its number: with deadline(5
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.__exit__()
         cut, self._cut = self._cut, None
-        if cut is not None and cut.settle(error):
-            self._blamed = True
-            raise DeadlineExceeded(f"the deadline of {self._seconds:g} s has passed") from error
+        was_this = cut is not None and cut.settle(error)
+        if was_this:
+            self._bound[ENDS] = self._bound[NOW]()  # a timer may come a little early
+        self.__exit__()
+        if was_this:
+            over = DeadlineExceeded(f"the deadline of {self._seconds:g} s has passed")
+            mark_bound(over, self._bound)
+            raise over from error
 
 
-def in_deadline() -> bool:
-    """Whether the caller is inside of a `deadline` scope."""
-    scopes = _deadlines.get()
-    return bool(scopes) and any(each._open for each in scopes)  # every call that fails asks: mostly there is none
+class gave_up_as:  # noqa: N801  # used as a verb: with gave_up_as(MyError):
+    """Raise an error of your own from an error on which a retried call beneath this `with` gave up.
 
+    For callers that catch one type, as they did with a library that wraps errors. An error on which no retried call gave
+    up passes as it is: a permanent one at the first attempt, or one that was never retried.
 
-def innermost_deadlines() -> list[deadline]:
-    """The open `deadline` scopes around the caller that have a limit, innermost first."""
-    return [each for each in reversed(_deadlines.get()) if each._open and each.left() is not None]
+    Args:
+        kind: An exception type, made with the text of the error; or a callable that makes the new error from the old.
+
+    Raises:
+        TypeError: When `kind` is neither.
+
+    >>> from redouble import gave_up_as, retry
+    >>> from redouble.testing import fake_time, scripted
+    >>> class Unavailable(Exception): ...
+    >>> with fake_time(), gave_up_as(Unavailable):
+    ...     retry(attempts=1).call(scripted(ConnectionResetError("gone")))
+    Traceback (most recent call last):
+        ...
+    Unavailable: gone
+    """
+
+    __module__ = "redouble"
+
+    __slots__ = ("_began", "_kind")
+
+    def __init__(self, kind: type[Exception] | Callable[[BaseException], Exception]) -> None:
+        is_type = isinstance(kind, type)
+        if not callable(kind) or (is_type and not issubclass(kind, Exception)):
+            raise TypeError(
+                "gave_up_as takes an exception type, or a callable that makes an exception from the error, got"
+                f" {checks.shown(kind)}"
+            )
+        self._kind: Any = kind
+        self._began = inf
+
+    def __enter__(self) -> gave_up_as:
+        self._began = monotonic()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        data = None if error is None else read(error)
+        if error is None or data is None or data.get("reason") is None or data["at"] < self._began:
+            return
+        raise self._kind(str(error) if isinstance(self._kind, type) else error) from error
+
+    async def __aenter__(self) -> gave_up_as:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, traceback)
 
 
 if TYPE_CHECKING:
@@ -250,35 +356,29 @@ if TYPE_CHECKING:
     def remaining(at_most: None = None) -> float | None: ...
     @overload
     def remaining(at_most: Seconds) -> float: ...
-    def remaining(at_most: Seconds | None = None) -> float | None:
-        """What is left of the time: see below."""
-        ...
 
-else:
 
-    def remaining(at_most=None):
-        """What is left of the time, for whoever takes a timeout: `read(timeout=remaining(5))`.
+def remaining(at_most: Seconds | None = None) -> float | None:
+    """Return what is left of the time, for operations that take a timeout: `read(timeout=remaining(5))`.
 
-        The least of what is left of the `deadline` scopes and of the retried calls around the caller (those in the same
-        thread or task).
+    That is the least of what is left of the `deadline` scopes and of the retried calls with a written deadline around
+    the caller. A default deadline does not count.
 
-        Args:
-            at_most: Seconds that the answer never exceeds. `None`: only the deadlines count.
+    Args:
+        at_most: Seconds that the answer never exceeds. `None`: only the deadlines count.
 
-        Returns:
-            Seconds, >= 0; `None` when nothing bounds and `at_most` is `None`.
+    Returns:
+        Seconds, >= 0; `None` when nothing bounds and `at_most` is `None`.
 
-        Raises:
-            TypeError, ValueError: When `at_most` is no duration.
+    Raises:
+        TypeError, ValueError: When `at_most` is no duration.
 
-        >>> from redouble import remaining
-        >>> remaining(at_most=5)
-        5.0
-        >>> remaining() is None
-        True
-        """
-        lefts = [scope.left() for scope in innermost_deadlines()]
-        lefts += [call.left() for call in enclosing(sys._getframe(1))]
-        lefts.append(checks.seconds_or_none("at_most", at_most))
-        known = [left for left in lefts if left is not None]
-        return max(0.0, min(known)) if known else None
+    >>> from redouble import remaining
+    >>> remaining(at_most=5)
+    5.0
+    >>> remaining() is None
+    True
+    """
+    most = checks.seconds_or_none("at_most", at_most)
+    least = min(left_around(), inf if most is None else most)
+    return None if least == inf else max(0.0, least)

@@ -10,66 +10,78 @@ from redouble.core import checks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, TypeAlias
+    from enum import Enum
+    from typing import Any
 
-    BackoffController: TypeAlias = Any  # its module imports this one
+    from redouble.control.tally import Tally
 
-VERSION = 1
+VERSION = 2
+STATUSES = ("IDLE", "ATTEMPTING", "WAITING", "SUCCEEDED", "GAVE_UP", "STOPPED")
+
+TOOK = ("nothing", "token", "hinted token")
 
 
-def taken(of: BackoffController, now: float) -> dict[str, Any]:
+def taken(of: Tally, status: Enum, now: float) -> dict[str, Any]:
     """The state, as it is now."""
-    stopped_at, curves, end = of._stopped_at, of._own_curves, of._end
     return {
         "version": VERSION,
-        "status": of.status.name,
+        "status": status.name,
         "attempt": of.attempt,
-        "earlier": of._earlier,
+        "earlier": of.earlier,
         "failures": of.failures,
-        "elapsed": None if of._started is None else of._elapsed(now if stopped_at is None else stopped_at),
-        "deadline_in": None if of._own_end is None else of._own_end - now,
-        "due_in": None if of._due is None else of._due - now,
-        "previous": of._previous,
-        "curves": {} if curves is None else curves.plain(),
-        "gave_up": None if end is None else _plain(end),
+        "elapsed": None if of.started is None else of.elapsed(now if of.ended_at is None else of.ended_at),
+        "ended_ago": None if of.ended_at is None else max(0.0, now - of.ended_at),
+        "deadline_in": None if of.own_end is None else of.own_end - now,
+        "due_in": None if of.due is None else of.due - now,
+        "previous": of.previous,
+        "curves": {} if of.curves is None else of.curves.plain(),
+        "history": dict(of.earlier_errors or {}),
+        "took": of.took,
+        "gave_up": None if of.end is None else _plain(of.end),
     }
 
 
-def load(into: BackoffController, snapshot: dict[str, Any], now: float) -> None:
-    """Put a new controller into the state of a snapshot.
+def load(into: Tally, snapshot: dict[str, Any], now: float) -> str:
+    """Put a new tally into the state of a snapshot.
+
+    Returns:
+        The name of the status.
 
     Raises:
         ValueError: When it is not one of this version's.
     """
     try:
-        _load(into, snapshot, now)
+        return _load(into, snapshot, now)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"snapshot must be what BackoffController.snapshot() gave, got {snapshot!r}") from error
 
 
-def _load(into: BackoffController, state: dict[str, Any], now: float) -> None:
+def _load(into: Tally, state: dict[str, Any], now: float) -> str:
     if state["version"] != VERSION:
         raise ValueError("another version")
-    statuses: Any = type(into.status)
-    into.status = statuses[state["status"]]
+    status = checks.one_of("status", state["status"], STATUSES)
     into.attempt = checks.whole("attempt", state["attempt"], least=0)
-    into._earlier = checks.whole("earlier", state["earlier"], least=0)
+    into.earlier = checks.whole("earlier", state["earlier"], least=0)
     into.failures = checks.whole("failures", state["failures"], least=0)
     elapsed, due_in = _span("elapsed", state["elapsed"]), _span("due_in", state["due_in"])
     deadline_in = _span("deadline_in", state["deadline_in"])
-    into._started = None if elapsed is None else now - elapsed
-    into._own_end = None if deadline_in is None else now + deadline_in
-    into._due = None if due_in is None else now + due_in
-    into._set_ends()
-    into._previous = checks.seconds_or_none("previous", state["previous"])
-    into._own_curves = OwnCurves.of(state["curves"])
-    into._end = None if state["gave_up"] is None else _from_plain(state["gave_up"])
-    status = into.status.name
-    if (into._end is None) is (status in ("GAVE_UP", "STOPPED")):
+    ended_ago = checks.seconds_or_none("ended_ago", state["ended_ago"])
+    waited = 0.0 if due_in is None else max(0.0, due_in)  # the wait has been waited in full
+    into.started = None if elapsed is None else now - elapsed - waited - (ended_ago or 0.0)
+    into.ended_at = None if ended_ago is None else now - ended_ago
+    into.own_end = None if deadline_in is None else now + deadline_in - waited
+    into.due = None if due_in is None else now
+    into.previous = checks.seconds_or_none("previous", state["previous"])
+    into.curves = OwnCurves.of(state["curves"])
+    into.earlier_errors = {name: checks.whole("history", times, least=1) for name, times in state["history"].items()}
+    into.took = checks.one_of("took", state["took"], TOOK)
+    into.end = None if state["gave_up"] is None else _from_plain(state["gave_up"])
+    if (into.end is None) is (status in ("GAVE_UP", "STOPPED")):
         raise ValueError("an end without its reason, or a reason without its end")
-    if into._end is not None or status == "SUCCEEDED":
-        into._stopped_at = now
+    if (into.ended_at is None) is (status in ("GAVE_UP", "STOPPED", "SUCCEEDED")):
+        raise ValueError("an end without its time, or a time without its end")
     into.began = monotonic()
+    return str(status)
 
 
 def _span(name: str, value: Any) -> float | None:
@@ -84,10 +96,14 @@ def _plain(end: GaveUp) -> dict[str, Any]:
         "elapsed": end.elapsed,
         "name": end.name,
         "hint": end.hint,
+        "limit": end.limit,
+        "history": [list(each) for each in end.history],
     }
 
 
 def _from_plain(data: dict[str, Any]) -> GaveUp:
     attempts = checks.whole("attempts", data["attempts"], least=0)
     elapsed, hint = checks.number("elapsed", data["elapsed"], least=0), checks.seconds_or_none("hint", data["hint"])
-    return GaveUp(Reason[data["reason"]], attempts, elapsed, data["name"], hint)
+    limit = checks.one_of("limit", data["limit"], (None, "own", "scope"))
+    history = tuple((name, checks.whole("history", times, least=1)) for name, times in data["history"])
+    return GaveUp(Reason[data["reason"]], attempts, elapsed, data["name"], hint, history, limit)

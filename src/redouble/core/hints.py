@@ -293,12 +293,25 @@ def _stamp(words: list[str], century_of: float | None) -> float | None:
 
 def _full_year(year: int, rest: tuple[int, ...], now: float) -> int:
     """The latest year with these two digits that is not more than 50 years ahead (RFC 9110, 5.6.7)."""
-    from time import gmtime
-
-    present = gmtime(min(max(now, 0.0), 2e11))  # within what every platform can tell
-    latest = present.tm_year + 50
+    present, *since = _calendar(min(max(now, 0.0), 2e11))  # up to the year 8307: `_epoch` ends with 9999
+    latest = present + 50
     full = latest - (latest - year) % 100
-    return full - 100 if full == latest and rest > present[1:6] else full
+    return full - 100 if full == latest and rest > tuple(since) else full
+
+
+def _calendar(now: float) -> tuple[int, int, int, int, int, int]:
+    """Year, month, day, hour, minute and second of a moment >= 0: what `_epoch` counts, backwards.
+
+    Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days.
+    """
+    days, seconds = divmod(int(now), 86400)
+    eras, day = divmod(days + _EPOCH - 1, 146097)  # an era has 400 years
+    years = (day - day // 1460 + day // 36524 - day // 146096) // 365
+    day -= 365 * years + years // 4 - years // 100
+    months = (5 * day + 2) // 153
+    month = months + 3 if months < 10 else months - 9
+    year = 400 * eras + years + (month < 3)
+    return year, month, day - (153 * months + 2) // 5 + 1, seconds // 3600, seconds // 60 % 60, seconds % 60
 
 
 def _epoch(year: int, month: int, day: int, hour: int, minute: int, second: int) -> float | None:

@@ -1,15 +1,17 @@
 """Floor 1. Frozen records: the values that the library hands out and is configured with.
 
 `dataclasses` would do, but importing it costs more than all the rest of redouble (it loads `inspect`, `re`, `ast`
-and `dis`), and every program that imports redouble would pay for it.
+and `dis`), and every program that imports redouble would pay for it. A record keeps what type checkers read out of
+`dataclass_transform`: fields are inherited, matched by place (`case Wait(delay):`) and replaced (`copy.replace`).
 """
 
 from __future__ import annotations
 
+import sys
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import sys
-    from typing import Any, ClassVar
+    from typing import Any, ClassVar, Self
 
     if sys.version_info >= (3, 13):
         from typing import dataclass_transform
@@ -22,41 +24,73 @@ else:
         return lambda cls: cls
 
 
-def _field_names(namespace: dict[str, Any]) -> tuple[str, ...]:
-    """The annotated names of a class body, in their order."""
-    return tuple(
-        name
-        for name, annotation in namespace.get("__annotations__", {}).items()
-        if not str(annotation).startswith("ClassVar")
-    )
+def _annotations(namespace: dict[str, Any]) -> dict[str, Any]:
+    """Return the annotations of a class body, lazy ones as text.
+
+    Python 3.14 puts a function in their place, unless the file says `from __future__ import annotations`, as every file
+    of redouble does. That function is asked for text: values would need names that exist for type checkers alone.
+    """
+    lazy = namespace.get("__annotate_func__") or namespace.get("__annotate__")
+    if sys.version_info >= (3, 14) and lazy is not None:  # pragma: no cover  # the Python that measures may be older
+        from annotationlib import Format, call_annotate_function
+
+        return call_annotate_function(lazy, Format.STRING)
+    found: dict[str, Any] = namespace.get("__annotations__", {})
+    return found
 
 
-def _make_init(names: tuple[str, ...], defaults: dict[str, Any], setters: dict[str, Any]) -> Any:
+def _is_field(annotation: object) -> bool:
+    """Tell whether an annotation, a value or its text, is anything but a `ClassVar`."""
+    text = str(annotation).strip("'\"")  # within quotes where the annotation of a file with lazy ones is a string
+    return text.partition("[")[0].rpartition(".")[2] != "ClassVar"  # typing.ClassVar[int], or t.ClassVar
+
+
+def _refuse_gap(name: str, fields: tuple[str, ...], defaults: dict[str, Any]) -> None:
+    """Refuse a field without a default after one with a default: it could not be left out by place."""
+    optional: str | None = None
+    for field in fields:
+        if field in defaults:
+            optional = field
+        elif optional is not None:
+            raise TypeError(f"{name}.{field} must have a default, because {optional} before it has one")
+
+
+def _make_init(cls: type, fields: tuple[str, ...], defaults: dict[str, Any]) -> Any:
     """Compile an `__init__` that stores each argument through its slot: the way past the frozen `__setattr__`."""
-    parameters = ", ".join(f"{name}=_defaults[{name!r}]" if name in defaults else name for name in names)
-    lines = [f"    _set_{name}(self, {name})" for name in names] or ["    pass"]
-    source = f"def __init__(self, {parameters}):\n" + "\n".join(lines)
+    parameters = ", ".join(f"{field}=_defaults[{field!r}]" if field in defaults else field for field in fields)
+    lines = [f"    _set_{field}(self, {field})" for field in fields]
     scope: dict[str, Any] = {"_defaults": defaults}
-    scope.update((f"_set_{name}", setter) for name, setter in setters.items())
-    exec(source, scope)  # the source is made of field names alone
-    return scope["__init__"]
+    scope.update((f"_set_{field}", getattr(cls, field).__set__) for field in fields)
+    exec(f"def __init__(self, {parameters}):\n" + "\n".join(lines), scope)  # the source is made of field names alone
+    init = scope["__init__"]
+    init.__qualname__ = f"{cls.__name__}.__init__"
+    init.__module__ = cls.__module__
+    return init
 
 
 class _RecordType(type):
     """Turns the annotated fields of a class body into slots, and its class-level values into defaults."""
 
-    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> Any:
-        fields = _field_names(namespace)
-        defaults = {field: namespace.pop(field) for field in fields if field in namespace}
-        namespace["__slots__"] = fields
-        cls = super().__new__(mcs, name, bases, namespace)
-        if fields and "__init__" not in namespace:
-            init = _make_init(fields, defaults, {field: cls.__dict__[field].__set__ for field in fields})
-            init.__qualname__ = f"{name}.__init__"
-            init.__module__ = cls.__module__
-            cls.__init__ = init  # type: ignore[misc]  # this is where the class gets its own
-        if fields:
-            cls.FIELDS = fields  # type: ignore[attr-defined]  # declared by Record below
+    # Nothing is annotated here: with lazy annotations, those of a metaclass would hide the ones of its classes.
+
+    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any) -> Any:
+        records: list[Any] = [base for base in reversed(bases) if isinstance(base, _RecordType)]
+        inherited = {field: None for base in records for field in base.FIELDS}
+        own = [field for field, annotation in _annotations(namespace).items() if _is_field(annotation)]
+        fields = tuple(inherited | dict.fromkeys(own))
+        defaults = {field: default for base in records for field, default in base._DEFAULTS.items()}
+        defaults |= {field: namespace.pop(field) for field in own if field in namespace}
+        namespace |= {"FIELDS": fields, "_DEFAULTS": defaults}
+        own_slots = tuple(field for field in own if field not in inherited)
+        namespace["__slots__"] = (
+            *namespace.get("__slots__", ()),
+            *own_slots,
+        )  # more than the fields: for what is derived
+        namespace.setdefault("__match_args__", fields)
+        cls = super().__new__(mcs, name, bases, namespace, **options)
+        if own and "__init__" not in namespace:
+            _refuse_gap(name, fields, defaults)
+            cls.__init__ = _make_init(cls, fields, defaults)  # type: ignore[misc]  # this is where it gets its own
         return cls
 
 
@@ -75,12 +109,17 @@ class Record(metaclass=_RecordType):
     Traceback (most recent call last):
         ...
     AttributeError: Point is frozen: x cannot be set
+    >>> match Point(1.0, 2.0):
+    ...     case Point(x, y):
+    ...         print(x, y)
+    1.0 2.0
+    >>> Point(1.0).__replace__(y=3.0)  # from Python 3.13 on: copy.replace(Point(1.0), y=3.0)
+    Point(x=1.0, y=3.0)
     """
 
-    if TYPE_CHECKING:
+    if TYPE_CHECKING:  # set by the metaclass, for each class
         FIELDS: ClassVar[tuple[str, ...]]
-    else:
-        FIELDS = ()
+        _DEFAULTS: ClassVar[dict[str, Any]]
 
     def _values(self) -> tuple[Any, ...]:
         return tuple(getattr(self, field) for field in self.FIELDS)
@@ -105,6 +144,15 @@ class Record(metaclass=_RecordType):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return restore, (type(self), self._values())
+
+    def __replace__(self, **changes: Any) -> Self:
+        """Return a record with some fields changed, as `copy.replace` of Python 3.13 does; `__init__` judges them.
+
+        Raises:
+            TypeError: For what is no field.
+        """
+        fields = dict(zip(self.FIELDS, self._values(), strict=True))
+        return type(self)(**fields | changes)
 
     def __copy__(self) -> Any:
         return self

@@ -20,11 +20,11 @@ from redouble.core.causes import DEPTH, causes, is_exception
 from redouble.core.checks import LONGEST
 from redouble.core.raw import at, is_a, probe, whole
 from redouble.core.verdict import Classification
-from redouble.known.whose import handed
 from redouble.known.http_status import judge_status, loaded_body
 from redouble.known.roots import under
 from redouble.known.row import PERMANENT, TRANSIENT, Row, named, restated
 from redouble.known.sqlstate import row_of
+from redouble.known.whose import handed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

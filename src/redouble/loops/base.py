@@ -1,93 +1,52 @@
-"""Floor 5. What all loops share: a policy without the limits of single calls, and waits that several events may end."""
+"""Floor 5. What all loops share: a policy without the limits of single calls, and what ends a loop between two calls."""
 
 from __future__ import annotations
 
-import sys
-from time import monotonic
-
 from redouble.control import scope
-from redouble.control.clock import is_set
-from redouble.core import checks
+from redouble.control.around import KIND, WATCHDOG, over_around
+from redouble.control.mark import mark_bound
+from redouble.control.outcome import DeadlineExceeded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, TypeVar
+    from typing import TypeVar
 
-    from redouble.control.clock import Clock
-    from redouble.control.policy import Policy, Stop
+    from redouble.control.policy import Policy
 
     P = TypeVar("P", bound=Policy)
 
-FOR_GOOD: float = min(1e9, checks.LONGEST)
-"""How many seconds "until somebody comes" is: some thirty years, or what the system allows."""
 
-POLL = 0.05
-"""How often, in seconds, a blocked thread looks at its events where there are several: it can wait for one alone."""
+def for_loop(policy: P, *, scopes: bool = True) -> P:
+    """Return the policy as it holds in a loop: long-lived work has no limit of attempts and no deadline, unless written.
 
-
-def for_loop(policy: P) -> P:
-    """The policy as it holds in a loop: what is long-lived has no limit of attempts and no deadline, unless written.
-
-    Beneath the scopes around the caller, whose fields win.
+    Args:
+        policy: The policy that was handed in.
+        scopes: Whether the fields of the scopes around the caller are put over it already.
     """
     if not policy.written & {"attempts", "deadline"}:
         policy = policy.overridden(attempts=None, deadline=None)
-    return scope.effective(policy)
+    return scope.effective(policy) if scopes else policy
 
 
-class AnyOf:
-    """Several events as one: set when any of them is."""
+def end_if_over(message: str) -> None:
+    """Raise where the time of a scope or a watchdog around the loop is over, so that it begins nothing any more.
 
-    __slots__ = ("_events",)
-
-    def __init__(self, *events: Stop | None) -> None:
-        self._events = tuple(event for event in events if event is not None)
-
-    def is_set(self) -> bool:
-        return any(is_set(event) for event in self._events)
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Block the thread until one is set, or for so many seconds; whether one is set."""
-        if len(self._events) == 1:
-            return bool(self._events[0].wait(timeout))  # type: ignore[call-arg]  # a threading.Event: checked before
-        end = None if timeout is None else monotonic() + timeout
-        while not self.is_set():
-            left = POLL if end is None else min(POLL, end - monotonic())
-            if left <= 0:
-                return False
-            self._events[0].wait(left)  # type: ignore[call-arg]
-        return True
+    Raises:
+        DeadlineExceeded: Marked with the scope or the watchdog, so that nothing between takes it for a failure.
+    """
+    node = over_around()
+    if node is not None:
+        over = DeadlineExceeded(message)
+        mark_bound(over, node)
+        raise over
 
 
-def pause(clock: Clock, seconds: float, *events: Stop | None) -> None:
-    """Block this thread for so long, or until one of the `threading.Event`s is set."""
-    told: Any = AnyOf(*events)
-    if seconds > 0 and not told.is_set():
-        clock.sleep(seconds, told if any(event is not None for event in events) else None)
+def end_beneath_watchdog() -> None:
+    """Raise where a watchdog around the loop has run out; a scope ends the loop in another way.
 
-
-async def pause_async(clock: Clock, seconds: float, *events: Stop | None) -> None:
-    """Suspend this task for so long, or until one of the events is set; of `asyncio.Event`s that is seen at once."""
-    given = [event for event in events if event is not None]
-    if any(is_set(event) for event in given):
-        return
-    asyncio: Any = sys.modules["asyncio"]
-    if len(given) > 1 and all(isinstance(event, asyncio.Event) for event in given):
-        await _pause_for_any(clock, seconds, given)
-    else:
-        told: Any = given[0] if len(given) == 1 else AnyOf(*given) if given else None
-        await clock.sleep_async(seconds, told)
-
-
-async def _pause_for_any(clock: Clock, seconds: float, events: list[Any]) -> None:
-    asyncio: Any = sys.modules["asyncio"]
-    told = asyncio.Event()
-    watchers = [asyncio.ensure_future(event.wait()) for event in events]
-    for watcher in watchers:
-        watcher.add_done_callback(lambda _: told.set())
-    try:
-        await clock.sleep_async(seconds, told)
-    finally:
-        over = [watcher for watcher in watchers if not watcher.cancel()]
-    for watcher in over:
-        watcher.result()  # raises what an event could not wait for, such as one of another loop
+    Raises:
+        DeadlineExceeded: Marked with the watchdog, which raises its own error from it.
+    """
+    node = over_around()
+    if node is not None and node[KIND] is WATCHDOG:
+        end_if_over("a watchdog around the loop has run out")

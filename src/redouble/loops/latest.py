@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-
-from redouble.control import faults
+from redouble.calls.call import Call, Judge, OnStop, Site, new_call
+from redouble.calls.hosts import threads
+from redouble.calls.pause import FOR_GOOD, AnyOf, Pause
+from redouble.calls.script import ATTEMPT, PAUSE, RAISE
+from redouble.calls.tracebacks import strip
+from redouble.control.around import close_link, open_link, patience_around
 from redouble.control.clock import SYSTEM, is_set
-from redouble.control.controller import Status
-from redouble.control.outcome import Stopped
+from redouble.control.policy import is_of_event_loop
 from redouble.control.scope import remaining
-from redouble.control.stack import known_by
 from redouble.core import checks
-from redouble.loops.base import FOR_GOOD, AnyOf, for_loop, pause, pause_async
-from redouble.wrappers.decorator import RetryPolicy, retry
-from redouble.wrappers.run import Run, in_event_loop, run_of, trim
-from redouble.wrappers.shape import (
-    is_awaitable,
+from redouble.loops.base import end_beneath_watchdog, for_loop
+from redouble.ways.policy import RetryPolicy, retry
+from redouble.ways.shape import (
     is_coroutine_function,
     name_of,
     refuse_missing_keyword,
@@ -28,9 +27,9 @@ if TYPE_CHECKING:
     import asyncio
     import threading
     from collections.abc import Awaitable, Callable, Coroutine
-    from types import FrameType
     from typing import Any, TypeVar, overload
 
+    from redouble.calls.script import Script
     from redouble.control.clock import Clock
     from redouble.control.policy import Stop
 
@@ -128,118 +127,126 @@ else:
         """
         work = _work(get, push, changed, closed, policy, supersede)
         if work.asynchronous:
-            return _loop_async(work, None, None)
+            return _go_on(work.pushes())
         try:
-            return _loop(work)
+            return _loop(work.pushes())
         except BaseException as error:
-            trim(error)
+            strip(error)
             raise
 
 
+class _Pushing(Judge):
+    """Judges a push: one that the end of the loop stops ends in order."""
+
+    __slots__ = ()
+
+    on_stop = OnStop.END
+
+
 class _Work:
-    """What both colours of the loop do alike: what is pushed, and when it is over."""
+    """What is pushed, and when it is over."""
 
     __slots__ = (
+        "_changed",
+        "_clock",
+        "_closed",
+        "_ends",
         "_first",
         "_get",
         "_policy",
+        "_push",
+        "_state",
+        "_supersede",
         "asynchronous",
-        "changed",
-        "clock",
-        "ends",
         "name",
-        "policy",
-        "push",
-        "state",
-        "stopped",
-        "supersede",
     )
 
-    push: Callable[..., Any]
-    state: Any
-    changed: Any
-    ends: tuple[Stop | None, Stop | None]
-    """`closed` and the policy's `stop`."""
-    clock: Clock
-    policy: RetryPolicy
-    name: str
-    asynchronous: bool
-    supersede: bool
-    stopped: bool
+    _ends: tuple[Stop | None, Stop | None]  # `closed`, and the policy's `stop`
+    _clock: Clock
 
-    def __init__(self, get: Any, push: Any, changed: Any, closed: Any, policy: RetryPolicy, supersede: bool) -> None:
-        self._get: Callable[[], Any] = get
-        self._policy = self.policy = policy
+    def __init__(
+        self,
+        get: Callable[[], Any],
+        push: Callable[..., Any],
+        changed: Any,
+        closed: Any,
+        policy: RetryPolicy,
+        supersede: bool,
+    ) -> None:
+        self._get, self._push, self._policy = get, push, policy
+        self._changed, self._closed, self._supersede = changed, closed, supersede
         self._first = True
-        self.push = push
-        self.state = None
-        self.changed = changed
-        self.ends = closed, policy.stop
-        self.clock = SYSTEM
-        self.name = policy.name or name_of(push)
-        self.supersede = supersede
-        self.stopped = False
+        self._state: Any = None
+        self.name: str = policy.name or name_of(push)
         events = changed, closed, for_loop(policy).stop
-        self.asynchronous = is_coroutine_function(push) or any(map(_is_asyncio, events))
+        self.asynchronous: bool = is_coroutine_function(push) or any(map(is_of_event_loop, events))
 
-    def begin(self) -> None:
-        """The loop begins, beneath the scopes that are around it now."""
+    def pushes(self) -> Script:
+        """The going-on of the loop, beneath the scopes that are around it when it begins."""
         policy = for_loop(self._policy)
-        self.ends = self.ends[0], policy.stop
-        self.clock = SYSTEM if policy.clock is None else policy.clock
-        self.policy = policy.overridden(stop=AnyOf(*self.ends), nested="multiply")
+        self._ends = self._closed, policy.stop
+        self._clock = SYSTEM if policy.clock is None else policy.clock
+        site = Site(policy.overridden(stop=AnyOf(*self._ends), nested="multiply"), self.name, _Pushing, scoped=True)
+        while True:
+            yield PAUSE, self._pause(0.0, None)  # in a coroutine others run, also where no wait is needed
+            if self._is_over():
+                return
+            end_beneath_watchdog()
+            if self._is_due():
+                yield from self._push_until_done(site)
+                continue
+            left = remaining()
+            if left == 0.0:
+                return
+            yield PAUSE, self._pause(min(FOR_GOOD if left is None else left, patience_around()), self._changed)
 
-    def begin_push(self, frame: FrameType | None) -> Run:
-        """A push begins: fresh failures, a fresh curve."""
-        return Run(self.policy, self.name, {}, frame, False)
+    def _push_until_done(self, site: Site) -> Script:
+        """Push the state until it is accepted, or a newer one; each push has fresh failures and a fresh curve."""
+        link = open_link(site)
+        call = None
+        try:
+            call = new_call(site, link, self._send, (), {})
+            yield ATTEMPT, call
+            while not call.over:
+                also = self._changed if self._supersede else None
+                yield PAUSE, self._pause(call.delay, also, call)
+                while not (also is not None and is_set(also)) and call.sleeps_on():
+                    yield PAUSE, self._pause(call.delay, also, call)
+                if not call.goes_on(early=also is not None and is_set(also)):
+                    if call.raised is not None:
+                        yield RAISE, call
+                    return
+                if not self._is_still_wanted():
+                    return
+                yield ATTEMPT, call
+        finally:
+            close_link(link)
+            if call is not None:
+                call.let_go()
 
-    def over(self) -> bool:
+    def _send(self, **kwargs: Any) -> Any:
+        return self._push(self._state, **kwargs)
+
+    def _pause(self, seconds: float, also: Stop | None, call: Call | None = None) -> Pause:
+        return Pause(self._clock, seconds, (*self._ends, also), self.name, call)
+
+    def _is_over(self) -> bool:
         """Whether the loop was told to end."""
-        return self.stopped or any(event is not None and is_set(event) for event in self.ends)
+        return any(event is not None and is_set(event) for event in self._ends)
 
-    def is_due(self) -> bool:
-        """Whether there is something to push now; it is read then, as `state`."""
-        if self._first or self.changed.is_set():
+    def _is_due(self) -> bool:
+        """Whether there is something to push now; it is read then."""
+        if self._first or self._changed.is_set():
             self._first = False
-            self.changed.clear()  # before the state is read, so that a change in between is not lost
-            self.state = self._get()
+            self._changed.clear()  # before the state is read, so that a change in between is not lost
+            self._state = self._get()
         else:
-            self.state = None  # what has been pushed is not held on to
-        return self.state is not None
+            self._state = None  # what has been pushed is not held on to
+        return self._state is not None
 
-    def renewed(self) -> bool:
-        """A push is to be tried again: with what state? `False`: there is none any more."""
-        return not (self.supersede and self.changed.is_set()) or self.is_due()
-
-    def failed(self, run: Run, error: Exception) -> bool:
-        """A push failed; whether its error is to be raised."""
-        if isinstance(error, Stopped) and self.over():  # a loop within the push has heard it first
-            self.stopped = True
-            return False
-        over = run.failed(error)
-        self.stopped = run.status is Status.STOPPED
-        return over and not self.stopped
-
-    def accepted(self, run: Run, value: object) -> bool:
-        """A push returned; whether it is done with."""
-        try:
-            return run.returned(value)
-        except Stopped:
-            self.stopped = True
-            return True
-
-    def goes_on(self, run: Run) -> bool:
-        """The wait after a failure is over; whether the next attempt has begun."""
-        try:
-            begun = run.after_wait()
-        except Stopped:
-            begun = False
-        self.stopped = run.status is Status.STOPPED
-        return begun
-
-    def alarms(self) -> tuple[Stop | None, ...]:
-        """What ends the wait after a failure."""
-        return (*self.ends, self.changed) if self.supersede else self.ends
+    def _is_still_wanted(self) -> bool:
+        """Whether there is a state to try again with: the same, or a newer one that supersedes it."""
+        return not (self._supersede and self._changed.is_set()) or self._is_due()
 
 
 def _work(get: Any, push: Any, changed: Any, closed: Any, policy: Any, supersede: Any) -> _Work:
@@ -266,161 +273,17 @@ def _event(name: str, value: Any) -> None:
         raise TypeError(f"{name} must be a threading.Event or an asyncio.Event, got {checks.shown(value)}")
 
 
-def _is_asyncio(event: object) -> bool:
-    asyncio = sys.modules.get("asyncio")
-    return asyncio is not None and isinstance(event, asyncio.Event)
+def _loop(script: Script) -> Any:
+    """The loop in a thread; where a push gives something to await, it goes on in a coroutine."""
+    call = threads.drive(script)
+    return None if call is None else _go_on(script, call)
 
 
-def _loop(work: _Work) -> Any:
-    """The loop of synchronous code; its twin is `_loop_async`, which goes on here where a push is to be awaited."""
-    work.begin()
-    while _wait_for_state(work):
-        run, given = work.begin_push(sys._getframe(1)), None
-        try:
-            given = _push(work, run)
-        finally:
-            if given is None:
-                run.let_go()
-        if given is not None:
-            return _loop_async(work, run, given)
-    return None
+async def _go_on(script: Script, call: Call | None = None) -> None:
+    from redouble.calls.hosts import coroutines
 
-
-async def _loop_async(work: _Work, run: Run | None, given: Any) -> None:
-    """The loop of asyncio; `run` and `given`: the push that is under way, and what it returned."""
     try:
-        if run is None:
-            work.begin()
-        while run is not None or await _wait_for_state_async(work):
-            if run is None:
-                run = work.begin_push(sys._getframe(1))
-            run.become_asynchronous()
-            try:
-                await _push_async(work, run, given)
-            finally:
-                run.let_go()
-            run = given = None
+        await coroutines.drive(script, call, pending=call is not None)
     except BaseException as error:
-        trim(error)
+        strip(error)
         raise
-
-
-def _wait_for_state(work: _Work) -> bool:
-    """Block until there is something to push; `False`: it is over."""
-    while not work.over():
-        if work.is_due():
-            return True
-        left = remaining()
-        if left == 0.0:
-            return False
-        _pause(work, FOR_GOOD if left is None else left, work.changed, *work.ends)
-    return False
-
-
-async def _wait_for_state_async(work: _Work) -> bool:
-    """As `_wait_for_state`; others run, and a cancellation is seen, also when no wait is needed."""
-    await sys.modules["asyncio"].sleep(0)
-    while not work.over():
-        if work.is_due():
-            return True
-        left = remaining()
-        if left == 0.0:
-            return False
-        await pause_async(work.clock, FOR_GOOD if left is None else left, work.changed, *work.ends)
-    return False
-
-
-def _push(work: _Work, run: Run) -> Any:  # noqa: C901  # see sync.retrying
-    """Push the state until it is done with, or a newer one; returns what is to be awaited first, if there is such."""
-    call = [0.0, run]  # noqa: F841  # by which `run_of` finds it
-    while True:
-        try:
-            given = work.push(work.state, **run.kwargs or {})
-        except Exception as error:
-            if work.failed(run, error):
-                raise
-        else:
-            if is_awaitable(given):
-                return given
-            if work.accepted(run, given):
-                return None
-        if work.stopped or not _back_off(work, run):
-            if run.error is None or work.stopped:
-                return None
-            try:
-                raise run.error
-            except Exception as error:
-                run.as_raised(error)
-                raise
-        if not work.renewed():
-            return None
-
-
-async def _push_async(work: _Work, run: Run, given: Any) -> None:  # noqa: C901  # see sync.retrying
-    """As `_push`; `given` is what the attempt under way returned."""
-    asyncio = sys.modules["asyncio"]
-    call = [0.0, run]  # noqa: F841  # by which `run_of` finds it
-    while True:
-        try:
-            try:
-                if given is None:
-                    given = work.push(work.state, **run.kwargs or {})
-                value = await given if is_awaitable(given) else given
-            except asyncio.CancelledError as cancelled:
-                if not run.cut_off(cancelled) or run.cut is None:
-                    raise
-                raise run.cut from run.cause(cancelled)
-        except Exception as error:
-            if work.failed(run, error):
-                raise
-        else:
-            if work.accepted(run, value):
-                return
-        given = None
-        if work.stopped or not await _back_off_async(work, run):
-            if run.error is None or work.stopped:
-                return
-            try:
-                raise run.error
-            except Exception as error:
-                run.as_raised(error)
-                raise
-        if not work.renewed():
-            return
-
-
-known_by(_push.__code__, run_of)
-known_by(_push_async.__code__, run_of)
-
-
-def _back_off(work: _Work, run: Run) -> bool:
-    """Wait before the next attempt; `False` when the push, or the loop, ended meanwhile."""
-    try:
-        _pause(work, run.delay, *work.alarms())
-    except Exception as error:
-        if run.clock is SYSTEM:  # a signal handler raised: that is for the caller
-            raise
-        run.clock_failed(error)
-    return work.goes_on(run)
-
-
-async def _back_off_async(work: _Work, run: Run) -> bool:
-    """As `_back_off`; also where no wait is needed others run."""
-    try:
-        await sys.modules["asyncio"].sleep(0)
-        await pause_async(run.clock, run.delay, *work.alarms())
-    except Exception as error:
-        if run.clock is SYSTEM:
-            raise
-        run.clock_failed(error)
-    return work.goes_on(run)
-
-
-def _pause(work: _Work, seconds: float, *events: Stop | None) -> None:
-    if in_event_loop() and faults.once("in loop", work.name):
-        faults.warn(
-            "%s: a synchronous loop holds up the running event loop; give `latest` a coroutine function or an"
-            " asyncio.Event, or call it with `await asyncio.to_thread(...)`",
-            work.name,
-        )
-    pause(work.clock, seconds, *events)

@@ -1,48 +1,44 @@
-"""Floor 5. An answer that is not ready yet: ask for it at an interval, until it is there or the time is up."""
+"""Floor 5. An answer that is not ready yet: ask for it at an interval, until it is there or the time is up.
+
+A poll is a retried call whose outcomes are judged in a way of its own: the interval is the wait, unless the server or
+the policy says another.
+"""
 
 from __future__ import annotations
 
-import sys
-from math import inf, nextafter
-
-from redouble.control.controller import SHORTEST_PENDING, Status
-from redouble.control.policy import refuse_async_stop
-from redouble.control.stack import known_by
+from redouble.calls.call import TIMED_OUT, Judge, OnStop, Site
+from redouble.calls.tracebacks import strip
+from redouble.control import faults
+from redouble.control.tally import SHORTEST_PENDING
 from redouble.core import checks
 from redouble.core.backoff import constant
 from redouble.core.record import Record
-from redouble.core.verdict import Classification, Rule, Verdict, as_rule, ask_guarded, first_of
+from redouble.core.verdict import Classification, Rule, Verdict, as_rule, first_of
+from redouble.known.classify import judge_exception, judge_result
 from redouble.loops.base import for_loop
-from redouble.wrappers.decorator import RetryPolicy, retry
-from redouble.wrappers.run import Run, run_of, trim
-from redouble.wrappers.shape import (
-    is_awaitable,
+from redouble.ways import wrap
+from redouble.ways.policy import RetryPolicy, retry
+from redouble.ways.shape import (
     is_coroutine_function,
     name_of,
     refuse_missing_keyword,
     refuse_timeout_without_keyword,
     refuse_what_cannot_be_called,
 )
-from redouble.wrappers.sync import wait
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
-    from types import FrameType
     from typing import Any, TypeVar, overload
 
-    from redouble.control.outcome import GaveUp
-    from redouble.core.backoff import Backoff
+    from redouble.control.policy import Policy
     from redouble.core.checks import Seconds
-    from redouble.core.verdict import Fault, RuleLike
+    from redouble.core.verdict import RuleLike
 
     T = TypeVar("T")
 
-SLOWER: Backoff = constant(5)
-"""By how many seconds "slow down" lengthens the interval (RFC 8628 3.5). As the curve of a classification it is the
-mark, known by identity, of a server that has said so: what joins and copies classifications keeps their curve."""
-
-_NO_FAULT: Exception = Exception()
+SLOW_DOWN = 5.0
+"""By how many seconds "slow down" lengthens the interval (RFC 8628 3.5)."""
 
 
 if TYPE_CHECKING:
@@ -118,13 +114,16 @@ else:
         ('done', [2.0, 2.0, 2.0])
         """
         question = _question(fn, policy, until, interval, slow_down)
+        site = Site(for_polling(policy), question.name, question.judge)
         if is_coroutine_function(fn):
-            return _ask_async(question, [], None)
+            from redouble.ways.wrap_async import carry_on
+
+            return carry_on(site, None, fn, (), {})
         refuse_timeout_without_keyword(policy, question.name)
         try:
-            return _ask(question)
+            return wrap.run(site, fn, (), {})
         except BaseException as error:
-            trim(error)
+            strip(error)
             raise
 
 
@@ -138,17 +137,9 @@ class _Question(Record):
     interval: float
     slow_down: Rule | None
 
-    def begin(self, frame: FrameType | None) -> _Polling:
-        """The state of the asking that begins here and now, with the scopes around `frame`."""
-        policy = for_loop(self.policy)
-        answers = _Answers(policy.result, self.until)
-        errors = [rule for rule in (self.slow_down, policy.on) if rule is not None]
-        changed = policy.overridden(
-            on=first_of(*errors) if errors else None,
-            result=policy.result if self.until is None else answers,
-            nested="multiply",
-        )
-        return _Polling(changed, self, answers, frame)
+    def judge(self, policy: Policy) -> _Asking:
+        """Make the judge of a poll that begins under this policy."""
+        return _Asking(policy, self)
 
 
 def _question(fn: Any, policy: Any, until: Any, interval: Any, slow_down: Any) -> _Question:
@@ -162,78 +153,55 @@ def _question(fn: Any, policy: Any, until: Any, interval: Any, slow_down: Any) -
     every = max(checks.seconds("interval", interval, positive=True), SHORTEST_PENDING)
     slower = None
     if slow_down is not None:
-        rule = as_rule("slow_down", slow_down)
+        slower = as_rule("slow_down", slow_down)
         if policy.on is not None:
-            first_of(rule, policy.on)  # refuses what it would leave nothing to decide
-        slower = _SlowDown(rule)
+            first_of(slower, policy.on)  # refuses what it would leave nothing to decide
     return _Question(fn, policy.name or name_of(fn), policy, until, every, slower)
 
 
-class _SlowDown(Rule):
-    """The errors that say: not ready, and you ask too often."""
-
-    __slots__ = ("_rule",)
-
-    def __init__(self, rule: Rule) -> None:
-        self._rule = rule
-
-    def ask(self, subject: Any, on_fault: Fault | None = None) -> Classification | None:
-        found = ask_guarded(self._rule, subject, on_fault)
-        if found is None:
-            return None
-        return Classification(Verdict.PENDING, found.retry_after, found.applied, SLOWER, found.reason, found.redact)
+def for_polling(policy: Policy) -> Policy:
+    """Return the policy as it holds for a poll, before the scopes around it: an inner give-up is a failure like any other."""
+    policy = for_loop(policy, scopes=False)
+    changed: Policy = policy.overridden(nested="multiply")
+    return changed
 
 
-class _Answers(Rule):
-    """The policy's rules for values, and then `until`; what that raises is kept for whoever asks."""
+class _Asking(Judge):
+    """Judges the answers of a poll: they come at an interval, which "slow down" lengthens for good."""
 
-    __slots__ = ("_pending", "_rule", "_until", "fault")
+    __slots__ = ("_interval", "_paced", "_question", "_slowed")
 
-    fault: Exception
+    on_stop = OnStop.STOPPED
+    expires = True
 
-    def __init__(self, rule: Rule | None, until: Callable[[Any], object] | None) -> None:
-        self.fault = _NO_FAULT
-        self._rule = rule
-        self._until = until
-        self._pending = Classification(Verdict.PENDING, reason=f"not ready: until={name_of(until)}")
-
-    def ask(self, subject: Any, on_fault: Fault | None = None) -> Classification | None:
-        found = None if self._rule is None else ask_guarded(self._rule, subject, on_fault)
-        if found is not None or self._until is None:
-            return found
-        try:
-            return None if self._until(subject) else self._pending
-        except Exception as error:
-            self.fault = error
-            return None
-
-    def discard(self, value: Any) -> Awaitable[object] | None:
-        return None if self._rule is None else self._rule.discard(value)
-
-
-class _Polling(Run):
-    """A retried call in which all waits are at an interval, unless somebody knows better."""
-
-    __slots__ = ("_answers", "_interval", "_paced", "_slowed")
-
-    def __init__(self, policy: Any, question: _Question, answers: _Answers, frame: FrameType | None) -> None:
-        self._answers = answers
-        self._interval: float = question.interval
+    def __init__(self, policy: Policy, question: _Question) -> None:
+        super().__init__(policy)
+        self._question = question
+        self._interval = question.interval
         self._slowed = False
-        self._paced: bool = "backoff" not in policy.written
-        super().__init__(policy, question.name, {}, frame, False)
+        self._paced = "backoff" not in policy.written  # else failures have a curve of their own
 
-    def decide(
-        self, found: Classification, error: BaseException | None, now: float, draw: float, value: object = None
-    ) -> float | GaveUp:
-        """As a controller does, at the interval."""
-        if found.backoff is SLOWER:
+    def error(self, error: Exception) -> Classification:
+        rule = self._question.slow_down
+        asked = None if rule is None else judge_exception(error, rule, faults.rule_raised)
+        if asked is not None and asked.verdict is not Verdict.PERMANENT:
             self._slowed = True
-            self._interval = self._interval + SLOWER.delay(1, None, 0.0)  # type: ignore[operator]  # it never ends
-        return super().decide(self._at_interval(found), error, now, draw, value)
+            self._interval += SLOW_DOWN
+            return self._at_interval(_pending(asked))
+        return self._at_interval(super().error(error))
+
+    def late(self) -> Classification:
+        return self._at_interval(TIMED_OUT)
+
+    def value(self, value: object) -> Classification | None:
+        rule, until = self.policy.result, self._question.until
+        found = None if rule is None else judge_result(value, rule, faults.rule_raised)
+        if found is None and until is not None and not until(value):
+            found = Classification(Verdict.PENDING, reason=f"not ready: until={name_of(until)}")
+        return None if found is None else self._at_interval(found)
 
     def _at_interval(self, found: Classification) -> Classification:
-        """What follows from an outcome, with the interval as the wait where the outcome does not say another."""
+        """The outcome, with the interval as the wait where the outcome does not say another."""
         hint = found.retry_after
         if found.verdict is Verdict.PENDING:
             if hint is not None and self._slowed:
@@ -241,87 +209,8 @@ class _Polling(Run):
         elif found.backoff is not None or not self._paced:
             return found
         every = constant(self._interval)
-        return Classification(found.verdict, hint, found.applied, every, found.reason, found.redact)
-
-    def returned(self, value: object) -> bool:
-        over = super().returned(value)
-        answers = self._answers
-        if answers.fault is not _NO_FAULT:
-            try:
-                raise answers.fault
-            finally:
-                answers.fault = _NO_FAULT
-        if self.status is Status.STOPPED:
-            raise self._stopped()
-        return over
-
-    def failed(self, error: Exception) -> bool:
-        over = super().failed(error)
-        if over and self.status is Status.STOPPED:
-            raise self._stopped() from error
-        return over
-
-    def after_wait(self) -> bool:
-        begun = super().after_wait()
-        if self.status is Status.STOPPED:
-            error = self.error
-            self.let_go()
-            raise self._stopped() from error
-        return begun
-
-    def _stopped(self) -> Exception:
-        """Who stops the asking gets one kind of error, whatever was the last thing that happened."""
-        assert self._end is not None
-        return self._never_ready(self._end, None)
-
-    def _fix_deadline(self, now: float) -> None:
-        """What expires has expired at that moment: a question at the deadline comes too late."""
-        super()._fix_deadline(now)
-        if self._own_end is not None:
-            self._own_end = nextafter(self._own_end, -inf)
-            self._set_ends()
+        return found.but(retry_after=hint, backoff=every)
 
 
-def _ask(question: _Question) -> Any:  # noqa: C901  # as there
-    """The loop of synchronous code, as that of `sync.retrying`; what is to be awaited goes on in that of `aio`."""
-    run = question.begin(sys._getframe(1))
-    refuse_async_stop(run.policy)
-    call = [0.0, run]
-    while True:
-        try:
-            value = question.fn(**run.kwargs or {})
-        except Exception as error:
-            if run.failed(error):
-                raise
-        except BaseException:
-            run.let_go()
-            raise
-        else:
-            if is_awaitable(value):
-                return _ask_async(question, call, value)
-            if run.returned(value):
-                return value
-        if not wait(run):
-            if run.error is None:
-                return run.value
-            try:
-                raise run.error
-            except Exception as error:
-                run.as_raised(error)
-                raise
-
-
-known_by(_ask.__code__, run_of)
-
-
-async def _ask_async(question: _Question, call: list[Any], given: Any) -> Any:
-    """The loop of asyncio: `given` is what the attempt under way returned; without one the asking begins here."""
-    from redouble.wrappers.aio import carry_on
-
-    if not call:
-        call += [0.0, question.begin(sys._getframe(1))]
-    try:
-        return await carry_on(question.policy, question.name, call, given, question.fn, (), call[1].kwargs)
-    except BaseException as error:
-        trim(error)
-        raise
+def _pending(found: Classification) -> Classification:
+    return found.but(verdict=Verdict.PENDING, backoff=None)

@@ -10,19 +10,25 @@ import threading
 from math import isclose
 from time import monotonic
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from weakref import WeakKeyDictionary
 
 from redouble.core import checks
 from redouble.testing import unattached
+from redouble.testing.hosts import current_loop, pass_turn, trio_is_here
 from redouble.testing.loops import LoopDriver, attach, is_busy
 from redouble.testing.timeline import Timeline
 from redouble.testing.trap import Trap
-from redouble.testing.waits import Wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import trio
+
+    from redouble.control.budget import RetryBudget
     from redouble.control.clock import Timer
+    from redouble.control.policy import Stop
     from redouble.core.checks import Seconds
+    from redouble.testing.trio_runs import TrioRun
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -35,18 +41,21 @@ NEAR = 1e-9
 
 
 class FakeClock:
-    """A clock in virtual time: for sync code, threads and asyncio. Nothing sleeps; who waits, makes time pass.
+    """A clock in virtual time: for sync code, threads, asyncio and trio. Nothing sleeps; a wait makes time pass.
 
     Time moves to the end of the earliest wait when everybody waits: every thread that runs a function carried by
     `bind`, and every attached event loop. Other threads take part while they are in a wait; a thread that merely joins
     others holds nobody up.
 
-    The event loop on which a coroutine uses this clock is *attached* to it until it stops: its own timers
+    The asyncio loop on which a coroutine uses this clock is *attached* to it until it stops: its own timers
     (`asyncio.sleep`, `asyncio.timeout`, `wait_for`, `call_later`) are in virtual time too, and time waits for what it
     runs in threads by `run_in_executor` or `asyncio.to_thread` as for bound functions. While sockets are open on the
     loop, it waits for them for `io_grace` real seconds before time moves. A loop without a selector (uvloop, the proactor
     of Windows), or one that is on another fake clock already, cannot be attached: there only waits on this clock are
     virtual. They let the other tasks run a few times, and then move time.
+
+    A run of trio is on virtual time when it is given it: `trio.run(main, clock=clock.trio)`. A run on another clock
+    takes part as well, but only its waits on this clock are virtual. In both, time waits for what `trio.to_thread` runs.
 
     Two waits that end at the same moment end together, in no order.
 
@@ -71,6 +80,8 @@ class FakeClock:
     def __init__(self, autoadvance: bool = True, start: float = 0.0) -> None:
         self._line = Timeline(checks.number("start", start, least=0), checks.flag("autoadvance", autoadvance))
         self.sleeps: list[float] = self._line.sleeps
+        self._budgets: WeakKeyDictionary[RetryBudget, RetryBudget] = WeakKeyDictionary()
+        self._trio: trio.abc.Clock | None = None
 
     # The protocol of clocks.
 
@@ -86,35 +97,71 @@ class FakeClock:
             RuntimeError: When no time has passed for `patience` real seconds.
         """
         if seconds > 0:
-            line = self._line
-            with line.changed:
-                line.record(seconds)
-                line.sleep(Wait(seconds, line.now, stop))
+            self._line.sleep(seconds, stop)
 
-    async def sleep_async(self, seconds: float, stop: threading.Event | asyncio.Event | None = None) -> None:
-        """Suspend this task for so much virtual time, or until `stop` is set. A zero wait only lets others run.
+    async def sleep_async(self, seconds: float, stop: Stop | None = None) -> None:
+        """Suspend this task, of asyncio or trio, for so much virtual time, or until `stop` is set.
+
+        A zero wait only lets others run.
+
+        Args:
+            seconds: How long to wait, in virtual seconds.
+            stop: A `threading.Event`, `asyncio.Event` or `trio.Event`; `None`: nothing else ends the wait. An event of
+                the running loop ends it at once, any other within some real milliseconds.
 
         Raises:
-            RuntimeError: When no time has passed for `patience` real seconds.
+            RuntimeError: When no time has passed for `patience` real seconds, or neither asyncio nor trio runs this.
         """
         driver = self._contact()
         if seconds <= 0:
-            await asyncio.sleep(0)
-            return
-        if driver is None:
+            await pass_turn()
+        elif driver is None:
             await unattached.sleep(self._line, seconds, stop)
         else:
             await driver.sleep(seconds, stop)
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
-        """Call `callback` on the running event loop after so much virtual time, unless the timer is cancelled."""
-        if self._contact() is None:
-            return unattached.call_later(self._line, seconds, callback)
-        return asyncio.get_running_loop().call_later(seconds, callback)
+        """Call `callback` on the running event loop (asyncio or trio) after so much virtual time, unless cancelled.
 
-    def _contact(self) -> LoopDriver | None:
+        Raises:
+            RuntimeError: When neither asyncio nor trio runs this.
+        """
+        driver = self._contact()
+        return (
+            unattached.call_later(self._line, seconds, callback)
+            if driver is None
+            else driver.call_later(seconds, callback)
+        )
+
+    @property
+    def trio(self) -> trio.abc.Clock:
+        """This time as a clock of trio's: with `trio.run(main, clock=clock.trio)` everything in the run is virtual.
+
+        That is `trio.sleep`, cancel scopes, `trio.current_time`. With pytest-trio, a fixture that returns it is enough.
+
+        Raises:
+            ImportError: When trio (0.29 or later) is not installed.
+
+        >>> import trio
+        >>> from redouble.testing import FakeClock
+        >>> clock = FakeClock()
+        >>> trio.run(trio.sleep, 3600, clock=clock.trio)
+        >>> clock.now()
+        3600.0
+        """
+        if self._trio is None:
+            from redouble.testing.trio_runs import TrioClock
+
+            self._trio = TrioClock(self._line)
+        return self._trio
+
+    def _contact(self) -> LoopDriver | TrioRun | None:
         """Attach the loop that runs this, unless it is on another clock; its driver if it is on this one."""
-        loop = asyncio._get_running_loop()
+        if trio_is_here():
+            from redouble.testing import trio_runs
+
+            return trio_runs.attach(self._line)
+        loop = current_loop()
         return None if loop is None else attach(loop, self._line, passing=True)
 
     # Who takes part.
@@ -175,9 +222,10 @@ class FakeClock:
     def grace(self) -> float:
         """For how many real seconds time waits for threads that it cannot see; 0.2 unless set.
 
-        That is: a bound function whose thread has not started, the result of one on its way to an event loop, and what
-        a thread that is not bound does just after a wait or a `bind`. On a slow machine set a longer one, and let
-        threads that join others say so (`joining`).
+        They count from the last sign of life of any thread: a bound function that begins, a wait that is asked for. So
+        it need not grow with the number of threads. Out of sight are a bound function whose thread has not started,
+        the result of one on its way to an event loop, and the next step of a thread that is not bound, just after a
+        wait or a `bind`. On a slow machine set a longer one, and let threads that join others say so (`joining`).
         """
         return self._line.grace
 
@@ -187,7 +235,7 @@ class FakeClock:
 
     @property
     def io_grace(self) -> float:
-        """For how many real seconds time waits for the open sockets of an event loop; 0.05 unless set."""
+        """For how many real seconds time waits for the network, on an event loop that does; 0.05 unless set."""
         return self._line.io_grace
 
     @io_grace.setter
@@ -263,12 +311,10 @@ class FakeClock:
             RuntimeError: When a bound function has been running for `patience` real seconds.
         """
         self._contact()
+        turn = _let_all_block if trio_is_here() else _let_a_few_rounds_pass
         began = monotonic()
-        rounds = 0
-        while rounds < ROUNDS:
-            rounds += 1
-            await unattached.let_others_run()
-            if not is_busy(asyncio.get_running_loop()) and not self._others_run(began):
+        for _ in range(ROUNDS):
+            if await turn() and not self._others_run(began):
                 return
 
     def _others_run(self, began: float) -> bool:
@@ -281,5 +327,26 @@ class FakeClock:
             line.changed.wait(line.grace)
             return True
 
+    def fresh_budget(self, budget: RetryBudget) -> RetryBudget:
+        """Return the full budget that stands for `budget` in this clock's time, the same at each call."""
+        fresh = self._budgets.get(budget)
+        if fresh is None:
+            fresh = self._budgets[budget] = budget.fresh(self.now)
+        return fresh
+
     def __repr__(self) -> str:
         return f"<FakeClock: now={self._line.now!r}, sleeps={self.sleeps}>"
+
+
+async def _let_a_few_rounds_pass() -> bool:
+    """Let the other tasks of an asyncio loop run; whether none is ready any more."""
+    await unattached.let_others_run()
+    return not is_busy(asyncio.get_running_loop())
+
+
+async def _let_all_block() -> bool:
+    """Let the other tasks of a run of trio run until all are blocked."""
+    from redouble.testing.trio_runs import let_all_block
+
+    await let_all_block()
+    return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from asyncio import BaseEventLoop
 from typing import TYPE_CHECKING
@@ -10,30 +9,34 @@ from typing import TYPE_CHECKING
 from redouble.control.scope import current_clock, override
 from redouble.core import checks
 from redouble.testing.clock import FakeClock
-from redouble.testing.loops import LOOK_AGAIN, attach, driver_of
+from redouble.testing.hosts import current_loop, trio_is_here
+from redouble.testing.loops import attach, driver_of
+from redouble.testing.strict import FaultsHeard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from redouble.testing.timeline import Driver, Timeline
 
 
 class fake_time:  # noqa: N801  # used as a verb: with fake_time() as clock:
     """Put a fresh `FakeClock`, and fixed draws, under every policy beneath this `with` (or `async with`).
 
     A context variable: it holds in this context and in those copied from it (tasks, `asyncio.to_thread`), and
-    `clock.bind(fn)` carries it into a thread. An event loop that runs the `with`, or is started beneath it, is attached
+    `clock.bind(fn)` carries it into a thread. An asyncio loop that runs the `with`, or is started beneath it, is attached
     to the clock; at the end all loops are back on real time, and traps are released. What was left of a timer at either
-    end is left of it still.
+    end is left of it still. In trio the waits of redouble are virtual, and all others too in a run that is started by
+    `trio.run(main, clock=clock.trio)`.
 
     Args:
         draw: What every draw of a jitter is: a float in [0, 1), or a callable that returns one.
         autoadvance: Whether time moves by itself; see `FakeClock`.
-        everywhere: Also hold for contexts that have no `override` or `fake_time` of their own: for test fixtures,
+        everywhere: Also hold for all other contexts of the process, whose own scopes stand upon it: for test fixtures,
             which often run in another context than the test.
+        strict: Whether the `with` fails at its end when something beneath it was only reported otherwise: a rule, an
+            observer, a curve or another part of yours that raised. A body that raises itself raises that.
 
     Raises:
         TypeError, ValueError: When an argument is of no such kind.
+        AssertionError: At the end of a strict one: it names all that was reported, and comes from the first error.
         RuntimeError: When one and the same object is entered again.
 
     >>> from redouble import exponential, retry
@@ -45,10 +48,16 @@ class fake_time:  # noqa: N801  # used as a verb: with fake_time() as clock:
     """
 
     def __init__(
-        self, draw: float | Callable[[], float] = 0.5, autoadvance: bool = True, *, everywhere: bool = False
+        self,
+        draw: float | Callable[[], float] = 0.5,
+        autoadvance: bool = True,
+        *,
+        everywhere: bool = False,
+        strict: bool = False,
     ) -> None:
         self._clock = FakeClock(autoadvance)
         self._override = override(clock=self._clock, draw=_as_draw(draw), everywhere=everywhere)
+        self._faults = FaultsHeard(self._is_current) if checks.flag("strict", strict) else None
         self._entered = False
 
     def __enter__(self) -> FakeClock:
@@ -56,11 +65,20 @@ class fake_time:  # noqa: N801  # used as a verb: with fake_time() as clock:
             raise RuntimeError("this fake_time has been entered before; make a new one with fake_time(...)")
         self._entered = True
         self._override.__enter__()
+        if self._faults is not None:
+            self._faults.listen()
         _open(+1)
-        loop = asyncio._get_running_loop()
-        if loop is not None:
-            attach(loop, self._clock._line)
+        self._take_the_loop()
         return self._clock
+
+    def _take_the_loop(self) -> None:
+        loop = current_loop()
+        if trio_is_here():
+            from redouble.testing import trio_runs
+
+            trio_runs.attach(self._clock._line)
+        elif loop is not None:
+            attach(loop, self._clock._line)
 
     def __exit__(self, *exc_info: object) -> None:
         line = self._clock._line
@@ -68,9 +86,16 @@ class fake_time:  # noqa: N801  # used as a verb: with fake_time() as clock:
         _open(-1)
         self._override.__exit__(*exc_info)
         for driver in list(line.loops):
-            _detach(driver, line)
+            driver.let_go(line)
         for trap in list(line.traps):
             trap.release()
+        if self._faults is not None:
+            self._faults.stop()
+            if not any(exc_info):
+                self._faults.fail()
+
+    def _is_current(self) -> bool:
+        return current_clock() is self._clock
 
     async def __aenter__(self) -> FakeClock:
         return self.__enter__()
@@ -86,17 +111,6 @@ def _as_draw(draw: float | Callable[[], float]) -> Callable[[], float]:
     if fixed >= 1:
         raise ValueError(f"draw must be a number in [0, 1) or a callable, got {checks.shown(draw)}")
     return lambda: fixed
-
-
-def _detach(driver: Driver, line: Timeline) -> None:
-    """Take a loop off this time, in its own thread when it runs in another one."""
-    loop = driver.loop
-    if loop.is_running() and asyncio._get_running_loop() is not loop:
-        loop.call_soon_threadsafe(driver.detach, line)
-        with line.changed:
-            while loop.is_running() and not line.changed.wait_for(lambda: driver not in line.loops, LOOK_AGAIN):
-                pass  # the loop is busy; its turn comes
-    driver.detach(line)
 
 
 _lock = threading.Lock()

@@ -29,7 +29,7 @@ DRIVER = "_redouble_driver"
 """The attribute of an attached loop that holds its driver."""
 
 LOOK_AGAIN = 0.05
-"""How often, in real seconds, a loop that could move time looks whether it may: a condition cannot wake a `select`."""
+"""How often, in real seconds, who waits for a loop in another thread looks whether that still runs."""
 
 
 class LoopDriver:
@@ -39,8 +39,11 @@ class LoopDriver:
         self.loop: asyncio.AbstractEventLoop = loop
         self.lines: list[Timeline] = []
         self.blocked: bool = False
+        self.since: float = 0.0
+        self.sees_workers: bool = False
         self._passing: set[Timeline] = set()
         self._thread: int | None = None
+        self._failure: str | None = None
         self._timers = LoopTimers(loop)
         self._undo: list[Callable[[], None]] = []
         self._selector: Any = vars(loop)["_selector"]
@@ -91,6 +94,16 @@ class LoopDriver:
             self._uninstall()
         elif running:
             self.begin()
+
+    def let_go(self, line: Timeline) -> None:
+        """Take the loop off this time, in its own thread when it runs in another one."""
+        loop = self.loop
+        if loop.is_running() and asyncio._get_running_loop() is not loop:
+            loop.call_soon_threadsafe(self.detach, line)
+            with line.changed:
+                while loop.is_running() and not line.changed.wait_for(lambda: self not in line.loops, LOOK_AGAIN):
+                    pass  # the loop is busy; its turn comes
+        self.detach(line)
 
     def _install(self) -> None:
         names = ("time", "stop", "call_soon_threadsafe", "run_in_executor", "shutdown_default_executor")
@@ -172,17 +185,18 @@ class LoopDriver:
     def _block(self) -> list[Any]:
         """Block until something is ready, or time has moved on to a timer of this loop."""
         self.begin()
-        line, began = self.line, monotonic()
+        line = self.line
         try:
             ready = self._give_up_turn()
             while self.blocked and not ready:
-                ready = self._select(self._real_wait(began))
-                if not ready:
-                    self._look_again(began)
+                ready = self._select(None)
         finally:
             with line.changed:
                 line.presence.drop(self)
                 self._unblock()
+                failure, self._failure = self._failure, None
+        if failure is not None:
+            self._timers.fail(failure)
         return ready
 
     def _give_up_turn(self) -> list[Any]:
@@ -192,25 +206,12 @@ class LoopDriver:
             if ready:
                 return ready
             self.line.park(threading.get_ident())
-            self.blocked = True
+            self.blocked, self.since = True, monotonic()
             if len(self._selector.get_map()) > 1:  # more than the pipe that wakes the loop: wait for the network a bit
                 self.line.presence.hold(self, self.line.io_grace)
             self.line.wake_due()  # another thread may have moved time since this loop looked at it
             self.line.tick()
         return []
-
-    def _real_wait(self, began: float) -> float | None:
-        with self.line.changed:
-            if self.next_due() is None:
-                return None
-            return min(LOOK_AGAIN, self.line.real_wait(began, watching=self._timers.polled))
-
-    def _look_again(self, began: float) -> None:
-        with self.line.changed:
-            self.line.tick()
-            if self.blocked and self.line.is_impatient(began):
-                self._unblock()
-                self._timers.fail(self.line.complaint("a wait on the event loop"))
 
     def _unblock(self) -> None:
         if self._thread is not None and self.blocked:
@@ -225,6 +226,18 @@ class LoopDriver:
         if self._thread != threading.get_ident():
             self._call_soon_threadsafe(_nothing)
 
+    def fail(self, reason: str) -> None:
+        """Nothing happens any more on this loop, which is blocked: say so there."""
+        self._failure = reason
+        self.wake()
+
+    @property
+    def polled(self) -> bool:
+        return self._timers.polled
+
+    def busy_workers(self) -> int:
+        return 0  # what it runs in threads is a member
+
     def has_stopped_wait(self) -> bool:
         return self._timers.has_stopped_wait()
 
@@ -234,6 +247,10 @@ class LoopDriver:
     def events(self) -> list[tuple[float, str]]:
         """When which timer is due; a loop that does not run has none."""
         return self._timers.events() if self.running else []
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+        """Call back after so much time."""
+        return self.loop.call_later(seconds, callback)
 
     async def sleep(self, seconds: float, stop: Stop | None) -> None:
         """Suspend this task."""

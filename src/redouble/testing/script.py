@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
+
+from redouble.testing.hosts import hang
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,7 +78,7 @@ def scripted(*outcomes: object, asynchronous: bool = False) -> Any:
     async def operation_async(*args: Any, **kwargs: Any) -> Any:
         outcome = take(args, kwargs)
         if outcome is HANG:
-            await asyncio.get_running_loop().create_future()
+            await hang()
         return _play(outcome)
 
     made: Any = operation_async if asynchronous else operation

@@ -14,7 +14,7 @@ from redouble.control.policy import DEADLINE
 from redouble.core import checks
 from redouble.core.backoff import constant, exponential, fibonacci, linear, sequence
 from redouble.core.jitter import additive, decorrelated, equal, full, none, proportional
-from redouble.wrappers.decorator import RetryPolicy
+from redouble.ways.policy import RetryPolicy
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -34,7 +34,7 @@ def seconds(least: float = 0.0) -> SearchStrategy[float]:
         least: The shortest of them.
     """
     usual = [least, *(each for each in (0.1, 0.5, 1.0, 2.0, 5.0, 30.0, 300.0) if each > least)]
-    return st.sampled_from(usual) | st.floats(least, LONG, allow_subnormal=False)
+    return st.sampled_from(usual) | st.floats(least, max(least, LONG), allow_subnormal=False)
 
 
 @cache
@@ -122,11 +122,12 @@ def policies(draw: st.DrawFn, /, **fixed: Any) -> RetryPolicy:
             fields[field] = draw(values, label=field)
         return fields.get(field)
 
-    backoff = choose("backoff", _backoffs_for(fixed.get("attempts")))
+    backoff = choose("backoff", _backoffs_for(fixed.get("attempts"), fixed.get("deadline")))
     length = None if backoff is None else backoff.length
     choose("attempts", st.none() | st.integers(1, 100 if length is None else length + 1))
     timeout = choose("attempt_timeout", st.none() | _within(fixed.get("deadline")))
-    choose("deadline", st.none() | seconds(0.001 if timeout is None else _float(timeout)))
+    least = max(0.001 if timeout is None else _float(timeout), _first_wait(backoff))
+    choose("deadline", st.none() | seconds(least))
     if timeout is not None and _float(timeout) > DEADLINE and "attempts" not in fields:
         fields.setdefault("deadline", None)  # the default one would be too short
     choose("max_hint", seconds())
@@ -135,11 +136,21 @@ def policies(draw: st.DrawFn, /, **fixed: Any) -> RetryPolicy:
     return RetryPolicy(**fields)
 
 
-def _backoffs_for(attempts: int | None) -> SearchStrategy[Backoff]:
-    """Curves that give so many attempts a wait each but the last."""
-    if attempts is None:
-        return backoffs()
-    return backoffs().filter(lambda curve: curve.length is None or curve.length >= attempts - 1)
+def _first_wait(curve: Backoff | None) -> float:
+    """The seconds that the first wait of a curve takes at the least: a deadline below would be refused."""
+    wait = None if curve is None else curve.delay(1, None, 0.0)
+    return 0.0 if wait is None else wait
+
+
+def _backoffs_for(attempts: int | None, deadline: Seconds | None) -> SearchStrategy[Backoff]:
+    """Curves that give so many attempts a wait each but the last, of which the first fits the deadline."""
+    curves = backoffs()
+    if attempts is not None:
+        curves = curves.filter(lambda curve: curve.length is None or curve.length >= attempts - 1)
+    if deadline is None:
+        return curves
+    longest = _float(deadline)
+    return curves.map(lambda curve: curve if _first_wait(curve) <= longest else curve.capped(longest))
 
 
 def _within(deadline: Seconds | None) -> SearchStrategy[float]:

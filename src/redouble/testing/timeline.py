@@ -1,50 +1,73 @@
 """On top of the floors: when the time of a fake clock moves.
 
 It moves by itself, to the next event, when somebody waits, no trap is set, and its `Presence` has nothing against it.
+Whatever may have made that so calls `tick`: a thread that parks, a loop that blocks, a trap that is released. What only
+real time can bring on is left to the `Keeper`.
 
-Everything here is guarded by one condition, `changed`. Three things poll: a wait for a `threading.Event`, an event loop
-while others keep it from moving time, and, while something holds time (not for long), whoever could move it.
+Everything here is guarded by one lock. Each wait is woken on its own; `changed`, on the same lock, is for the few who
+watch the whole: traps that wait for news, `settle`.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 import threading
+from heapq import heapify, heappop, heappush
 from time import monotonic
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
+from redouble.testing.hosts import is_worker_of_trio
+from redouble.testing.keeper import Keeper
 from redouble.testing.presence import Presence
+from redouble.testing.waits import ThreadWait
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
 
+    from redouble.control.policy import Stop
     from redouble.testing.waits import Wait
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-STOP_POLL = 0.01
-"""How often, in real seconds, a wait that is not over looks at its `threading.Event`: nothing can await one."""
-
-
 HOLD_POLL = 0.002
-"""How often, in real seconds, who could move time looks whether a thread that holds it has begun to wait for others."""
+"""How often, in real seconds, the keeper looks at what holds time."""
+
+STOP_POLL = 0.01
+"""How often, in real seconds, the keeper looks at a `threading.Event` that shall end a wait: nothing can await one."""
+
+CALM_POLL = 0.05
+"""How often, in real seconds, the keeper looks at all else, and whether it is still needed."""
+
+FEW = 100
+"""How many waits that ended early, beyond as many as go on, are worth forgetting."""
 
 
 class Driver(Protocol):
-    """What drives an event loop on this time."""
+    """What drives an event loop on this time: one of asyncio, or a run of trio.
 
-    loop: asyncio.AbstractEventLoop
+    Attributes:
+        blocked: Whether nothing of it is ready to run.
+        since: Since when, in real time.
+        sees_workers: Whether `busy_workers` tells of threads that are no members.
+    """
+
     blocked: bool
+    since: float
+    sees_workers: bool
 
     @property
     def running(self) -> bool: ...
-    def detach(self, line: Timeline) -> None: ...
+    @property
+    def polled(self) -> bool: ...
+    def let_go(self, line: Timeline) -> None: ...
     def next_due(self) -> float | None: ...
     def events(self) -> list[tuple[float, str]]: ...
+    def busy_workers(self) -> int: ...
     def has_stopped_wait(self) -> bool: ...
     def wake(self) -> None: ...
+    def fail(self, reason: str) -> None: ...
 
 
 class Catcher(Protocol):
@@ -65,69 +88,82 @@ class Timeline:
         self.patience: float = 10.0
         self.closed: bool = False
         self.sleeps: list[float] = []
-        self.changed: threading.Condition = threading.Condition()
+        self.lock: threading.RLock = threading.RLock()
+        self.changed: threading.Condition = threading.Condition(self.lock)
         self.presence: Presence = Presence()
         self.loops: list[Driver] = []
         self.traps: list[Catcher] = []
-        self.waits: list[Wait] = []
+        self.waits: dict[Wait, None] = {}  # in order, and quick to remove from
         self.moved: float = monotonic()
+        self._keeper = Keeper(self)
+        self._stoppable: dict[Wait, None] = {}
+        self._dues: list[tuple[float, int, Wait]] = []  # a heap; waits that ended early stay until they are the first
+        self._numbers = itertools.count()
+        self._parked_workers: set[object] = set()
 
     @property
     def state(self) -> tuple[object, ...]:
         """Changes whenever a wait begins or ends."""
         return self.now, len(self.sleeps), len(self.waits)
 
-    # Waits of threads.
+    # Waits.
 
     def record(self, seconds: float) -> None:
         """Note a wait that was asked for, and let the traps catch it."""
         with self.changed:
+            self.presence.sign()
             self.sleeps.append(float(seconds))
             for trap in self.traps:
                 trap.catch(float(seconds))
             self.changed.notify_all()
 
-    def sleep(self, wait: Wait) -> None:
-        """Block this thread until the wait is over.
+    def sleep(self, seconds: float, stop: Stop | None) -> None:
+        """Block this thread for so much time, or until `stop` is set.
 
         Raises:
             RuntimeError: When no time has passed for `patience` real seconds.
         """
         with self.changed:
+            self.record(seconds)
+            wait = ThreadWait(seconds, self, stop)
             self.park(wait.thread)
-            self.waits.append(wait)
-            began = monotonic()
+            self.add(wait)
             try:
                 self.tick()
-                while not wait.over:
-                    self.wait_for_change(wait, began)
+                wait.block()
             finally:
                 self.end(wait)
+        wait.check()
 
-    def wait_for_change(self, wait: Wait, began: float) -> None:
-        """Block until something may have ended the wait."""
-        self.changed.wait(self.real_wait(began, watching=wait.polled))
-        self.tick()
-        if not wait.over and self.is_impatient(began):
-            raise RuntimeError(self.complaint(wait))
+    def add(self, wait: Wait) -> None:
+        """Begin a wait: it ends when it is due, or when its stop is set."""
+        self.waits[wait] = None
+        heappush(self._dues, (wait.due, next(self._numbers), wait))
+        if wait.stop is not None:
+            self._stoppable[wait] = None
 
     def end(self, wait: Wait) -> None:
-        """The wait is over; harmless when it has been already."""
+        """End a wait; harmless when it has ended already."""
         if not wait.over:
             wait.over = True
-            self.waits.remove(wait)
-            self.resume(wait.thread)
+            del self.waits[wait]
+            self._stoppable.pop(wait, None)
+            if len(self._dues) > 2 * len(self.waits) + FEW:
+                self._dues = [entry for entry in self._dues if not entry[2].over]
+                heapify(self._dues)
+            wait.wake(self)
             self.changed.notify_all()
 
     # Who runs.
 
     def carry(self, fn: Callable[P, R], by: int) -> Callable[P, R]:
-        """`fn` as a member: time stands still while it runs outside of a wait, and until it has begun once.
+        """Return `fn` as a member: time stands still while it runs outside of a wait, and until it has begun once.
 
         The thread `by` which this is done is given time to begin a wait of its own.
         """
         ticket = object()
         with self.changed:
+            self.presence.sign()
             self.presence.hold(ticket, self.grace)
             self.resume(by)
 
@@ -142,29 +178,40 @@ class Timeline:
 
         return carried
 
-    def enter(self, thread: int, ticket: object = None) -> None:
-        """The thread becomes a member."""
+    def enter(self, who: object, ticket: object = None) -> None:
+        """Make a thread, or what runs in the place of one, a member."""
         with self.changed:
             self.presence.drop(ticket)
-            self.presence.enter(thread)
+            self.presence.enter(who)
 
-    def leave(self, thread: int) -> None:
-        """The thread is a member no more."""
+    def leave(self, who: object) -> None:
+        """Take away a membership."""
         with self.changed:
-            if not self.presence.leave(thread):
+            if not self.presence.leave(who):
                 return
             if any(driver.running for driver in self.loops):  # it may be about to hand its result to that loop
-                self.presence.hold(thread, self.grace)
+                seen = is_worker_of_trio() and self._sees_workers()
+                self.presence.hold(who, 0.0 if seen else self.grace)
             self.go_on()
 
-    def park(self, thread: int) -> None:
-        """The thread waits."""
-        self.presence.park(thread)
+    def step_back(self, who: object) -> None:
+        """Take away a membership of a thread that goes on running, and is given time to begin another wait."""
+        with self.changed:
+            self.presence.leave(who)
+            self.resume(who)
+
+    def park(self, who: object) -> None:
+        """Note that it waits."""
+        if is_worker_of_trio():
+            self._parked_workers.add(who)
+        self.presence.park(who)
         self.changed.notify_all()
 
-    def resume(self, thread: int) -> None:
-        """The thread has done with waiting."""
-        self.presence.resume(thread, self.grace)
+    def resume(self, who: object) -> None:
+        """Note that it has done with waiting."""
+        seen = who in self._parked_workers and self._sees_workers()
+        self._parked_workers.discard(who)
+        self.presence.resume(who, 0.0 if seen else self.grace)
 
     # When time moves.
 
@@ -175,29 +222,43 @@ class Timeline:
 
     def tick(self) -> None:
         """End the waits whose `stop` is set; then move to the next event, if nothing runs and nothing forbids it."""
-        known, self.presence.held = self.presence.held, False
         self._end_stopped()
-        if self.presence.somebody_runs() or self.traps or not self.autoadvance:
-            return
-        due = self._next_due()
-        if due is None:
-            return
-        if not self.presence.is_held():
-            self.move_to(due)
-        elif not known:
-            self.changed.notify_all()  # who looks when that is over may have left by then
+        self._move_if_free()
+        pause = self.pause()
+        if pause is not None:
+            self._keeper.call(pause)
 
     def _end_stopped(self) -> None:
-        for wait in [wait for wait in self.waits if wait.stopped()]:
+        for wait in [wait for wait in self._stoppable if wait.stopped()]:
             self.end(wait)
         for driver in self.loops:
             if driver.blocked and driver.has_stopped_wait():
                 driver.wake()
 
+    def _move_if_free(self) -> None:
+        self.presence.held = False
+        if self.traps or not self.autoadvance or self.presence.somebody_runs():
+            return
+        due = self._next_due()
+        if due is not None and not self._has_busy_workers() and not self.presence.is_held():
+            self.move_to(due)
+
+    def _sees_workers(self) -> bool:
+        """Return whether a loop tells how many threads work for it: then none of them needs a hold."""
+        return any(driver.sees_workers for driver in self.loops)
+
+    def _has_busy_workers(self) -> bool:
+        return sum(driver.busy_workers() for driver in self.loops) > len(self._parked_workers)
+
     def _next_due(self) -> float | None:
-        dues = [wait.due for wait in self.waits]
-        dues += [due for driver in self.loops if driver.blocked and (due := driver.next_due()) is not None]
-        return min(dues, default=None)
+        dues = [due for driver in self.loops if driver.blocked and (due := driver.next_due()) is not None]
+        wait = self._next_wait()
+        return min(dues if wait is None else [*dues, wait.due], default=None)
+
+    def _next_wait(self) -> Wait | None:
+        while self._dues and self._dues[0][2].over:
+            heappop(self._dues)
+        return self._dues[0][2] if self._dues else None
 
     def move_to(self, when: float) -> None:
         """Make it `when`, and wake all who waited for that."""
@@ -207,39 +268,56 @@ class Timeline:
 
     def wake_due(self) -> None:
         """Wake all who wait for what is due by now."""
-        for wait in [wait for wait in self.waits if wait.due <= self.now]:
+        while (wait := self._next_wait()) is not None and wait.due <= self.now:
             self.end(wait)
         for driver in self.loops:
             if driver.blocked and (due := driver.next_due()) is not None and due <= self.now:
                 driver.wake()
 
     def next_event(self) -> tuple[float, str] | None:
-        """When the next event is due, and what it is; loops that are busy count too."""
+        """Return when the next event is due, and what it is; loops that are busy count too."""
         events = [(wait.due, f"the end of {wait}") for wait in self.waits]
         for driver in self.loops:
             events += driver.events()
         return min(events, key=lambda event: event[0], default=None)
 
-    # Real time, which bounds how long nothing may happen.
+    # Real time, which brings on what nothing tells of, and bounds how long nothing may happen.
 
-    def real_wait(self, began: float, *, watching: bool) -> float:
-        """How many real seconds to block before looking again."""
-        ends = [max(self.moved, began) + self.patience]
+    def pause(self) -> float | None:
+        """Return after how many real seconds to look again; `None`: nothing waits, or what does needs no look."""
+        blocked = [driver for driver in self.loops if driver.blocked]
+        if not self.waits and all(driver.next_due() is None for driver in blocked):
+            return None
         if self.presence.held:
-            ends.append(monotonic() + HOLD_POLL)
-        left = max(0.0, min(ends) - monotonic())
-        return min(left, STOP_POLL) if watching else left
+            return HOLD_POLL
+        polled = self._stoppable or any(driver.polled for driver in blocked)
+        return min(STOP_POLL if polled else CALM_POLL, self.patience)
+
+    def look(self) -> None:
+        """Tick, and give up what has waited for too long."""
+        if self.presence.held:
+            self.presence.look()
+        self.tick()
+        for wait in [wait for wait in self.waits if self.is_impatient(wait.began)]:
+            wait.failure = self.complaint(wait)
+            self.end(wait)
+        for driver in self.loops:
+            if driver.blocked and driver.next_due() is not None and self.is_impatient(driver.since):
+                driver.fail(self.complaint("a wait on the event loop"))
 
     def is_impatient(self, began: float) -> bool:
-        """Whether no time has passed for `patience` real seconds."""
+        """Return whether no time has passed for `patience` real seconds."""
         return monotonic() - max(self.moved, began) >= self.patience
 
     def complaint(self, what: object) -> str:
-        """Why `what` has not ended."""
+        """Return why `what` has not ended."""
         if self.traps:
             why = "a trap holds the clock: release() it, or advance() the clock"
         elif not self.autoadvance:
             why = "autoadvance=False, and nobody called advance()"
         else:
-            why = "a bound function or an event loop runs on without waiting on the clock"
+            why = (
+                "a bound function or an event loop runs on without waiting on the clock;"
+                " what waits for other threads says so by clock.joining()"
+            )
         return f"{what} has not ended within {self.patience:g} real seconds: {why}"

@@ -61,7 +61,7 @@ class LoopTimers:
     @property
     def polled(self) -> bool:
         """Whether a wait looks at a `threading.Event`."""
-        return any(wait.polled for wait in self._waits)
+        return any(wait.stop is not None for wait in self._waits)
 
     def has_stopped_wait(self) -> bool:
         """Whether the stop event of a wait is set."""

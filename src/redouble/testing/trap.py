@@ -6,7 +6,11 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING
 
+from redouble.testing.hosts import trio_is_here
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from redouble.testing.timeline import Timeline
 
 
@@ -80,18 +84,19 @@ class Trap:
         return self._tell(timeout)
 
     async def _await_news(self, seconds: float) -> None:
-        loop = asyncio.get_running_loop()
-        over, gone = loop.create_future(), threading.Event()
+        gone = threading.Event()
 
-        def watch() -> None:  # in a thread: no timer of this loop runs in real time
+        def watch(tell: Callable[[], None]) -> None:
+            threading.Thread(target=look, args=(tell,), name="redouble-trap", daemon=True).start()
+
+        def look(tell: Callable[[], None]) -> None:  # in a thread: no timer of this loop runs in real time
             with self._line.changed:
                 self._line.changed.wait_for(lambda: self._has_news() or gone.is_set(), seconds)
                 if not gone.is_set():
-                    loop.call_soon_threadsafe(over.cancel)
+                    tell()
 
-        threading.Thread(target=watch, name="redouble-trap", daemon=True).start()
         try:
-            await asyncio.wait([over])
+            await _until_told(watch)
         finally:
             with self._line.changed:
                 gone.set()
@@ -116,3 +121,24 @@ class Trap:
 
     def __repr__(self) -> str:
         return f"<{'set' if self in self._line.traps else 'released'} trap: waits={self.waits}>"
+
+
+async def _until_told(watch: Callable[[Callable[[], None]], None]) -> None:
+    """Suspend this task until what `watch` is given is called, by any thread."""
+    if trio_is_here():
+        from redouble.testing import trio_runs
+
+        await trio_runs.until_told(watch)
+    else:
+        await _until_told_on_asyncio(watch)
+
+
+async def _until_told_on_asyncio(watch: Callable[[Callable[[], None]], None]) -> None:
+    loop = asyncio.get_running_loop()
+    over = loop.create_future()
+
+    def told() -> None:
+        loop.call_soon_threadsafe(over.cancel)
+
+    watch(told)
+    await asyncio.wait([over])

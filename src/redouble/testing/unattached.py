@@ -1,4 +1,4 @@
-"""On top of the floors: waits on a fake clock by tasks of an event loop whose own time is another.
+"""On top of the floors: waits on a fake clock by tasks of an asyncio loop whose own time is another.
 
 Such a wait lets the other tasks of the loop run a few times, then takes it that all of them wait, and moves time.
 """
@@ -6,9 +6,10 @@ Such a wait lets the other tasks of the loop run a few times, then takes it that
 from __future__ import annotations
 
 import asyncio
-from time import monotonic
 from typing import TYPE_CHECKING
 
+from redouble.testing.hosts import current_loop
+from redouble.testing.timeline import STOP_POLL
 from redouble.testing.waits import Wait
 
 if TYPE_CHECKING:
@@ -31,8 +32,10 @@ async def sleep(line: Timeline, seconds: float, stop: Stop | None) -> None:
     """Suspend this task.
 
     Raises:
-        RuntimeError: When no time has passed for `patience` real seconds.
+        RuntimeError: When no time has passed for `patience` real seconds, or no loop of asyncio runs this.
     """
+    if current_loop() is None:
+        raise RuntimeError("a FakeClock waits in coroutines of asyncio and trio; neither of them runs this one")
     with line.changed:
         line.record(seconds)
         wait = _add(line, seconds, stop)
@@ -40,25 +43,27 @@ async def sleep(line: Timeline, seconds: float, stop: Stop | None) -> None:
 
 
 def _add(line: Timeline, seconds: float, stop: Stop | None = None) -> Wait:
-    """A wait from now on."""
-    wait = Wait(seconds, line.now, stop, polled=True)
-    line.waits.append(wait)
+    """Begin a wait."""
+    wait = Wait(seconds, line.now, stop)
+    line.add(wait)
     return wait
 
 
 async def _sleep(line: Timeline, wait: Wait) -> None:
-    began = monotonic()
+    line.enter(wait.thread)  # so that only this moves time: who else could, does not know of the other tasks
     try:
         while not wait.over:
             if await _nothing_happens(line, wait):
-                _try_to_end(line, wait, began)
+                _try_to_end(line, wait)
     finally:
         with line.changed:
             line.end(wait)
+            line.step_back(wait.thread)
+    wait.check()
 
 
 async def _nothing_happens(line: Timeline, wait: Wait) -> bool:
-    """Whether neither this wait nor any other began or ended in the last few turns."""
+    """Return whether neither this wait nor any other began or ended in the last few turns."""
     before = line.state
     for _ in range(YIELDS):
         await asyncio.sleep(0)
@@ -67,7 +72,7 @@ async def _nothing_happens(line: Timeline, wait: Wait) -> bool:
     return True
 
 
-def _try_to_end(line: Timeline, wait: Wait, began: float) -> None:
+def _try_to_end(line: Timeline, wait: Wait) -> None:
     """Every task of this thread had its turn, so the thread waits: shortly, in real time, when that moves nothing."""
     with line.changed:
         before = line.state
@@ -75,7 +80,7 @@ def _try_to_end(line: Timeline, wait: Wait, began: float) -> None:
         try:
             line.tick()
             if line.state == before:
-                line.wait_for_change(wait, began)
+                line.changed.wait(STOP_POLL)
         finally:
             line.resume(wait.thread)
 

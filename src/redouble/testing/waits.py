@@ -4,33 +4,84 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import TYPE_CHECKING
+from time import monotonic
+from typing import TYPE_CHECKING, Protocol
 
 from redouble.control.clock import is_set
 
 if TYPE_CHECKING:
     from redouble.control.policy import Stop
+    from redouble.testing.presence import Presence
+
+
+class Line(Protocol):
+    """What a wait knows of the `Timeline` that it is on."""
+
+    now: float
+    lock: threading.RLock
+    presence: Presence
+
+    def resume(self, who: object) -> None: ...
 
 
 class Wait:
-    """One wait: how long, until when, in which thread, and what else may end it."""
+    """One wait: how long, until when, in which thread, and what else may end it.
 
-    __slots__ = ("due", "over", "polled", "seconds", "stop", "thread")
+    Attributes:
+        began: When it began, in real time.
+        over: Whether it has ended.
+        failure: Why it was given up, if it was: no time has passed for too long.
+    """
 
-    def __init__(self, seconds: float, now: float, stop: Stop | None, *, polled: bool = False) -> None:
+    __slots__ = ("began", "due", "failure", "over", "seconds", "stop", "thread")
+
+    def __init__(self, seconds: float, now: float, stop: Stop | None = None) -> None:
         self.seconds: float = seconds
         self.due: float = now + seconds
         self.stop: Stop | None = stop
-        self.polled: bool = polled or stop is not None
         self.thread: int = threading.get_ident()
+        self.began: float = monotonic()
         self.over: bool = False
+        self.failure: str | None = None
 
     def stopped(self) -> bool:
-        """Whether its stop event is set."""
+        """Return whether its stop event is set."""
         return self.stop is not None and is_set(self.stop)
+
+    def wake(self, line: Line) -> None:
+        """Make the waiter go on; the lock of `line` is held."""
+        line.resume(self.thread)
+
+    def check(self) -> None:
+        """Raise the failure, if there is one.
+
+        Raises:
+            RuntimeError: When no time has passed for `patience` real seconds.
+        """
+        if self.failure is not None:
+            raise RuntimeError(self.failure)
 
     def __str__(self) -> str:
         return f"a wait of {self.seconds:g} s"
+
+
+class ThreadWait(Wait):
+    """A wait that blocks its thread. Each has a condition of its own: one shared by all would wake 500 to end one."""
+
+    __slots__ = ("_woken",)
+
+    def __init__(self, seconds: float, line: Line, stop: Stop | None) -> None:
+        super().__init__(seconds, line.now, stop)
+        self._woken = threading.Condition(line.lock)
+
+    def block(self) -> None:
+        """Block until it is over; the lock is let go of meanwhile."""
+        while not self.over:
+            self._woken.wait()
+
+    def wake(self, line: Line) -> None:
+        super().wake(line)
+        self._woken.notify()
 
 
 class LoopWait(Wait):

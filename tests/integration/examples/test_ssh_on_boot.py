@@ -99,7 +99,7 @@ def test_c03_sshd_comes_up_while_it_waits(machine: LateSshd, dials: Dials, notic
 
     def boots(event: redouble.Event) -> None:
         before_wait.append(len(notices))
-        if event.number == 2:
+        if event.attempt == 2:
             machine.boot()
 
     with fake_time(draw=0.5) as clock, override(observers=[boots]):

@@ -1,0 +1,1 @@
+"""Floor 4: the drivers. Nothing else in redouble calls an operation, waits, or awaits."""

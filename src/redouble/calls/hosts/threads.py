@@ -1,0 +1,167 @@
+"""Floor 4. The driver of plain threads: with gevent and eventlet as they are, and as the first function of a greenlet."""
+
+from __future__ import annotations
+
+import time
+
+from redouble.calls.awaitable import is_awaitable
+from redouble.calls.call import is_fault
+from redouble.calls.script import ATTEMPT, HAND_OUT, PAUSE, PERFORM, WAIT
+from redouble.calls.tracebacks import context_of, put_back, without_head
+from redouble.control import faults
+from redouble.control.host import in_event_loop
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from typing import Any, TypeVar
+
+    from redouble.calls.call import Call
+    from redouble.calls.pause import Pause
+    from redouble.calls.script import Script
+
+    T = TypeVar("T")
+
+
+def drive(script: Script, call: Call | None = None) -> Call | None:  # noqa: C901  # one piece: each function it were cut into would show in tracebacks
+    """Perform the steps of a script, until it ends or hands something out.
+
+    Args:
+        script: The script.
+        call: The call that it is about at first, if there is one already.
+
+    Returns:
+        The call, where something was handed out: an attempt to a body, an item, or an awaitable (`call.given`) with
+        which a driver of coroutines is to go on; `None` when the script has ended.
+    """
+    try:
+        for step, subject in script:
+            if step is PAUSE:
+                pause(subject)
+                continue
+            if step is PERFORM:
+                perform(subject)
+                continue
+            call = subject
+            if step is ATTEMPT:
+                if call.fn is None:
+                    return call
+                try:
+                    value = call.fn(*call.args, **call.kwargs)
+                except Exception as error:
+                    try:
+                        ends = call.failed(error)
+                    except RecursionError:  # no stack is left even to judge it
+                        call.raised, ends = error, True
+                    except Exception as fault:
+                        if fault is call.raised:  # meant for the caller
+                            raise
+                        call.raised, ends = error, is_fault(call.tally.name, fault)
+                    if ends:
+                        raise
+                else:
+                    if is_awaitable(value):
+                        call.given = value
+                        return call
+                    call.returned(value)
+            elif step is WAIT:
+                wait(call)
+            elif step is HAND_OUT:
+                return call
+            else:
+                raise_held(call)
+        return None
+    except BaseException as out:
+        script.close()  # whatever it opened is closed here and now, in this context
+        if call is None or out is call.raised or call.error is None or not is_fault(call.tally.name, out):
+            raise
+        call.raised = call.error
+    raise_held(call)
+    return None
+
+
+def perform(steps: Generator[Any, Any, T]) -> T:
+    """Run a generator that yields what it wants awaited, where nothing can be.
+
+    Raises:
+        TypeError: When it yields something.
+    """
+    try:
+        wanted = next(steps)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    except RuntimeError as error:
+        if isinstance(error.__cause__, StopIteration):  # what a generator makes of one that was raised in it (PEP 479)
+            raise error.__cause__ from error.__cause__.__cause__
+        raise
+    if hasattr(wanted, "close"):
+        wanted.close()  # a coroutine: let it not complain
+    steps.close()
+    raise TypeError("this is asynchronous: write `async with` instead of `with`")
+
+
+def wait(call: Call) -> None:
+    """Block the thread between two attempts."""
+    delay = call.delay
+    if delay <= 0.0:
+        return  # time.sleep(0) gives the processor away, and costs 80 us
+    try:
+        if in_event_loop():
+            _warn_in_event_loop(call)
+        if call.alert:
+            call.tally.clock.sleep(delay, call.policy.stop)  # type: ignore[arg-type]  # any event that can be looked at
+        else:
+            time.sleep(delay)
+    except Exception as fault:
+        if faults.raised_by_signal(fault):
+            raise
+        call.clock_failed(fault)
+
+
+def pause(asked: Pause) -> None:
+    """Block the thread until one of the events is set, or the time is over."""
+    if asked.seconds <= 0 or asked.is_over():
+        return
+    if in_event_loop() and faults.once("in loop", asked.name):
+        faults.warn(
+            "%s: a synchronous loop holds up the running event loop; use the asynchronous form, or run it in a thread"
+            " (`asyncio.to_thread`, `trio.to_thread.run_sync`)",
+            asked.name,
+        )
+    try:
+        asked.clock.sleep(asked.seconds, asked.as_one())
+    except Exception as fault:
+        if asked.call is None or faults.raised_by_signal(fault):
+            raise
+        asked.call.clock_failed(fault)
+
+
+def raise_held(call: Call) -> None:
+    """Raise the error that ends the call, as it was when its attempt raised it."""
+    error = call.raised
+    assert error is not None
+    as_it_was = None
+    try:
+        as_it_was = without_head(error), context_of(error)
+    except Exception as fault:
+        is_fault(call.tally.name, fault)
+    try:
+        raise error
+    except BaseException:
+        if as_it_was is not None:
+            put_back(error, *as_it_was)
+        raise
+    finally:
+        del error  # its traceback holds this frame
+
+
+def _warn_in_event_loop(call: Call) -> None:
+    name = call.tally.name or "a retried call"
+    if faults.once("in loop", name):
+        faults.warn(
+            "%s: a synchronous wait of %.3g s holds up the running event loop; make it `async def` (or `async for"
+            " attempt in policy:`), or call it in a thread (`asyncio.to_thread`, `trio.to_thread.run_sync`)",
+            name,
+            call.delay,
+        )

@@ -1,0 +1,86 @@
+"""Floor 4. Limiting the time of an attempt in trio: a cancel scope around it."""
+
+from __future__ import annotations
+
+import sys
+
+from redouble.calls.pause import AnyOf
+from redouble.control import faults
+from redouble.control.cut import CUT_OFF, TrioCut
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from typing import Any
+
+    from redouble.control.clock import Clock
+
+
+async def limit(
+    given: Awaitable[Any],
+    clock: Clock,
+    cut_in: Callable[[], float],
+    cut_off: Callable[[BaseException], TimeoutError],
+) -> Any:
+    """Await `given`, and cancel it when its time is up; the arguments are those of asyncio's `limit`.
+
+    The scope is there from the beginning: one that is entered later would stand in the stack of scopes in the wrong place.
+    """
+    try:
+        cut = TrioCut(clock, cut_in(), cut_in)
+    except Exception as fault:
+        faults.report("clock", type(clock), fault, "attempts have no time limit")
+        return await given
+    try:
+        value = await given
+    except sys.modules["trio"].Cancelled as cancelled:
+        ours = cut.settle(cancelled)
+        if not ours:
+            raise
+        error = cut_off(cancelled)
+    except BaseException as other:
+        cut.settle(other)
+        raise
+    else:
+        cut.settle(None)
+        return value
+    raise error
+
+
+async def finish(closing: Awaitable[Any], clock: Clock, seconds: float) -> Any:
+    """Await what closes something, and cancel it when its time is up; as of `coroutines.finish`.
+
+    What shields itself from cancellation is waited for: a task of trio's cannot be left before what runs in it.
+    """
+    try:
+        cut = TrioCut(clock, seconds)
+    except Exception as fault:
+        faults.report("clock", type(clock), fault, "closing has no time limit")
+        return await closing
+    try:
+        value = await closing
+    except BaseException as error:
+        if cut.settle(error):
+            return CUT_OFF
+        raise
+    cut.settle(None)
+    return value
+
+
+async def sleep_until_any(clock: Clock, seconds: float, events: tuple[Any, ...]) -> None:
+    """Sleep until one of several events is set; that of trio's own events is seen at once, of others now and then."""
+    trio: Any = sys.modules["trio"]
+    if not all(isinstance(event, trio.Event) for event in events):
+        await clock.sleep_async(seconds, AnyOf(*events))
+        return
+    told = trio.Event()
+
+    async def watch(event: Any) -> None:
+        await event.wait()
+        told.set()
+
+    async with trio.open_nursery() as nursery:
+        for event in events:
+            nursery.start_soon(watch, event)
+        await clock.sleep_async(seconds, told)
+        nursery.cancel_scope.cancel()

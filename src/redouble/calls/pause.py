@@ -1,0 +1,129 @@
+"""Floor 4. Waits that several events may end: what a loop waits by."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from time import monotonic
+
+from redouble.control.clock import STOP_POLL, is_set, wakes_threads
+from redouble.core import checks
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from redouble.calls.call import Call
+    from redouble.control.clock import Clock
+    from redouble.control.policy import Stop
+
+FOR_GOOD: float = min(1e9, checks.LONGEST)
+"""How many seconds "until an event is set" is: some thirty years, or what the system allows."""
+
+
+class AnyOf:
+    """Several events as one: set when any of them is."""
+
+    __slots__ = ("events",)
+
+    def __init__(self, *events: Stop | None) -> None:
+        self.events = tuple(event for event in events if event is not None)
+
+    def is_set(self) -> bool:
+        """Return whether one of the events is set."""
+        return any(is_set(event) for event in self.events)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Block the thread until an event is set, or for `timeout` seconds; return whether one is set."""
+        waking: list[Any] = [event for event in self.events if wakes_threads(event)]
+        if len(self.events) == 1 and waking:
+            return bool(waking[0].wait(timeout))
+        if all(map(_has_waiters, self.events)):
+            _Waker().wait_among(waking, timeout)
+            return self.is_set()
+        end = None if timeout is None else monotonic() + timeout
+        while not self.is_set():
+            left = STOP_POLL if end is None else min(STOP_POLL, end - monotonic())
+            if left <= 0:
+                return False
+            if waking:
+                waking[0].wait(left)
+            else:
+                from time import sleep
+
+                sleep(left)
+        return True
+
+
+class _Waker:
+    """Stands among the waiters of several `threading.Event`s, as the lock of a thread that waits for one of them does.
+
+    Nothing in the standard library waits for two events, and looking at them twenty times a second would keep a computer
+    awake for every loop that is idle.
+    """
+
+    __slots__ = ("_lock",)
+
+    def __init__(self) -> None:
+        from threading import Lock
+
+        self._lock = Lock()
+        self._lock.acquire()
+
+    def release(self) -> None:
+        """Wake the thread: what an event that is set calls."""
+        try:
+            self._lock.release()
+        except RuntimeError:  # another event has done so already
+            return
+
+    def wait_among(self, events: list[Any], timeout: float | None) -> None:
+        """Block the thread until one of the events is set, or for `timeout` seconds."""
+        conditions = [event._cond for event in events]
+        for condition in conditions:
+            with condition:
+                condition._waiters.append(self)
+        try:
+            if not any(event.is_set() for event in events):
+                self._lock.acquire(True, -1 if timeout is None else timeout)
+        finally:
+            for condition in conditions:
+                with condition, suppress(ValueError):  # who was woken is taken out already
+                    condition._waiters.remove(self)
+
+
+def _has_waiters(event: Any) -> bool:
+    """Whether an event is one of `threading` as Python has it: gevent's and a user's own are looked at now and then."""
+    if type(event).__module__ != "threading":
+        return False
+    return hasattr(getattr(getattr(event, "_cond", None), "_waiters", None), "remove")
+
+
+class Pause:
+    """A wait of a loop.
+
+    Attributes:
+        clock: The clock that waits.
+        seconds: The longest that it takes.
+        events: What ends it.
+        name: The loop, for the log.
+        call: The call whose wait it is; `None`: that of no call.
+    """
+
+    __slots__ = ("call", "clock", "events", "name", "seconds")
+
+    def __init__(
+        self, clock: Clock, seconds: float, events: tuple[Stop | None, ...], name: str, call: Call | None = None
+    ) -> None:
+        self.call = call
+        self.clock = clock
+        self.seconds = seconds
+        self.events = tuple(event for event in events if event is not None)
+        self.name = name
+
+    def is_over(self) -> bool:
+        """Return whether one of the events is set already."""
+        return any(is_set(event) for event in self.events)
+
+    def as_one(self) -> Any:
+        """Return the events as one; `None` where there is none."""
+        return None if not self.events else self.events[0] if len(self.events) == 1 else AnyOf(*self.events)

@@ -1,0 +1,254 @@
+"""On top of the floors: a retry storm in virtual time, driven by redouble's own controller, budget and curves.
+
+Calls come at random to one server, which answers in the order of arrival. For a while it is slower than the calls come
+in. The retries of its clients decide whether it ever recovers: the server works on requests that have timed out, too,
+and that keeps a storm alive after its cause is gone (Bronson et al., "Metastable Failures in Distributed Systems",
+2021). `redouble.cli.simulate` prints and draws the result.
+"""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+from random import Random
+from typing import TYPE_CHECKING, NamedTuple
+
+from redouble import BackoffController, RetryBudget, Wait
+from redouble.cli.worlds import WINDOW
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from redouble import RetryPolicy
+    from redouble.cli.worlds import Storm
+
+ENOUGH = 0.99
+"""The share of calls that succeed in a service that has recovered."""
+
+GRACE = 60
+"""For how many seconds after the last call began retries go on: a policy without a limit would never end."""
+
+TIMED_OUT = TimeoutError("timed out")
+
+
+class Server:
+    """Answers requests in the order of arrival, also those that have timed out."""
+
+    def __init__(self, storm: Storm) -> None:
+        self._storm = storm
+        self._slow = storm.capacity * storm.left
+        self._before = storm.capacity * storm.start  # work that can be done until the outage begins
+        self._until = self._before + self._slow * storm.outage  # and until it ends
+        self._room = storm.capacity * storm.queue
+        self._promised = 0.0
+
+    def done(self, now: float) -> float:
+        """Return how much work could have been done until `now`, in requests."""
+        storm = self._storm
+        if now <= storm.start:
+            return now * storm.capacity
+        if now <= storm.end:
+            return self._before + (now - storm.start) * self._slow
+        return self._until + (now - storm.end) * storm.capacity
+
+    def _when(self, work: float) -> float:
+        """Return the time at which so much work can have been done: the inverse of `done`."""
+        storm = self._storm
+        if work <= self._before:
+            return work / storm.capacity
+        if work <= self._until and self._slow:
+            return storm.start + (work - self._before) / self._slow
+        return storm.end + (work - self._until) / storm.capacity
+
+    def take(self, now: float) -> float | None:
+        """Return when a request that comes in at `now` will be answered; `None` when it is dropped."""
+        done = self.done(now)
+        waiting = self._promised - done
+        if waiting >= self._room:
+            return None
+        self._promised = 1.0 + (self._promised if waiting > 0 else done)
+        return self._when(self._promised)
+
+
+class Client:
+    """One process: its policy, and the budget that its calls share.
+
+    The controller asks no budget yet, so it is asked here, as the last step of the decision order.
+    """
+
+    def __init__(self, policy: RetryPolicy, budget: RetryBudget | None) -> None:
+        self._policy = policy
+        self._budget = budget
+
+    def begin(self, now: float) -> BackoffController:
+        """Begin a call."""
+        controller = BackoffController(self._policy)
+        controller.start(now)
+        return controller
+
+    def fail(self, call: BackoffController, now: float, draw: float) -> float | None:
+        """Return how long the call waits before its next attempt; `None` when it gives up."""
+        decision = call.record_failure(TIMED_OUT, now, draw)
+        if not isinstance(decision, Wait) or (self._budget is not None and not self._budget.take(now)):
+            return None
+        return decision.delay
+
+    def succeed(self, call: BackoffController, now: float) -> None:
+        """End the call."""
+        call.record_success(now)
+        if self._budget is not None:
+            if call.attempt == 1:
+                self._budget.hits += 1
+            else:
+                self._budget.refund()
+
+
+class Course:
+    """The result of a storm, second by second.
+
+    Attributes:
+        calls: Calls that began in each second.
+        succeeded: How many of these succeeded in the end.
+        attempts: How many attempts these made.
+        load: Attempts that reached the server in each second.
+        good: Calls that succeeded in each second.
+    """
+
+    def __init__(self, storm: Storm) -> None:
+        self.storm: Storm = storm
+        self.calls, self.succeeded, self.attempts, self.load, self.good = ([0] * storm.duration for _ in range(5))
+
+    @property
+    def recovered(self) -> int | None:
+        """Seconds after the outage until every later window of calls has 99 % success; `None`: never."""
+        first = int(self.storm.end + 0.999)
+        last_bad = max(
+            (s for s in range(first, len(self.calls) - WINDOW + 1) if not self._is_good(s)), default=first - 1
+        )
+        return None if last_bad == len(self.calls) - WINDOW else last_bad + 1 - first
+
+    def _is_good(self, second: int) -> bool:
+        window = slice(second, second + WINDOW)
+        return sum(self.succeeded[window]) >= ENOUGH * sum(self.calls[window])
+
+    def amplification(self, first: float, last: float) -> float:
+        """Return how many attempts a call made that began between two seconds."""
+        window = slice(int(first), int(last))
+        return sum(self.attempts[window]) / max(1, sum(self.calls[window]))
+
+    def success(self, first: float, last: float) -> float:
+        """Return which share of the calls succeeded that began between two seconds."""
+        window = slice(int(first), int(last))
+        return sum(self.succeeded[window]) / max(1, sum(self.calls[window]))
+
+
+def clients_of(
+    storm: Storm, policy: RetryPolicy, budget: RetryBudget | None = None, *, shared: bool = False
+) -> list[Client]:
+    """Return the processes of a storm.
+
+    Args:
+        storm: Says how many there are.
+        policy: Of every call.
+        budget: Each process gets a full one with these settings; `None`: there is none.
+        shared: Whether all of them have one in common, as through a store that answers at once and is never away.
+    """
+    made = [None if budget is None else budget.fresh(_begin_of_time) for _ in range(1 if shared else storm.processes)]
+    return [Client(policy, made[0 if shared else process]) for process in range(storm.processes)]
+
+
+def _begin_of_time() -> float:
+    """Tell a new budget when virtual time begins; every later reading is passed to it."""
+    return 0.0
+
+
+def run(storm: Storm, clients: list[Client], progress: Callable[[float], None] | None = None) -> Course:
+    """Play a storm.
+
+    Args:
+        storm: The server, its outage and the calls.
+        clients: Of `clients_of`, or others with the same methods; each call is one client's, at random.
+        progress: Is told every virtual second which share of the time is over.
+
+    Returns:
+        The course of it: the same for the same storm and clients.
+    """
+    return _Play(storm, clients).play(progress)
+
+
+class _Call(NamedTuple):
+    """A call under way."""
+
+    client: Client
+    controller: BackoffController
+    second: int  # in which it began
+
+
+class _Play:
+    """A storm under way: the calls that come, and the events that are due."""
+
+    def __init__(self, storm: Storm, clients: list[Client]) -> None:
+        self._storm = storm
+        self._clients = clients
+        self._arrivals = Random(storm.seed)  # apart from the other, so that every policy meets the same calls
+        self._chance = Random(f"waits of {storm.seed}")
+        self._server = Server(storm)
+        self._course = Course(storm)
+        self._number = 0  # of the last event: of two that are due at once, the older one goes first
+        self._due: list[tuple[float, int, _Call, bool | None]] = []  # how the attempt ends; `None`: the next one begins
+
+    def play(self, progress: Callable[[float], None] | None) -> Course:
+        """Go from event to event, until the last call has ended or had its time."""
+        until, due = self._storm.duration, self._due
+        arrival = self._next_arrival(0.0)
+        while due or arrival < until:
+            if arrival < until and (not due or arrival <= due[0][0]):
+                later = self._next_arrival(arrival)
+                if progress is not None and int(later) > int(arrival):
+                    progress(min(1.0, later / until))
+                self._begin(arrival)
+                arrival = later
+            else:
+                now, _, call, succeeded = heappop(due)
+                if succeeded is None:
+                    call.controller.start(now)
+                    self._request(call, now)
+                elif succeeded:
+                    self._succeed(call, now)
+                else:
+                    self._fail(call, now)
+        return self._course
+
+    def _next_arrival(self, now: float) -> float:
+        return now + self._arrivals.expovariate(self._storm.load * self._storm.capacity)
+
+    def _begin(self, now: float) -> None:
+        client = self._clients[int(self._arrivals.random() * len(self._clients))]
+        second = int(now)
+        self._course.calls[second] += 1
+        self._request(_Call(client, client.begin(now), second), now)
+
+    def _request(self, call: _Call, now: float) -> None:
+        """Make an attempt: its end is known at once, since the server keeps the order of arrival."""
+        self._course.attempts[call.second] += 1
+        if now < self._storm.duration:
+            self._course.load[int(now)] += 1
+        answered, given_up = self._server.take(now), now + self._storm.timeout
+        if answered is None or answered > given_up:
+            self._at(given_up, call, False)
+        else:
+            self._at(answered, call, True)
+
+    def _succeed(self, call: _Call, now: float) -> None:
+        call.client.succeed(call.controller, now)
+        self._course.succeeded[call.second] += 1
+        if now < self._storm.duration:
+            self._course.good[int(now)] += 1
+
+    def _fail(self, call: _Call, now: float) -> None:
+        wait = call.client.fail(call.controller, now, self._chance.random())
+        if wait is not None and now + wait < self._storm.duration + GRACE:
+            self._at(now + wait, call, None)
+
+    def _at(self, time: float, call: _Call, succeeded: bool | None) -> None:
+        self._number += 1
+        heappush(self._due, (time, self._number, call, succeeded))

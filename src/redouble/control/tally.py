@@ -1,0 +1,465 @@
+"""Floor 3. The counts of one retried call or one connection, and the decision that follows from an outcome.
+
+Lean on purpose: every failure of every retried call comes through `Tally.decide`. The checks of whoever calls from
+outside (late news, draws, status) are `BackoffController`'s; a call's own state is `redouble.calls.call`'s. Both have a
+tally, and nothing inherits from one.
+"""
+
+from __future__ import annotations
+
+from math import inf, nextafter
+from time import monotonic
+
+from redouble.control import faults
+from redouble.control.clock import SYSTEM, guarded_now, is_set
+from redouble.control.curves import OwnCurves, ended, safe_delay, sane
+from redouble.control.mark import given_up_during
+from redouble.control.outcome import GaveUp, Reason
+from redouble.core import checks
+from redouble.core.backoff import CEILING
+from redouble.core.verdict import Classification, Verdict
+from redouble.known.own_retries import given_up_by
+from redouble.known.request import sends_unsafely, shows_engine
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Literal
+
+    from redouble.control.budget import RetryBudget
+    from redouble.control.clock import Clock
+    from redouble.control.policy import Policy
+    from redouble.core.backoff import Backoff
+    from redouble.known.handed import Handed
+    from redouble.known.own_retries import OwnRetries
+    from redouble.known.request import Sent
+
+SHORTEST_PENDING = 0.1
+PENDING_EVERY = 5.0
+"""Seconds between two questions when nobody says how many (RFC 8628 3.5)."""
+
+HINT_SPREAD = 0.1
+"""By which share a server's hint is stretched at most, so that those who were told the same do not come together."""
+
+_TRANSIENT, _PENDING = Verdict.TRANSIENT, Verdict.PENDING
+
+
+class Tally:
+    """Counts attempts and failures, and decides.
+
+    Attributes:
+        policy: The policy in force.
+        name: Whom a decision to give up names.
+        clock, now, draw: What tells the time, its guarded reading, and the guarded randomness.
+        attempt: The number of the last attempt that was begun; 0 before the first.
+        earlier: How many of them belong to episodes before this one.
+        earlier_errors: How often an error of each type, by its name, was raised by an attempt that another one followed.
+        failures: How many attempts have failed in a row.
+        began: When the current attempt began, by `time.monotonic`, whatever clock the policy has.
+        delay_by: Whose wait the last one is.
+        started: When the first attempt of the episode began; `None` before.
+        ended_at: When the episode ended; `None` while it is under way.
+        exclusive: Whether the moment of the policy's deadline itself is too late.
+        own_end: The moment of the policy's deadline; `None`: none.
+        bound: The least moment of the bounds around the call; infinite: none.
+        due: When the wait under way is over; `None`: none is under way.
+        budget: The retry budget that is asked; `None`: none is.
+        loops: Whether the call is a loop's, which a refusal of the budget does not end.
+        took: What the last retry took from the budget.
+        handed: The function, its arguments and keyword arguments, among which a caller's idempotency key is looked for.
+        until: The error that was being handled when the call began.
+        keys: The idempotency keys that earlier attempts sent.
+        sent: What was seen of the last failed attempt's requests; `None`: they were not looked for.
+        own_retries: The client that had given up by itself on the last error; `None`: none had.
+        used_up: The argument that a failed attempt used up; `None`: there is none.
+        vouched: Whether the current attempt is known to be safe to repeat.
+        end: The decision to give up; `None` before.
+    """
+
+    __slots__ = (
+        "attempt",
+        "began",
+        "bound",
+        "budget",
+        "clock",
+        "curves",
+        "delay_by",
+        "draw",
+        "due",
+        "earlier",
+        "earlier_errors",
+        "end",
+        "ended_at",
+        "exclusive",
+        "failures",
+        "handed",
+        "keys",
+        "loops",
+        "name",
+        "now",
+        "own_end",
+        "own_retries",
+        "policy",
+        "previous",
+        "sent",
+        "started",
+        "took",
+        "until",
+        "used_up",
+        "vouched",
+    )
+
+    attempt: int
+    began: float
+    bound: float
+    budget: RetryBudget | None
+    clock: Clock
+    curves: OwnCurves | None
+    delay_by: Literal["curve", "server"]
+    draw: Callable[[], float]
+    due: float | None
+    earlier: int
+    earlier_errors: dict[str, int] | None
+    end: GaveUp | None
+    ended_at: float | None
+    exclusive: bool
+    failures: int
+    handed: Handed | None
+    keys: tuple[str, ...]
+    loops: bool
+    name: str | None
+    now: Callable[[], float]
+    own_end: float | None
+    own_retries: OwnRetries | None
+    policy: Policy
+    previous: float | None
+    sent: Sent | None
+    started: float | None
+    took: Literal["nothing", "token", "hinted token"]
+    until: BaseException | None
+    used_up: str | None
+    vouched: bool
+
+    def __init__(self, policy: Policy, name: str | None = None) -> None:
+        self.policy = policy
+        self.name = policy.name or name
+        clock = policy.clock
+        if clock is None:
+            self.clock, self.now = SYSTEM, monotonic
+        else:
+            self.clock, self.now = clock, guarded_now(clock)
+        self.draw = (_system_draw or _load_system_draw()) if policy.draw is None else _guarded_draw(policy.draw)
+        self.attempt = self.failures = self.earlier = 0
+        self.began = 0.0
+        self.bound = inf
+        self.started = self.ended_at = self.own_end = self.due = self.previous = None
+        self.curves = self.end = self.used_up = self.earlier_errors = None
+        self.budget = self.handed = self.until = self.sent = self.own_retries = None
+        self.keys = ()
+        self.loops = False
+        self.took = "nothing"
+        self.vouched = self.exclusive = False
+        self.delay_by = "curve"
+
+    # An episode.
+
+    def begin(self, now: float) -> None:
+        """An attempt begins; the first of an episode fixes the deadline."""
+        if self.started is None:
+            self.started = now
+            self.fix_deadline(now)
+        self.due = None
+        self.attempt += 1
+        self.vouched = False
+
+    def fix_deadline(self, now: float) -> None:
+        """The policy's deadline counts from now on."""
+        deadline = self.policy.deadline
+        if deadline is None:
+            self.own_end = None
+        else:
+            self.own_end = nextafter(now + deadline, -inf) if self.exclusive else now + deadline
+
+    def pass_wait(self, now: float) -> float:
+        """The wait is over, so its time has passed, whatever a clock that stands still says.
+
+        Returns:
+            By how much the clock lags behind; the episode is moved back by as much.
+        """
+        lag = 0.0 if self.due is None else self.due - now
+        if lag > 0.0:
+            self.started = None if self.started is None else self.started - lag
+            self.own_end = None if self.own_end is None else self.own_end - lag
+            self.bound -= lag
+            return lag
+        return 0.0
+
+    def forget_failures(self) -> None:
+        """The failures and the curves begin again."""
+        self.failures = 0
+        self.previous = self.curves = None
+
+    def begin_again(self) -> None:
+        """The next attempt begins a new episode."""
+        self.forget_failures()
+        self.earlier = self.attempt
+        self.took = "nothing"
+        self.started = self.own_end = self.due = self.ended_at = self.end = self.earlier_errors = None
+
+    def drop(self, now: float) -> None:
+        """A connection, which had succeeded, was dropped: a new episode begins with that."""
+        self.begin_again()
+        self.earlier = self.attempt - 1
+        self.started = now
+        self.fix_deadline(now)
+
+    def elapsed(self, now: float) -> float:
+        """Seconds since the episode began."""
+        return 0.0 if self.started is None else max(0.0, now - self.started)
+
+    @property
+    def ends(self) -> float:
+        """The moment after which no wait may end; infinite where nothing bounds."""
+        own, bound = self.own_end, self.bound
+        return bound if own is None or bound < own else own
+
+    # The decision.
+
+    def decide(  # noqa: C901  # a list of questions, in the order that the contract gives
+        self,
+        found: Classification,
+        error: BaseException | None,
+        now: float,
+        draw: float,
+        value: object = None,
+        number: int = 0,
+    ) -> float | GaveUp:
+        """Return the seconds to wait, or the end, that follow from an outcome which has been judged.
+
+        The numbers are the steps of the decision order in the documentation.
+
+        Args:
+            found: What the outcome was judged to be.
+            error: What the attempt raised; `None`: it returned `value`, or failed without an error.
+            now: A reading of the clock.
+            draw: A float in [0, 1).
+            value: What the attempt returned.
+            number: The number of the attempt's link in the chain; 0: it has none.
+        """
+        policy = self.policy
+        if found.verdict is not _TRANSIENT:
+            if found.verdict is _PENDING:
+                return self._ask_again_later(found, error, now, draw)
+            return self.give_up(Reason.PERMANENT, now, found, error)  # 3
+        self.failures = failures = self.failures + 1
+        refused = self._refusal(found, error, value, number)
+        if refused is not None:
+            return self.give_up(refused, now, found, error)  # 4, 5
+        if policy.stop is not None and is_set(policy.stop):
+            return self.give_up(Reason.STOPPED, now, found, error)  # 6
+        limit = policy.attempts
+        if limit is not None and failures >= limit:
+            return self.give_up(Reason.ATTEMPTS, now, found, error)  # 7
+        if found.backoff is None and self.curves is None:
+            try:
+                wait = policy.backoff.delay(failures, self.previous, draw)
+                if wait.__class__ is not float or not 0.0 <= wait <= CEILING:
+                    wait = sane(policy.backoff, wait)
+            except Exception as fault:
+                wait = ended(policy.backoff, fault)
+            self.previous = wait
+        else:
+            wait = self._next_of_curves(found.backoff, draw, found.rule)
+        if wait is None:
+            return self.give_up(Reason.CURVE, now, found, error)  # 8
+        if found.retry_after is not None:
+            asked = self._asked(found, draw)
+            if asked is None or (asked > 0 and now + asked > self.ends):
+                return self.give_up(Reason.HINT, now, found, error)  # 9
+            self.delay_by = "server" if asked > wait else "curve"
+            wait = max(wait, asked)
+        else:
+            self.delay_by = "curve"
+        self.due = due = now + wait
+        own = self.own_end
+        if due > self.bound or (own is not None and due > own):
+            return self.give_up(Reason.DEADLINE, now, found, error)  # 10
+        if self.budget is not None and not self._take():
+            if not self.loops:
+                return self.give_up(Reason.BUDGET, now, found, error)  # 11
+            self.due, wait = now + 2 * wait, 2 * wait  # a loop sleeps once more instead
+        if error is not None:
+            self._remember(error)
+        return wait  # 12
+
+    def _take(self) -> bool:
+        """Take a token for a retry; a budget that fails is no reason to end."""
+        hinted = self.delay_by == "server"
+        try:
+            granted = self.budget is None or self.budget.take(None, hinted)
+        except Exception as fault:
+            faults.report("budget", type(self.budget), fault, "the retry is granted")
+            return True
+        self.took = "nothing" if not granted else "hinted token" if hinted else "token"
+        return granted
+
+    def succeeded(self) -> None:
+        """The attempt succeeded: the budget hears of it."""
+        budget = self.budget
+        if budget is None:
+            return
+        if self.attempt - self.earlier == 1:
+            budget.hits += 1
+        elif self.took != "nothing":
+            budget.refund(self.took == "hinted token")
+        self.took = "nothing"
+
+    def _refusal(self, found: Classification, error: BaseException | None, value: object, number: int) -> Reason | None:
+        """Steps 4 and 5: whether the attempt may be repeated at all."""
+        policy = self.policy
+        more = error is None or _may_carry_more(error)
+        if more and error is not None and policy.nested == "once":
+            self.own_retries = given_up_by(error)
+            if self.own_retries is not None or given_up_during(error, self.began, number):
+                return Reason.NESTED  # 4
+        idempotent = policy.idempotent
+        if idempotent is True or self.vouched:
+            return None
+        if self.used_up is not None or (idempotent is False and found.applied):
+            return Reason.UNSAFE  # 5
+        if not found.applied or idempotent is False or not (more or shows_engine(error)):
+            return None
+        self.sent = sent = sends_unsafely(value if error is None else error, self.handed, self.until, self.keys)
+        self.keys = (*self.keys, *sent.keys)
+        return Reason.UNSAFE if sent.unsafe else None  # 5
+
+    def _asked(self, found: Classification, draw: float) -> float | None:
+        """The wait that the server asked for, spread, and capped where the policy says so; `None`: it is too long."""
+        hint, policy = _sane_hint(found), self.policy
+        if policy.max_hint is not None and hint > policy.max_hint:
+            if policy.long_hints == "stop":
+                return None
+            hint = policy.max_hint
+        return hint * (1 + HINT_SPREAD * draw)
+
+    def _ask_again_later(
+        self, found: Classification, error: BaseException | None, now: float, draw: float
+    ) -> float | GaveUp:
+        """PENDING is no failure: used-up arguments of 5, then steps 6, 9 and 10."""
+        self.forget_failures()
+        policy = self.policy
+        if self.used_up is not None and policy.idempotent is not True and not self.vouched:
+            return self.give_up(Reason.UNSAFE, now, found, error)  # 5
+        if policy.stop is not None and is_set(policy.stop):
+            return self.give_up(Reason.STOPPED, now, found, error)  # 6
+        if found.retry_after is not None:
+            asked = self._asked(found, draw)
+            if asked is None:
+                return self.give_up(Reason.HINT, now, found, error)  # 9
+            wait, late, self.delay_by = max(SHORTEST_PENDING, asked), Reason.HINT, "server"
+        else:
+            every = None if found.backoff is None else safe_delay(found.backoff, 1, None, 0.5)
+            wait = PENDING_EVERY if every is None else max(every, SHORTEST_PENDING)
+            late, self.delay_by = Reason.DEADLINE, "curve"
+        self.due = now + wait
+        return self.give_up(late, now, found, error) if self.due > self.ends else wait  # 9, 10, 12
+
+    def give_up(
+        self, reason: Reason, now: float, found: Classification | None = None, error: BaseException | None = None
+    ) -> GaveUp:
+        """End the episode; `error`: the last one, which its history leaves out."""
+        self.ended_at = now
+        self.due = None
+        limit = None
+        if reason is Reason.DEADLINE:
+            limit = "own" if self.own_end is not None and self.own_end <= self.bound else "scope"
+        hint = None if found is None else found.retry_after
+        attempts, elapsed = self.attempt - self.earlier, self.elapsed(now)
+        self.end = GaveUp(reason, attempts, elapsed, self.name, hint, self._history(error), limit, found)
+        return self.end
+
+    def _history(self, error: BaseException | None) -> tuple[tuple[str, int], ...]:
+        """The types of the earlier errors that differ from the last one, and how often each was raised."""
+        if self.earlier_errors is None:
+            return ()
+        last = None if error is None else _name(type(error))
+        return tuple((name, times) for name, times in self.earlier_errors.items() if name != last)
+
+    def _remember(self, error: BaseException) -> None:
+        kinds = self.earlier_errors = self.earlier_errors or {}
+        name = _name(type(error))
+        kinds[name] = kinds.get(name, 0) + 1
+
+    def _next_of_curves(self, own: Backoff | None, draw: float, rule: object) -> float | None:
+        """The next wait where rules have curves of their own: each curve counts the failures that it answers itself."""
+        if self.curves is None:
+            self.curves = OwnCurves()
+        if own is not None:
+            return self.curves.next(own, draw, rule)
+        count = self.failures - self.curves.total
+        self.previous = wait = safe_delay(self.policy.backoff, count, self.previous, draw)
+        return wait
+
+
+def _name(kind: type) -> str:
+    try:
+        name = kind.__qualname__
+    except Exception:  # a metaclass that guards its attributes
+        name = None
+    return name if type(name) is str else "an error"
+
+
+def _sane_hint(found: Classification) -> float:
+    """What the server asked for; nonsense that a user's rule answered is logged once and counts as nothing."""
+    try:
+        return checks.seconds("retry_after", found.retry_after)
+    except (TypeError, ValueError) as error:
+        faults.report("rule", found.reason, error, "its hint is left out")
+        return 0.0
+
+
+_system_draw: Callable[[], float] | None = None
+
+
+def _load_system_draw() -> Callable[[], float]:
+    """`random.random`, loaded by the first failure: importing it takes longer than importing redouble.
+
+    Where it cannot be loaded, as with no file descriptor left, every draw is 0.5 until it can.
+    """
+    global _system_draw
+    try:
+        from random import random
+    except Exception:
+        return _half
+    _system_draw = random
+    return random
+
+
+def _half() -> float:
+    return 0.5
+
+
+def _guarded_draw(draw: Callable[[], float]) -> Callable[[], float]:
+    """A user's draw; one that raises or answers nonsense is logged once, and 0.5 is taken."""
+
+    def drawn() -> float:
+        try:
+            chance = float(draw())
+            if 0.0 <= chance < 1.0:
+                return chance
+            raise ValueError(f"a draw must be in [0, 1), got {chance!r}")
+        except Exception as error:
+            faults.report("draw", draw, error, "0.5 is taken")
+            return 0.5
+
+    return drawn
+
+
+def _may_carry_more(error: BaseException) -> bool:
+    """Whether an error may bear the mark of an inner retry, or tell of its request: most bear nothing at all."""
+    try:
+        kind = type(error)
+        bare = error.__cause__ is None and kind.__module__ == "builtins" and kind is not ExceptionGroup
+        return not bare or bool(error.__dict__)
+    except Exception:  # a class that guards its attributes
+        return False

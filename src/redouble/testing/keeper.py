@@ -1,0 +1,81 @@
+"""On top of the floors: the thread that looks at a fake clock now and then, while those who wait on it are blocked."""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+from math import inf
+from time import monotonic
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from redouble.testing.presence import Presence
+
+
+class Looked(Protocol):
+    """What a keeper knows of its `Timeline`."""
+
+    lock: threading.RLock
+    presence: Presence
+
+    def pause(self) -> float | None: ...
+    def look(self) -> None: ...
+
+
+class Keeper:
+    """Looks at a `Timeline` again and again, as long as something waits that only real time can bring on.
+
+    That is: a hold that runs out, an event that nothing can await, patience that ends. One thread does it for all
+    waits: if each of 500 blocked threads woke to look, nothing else would get to run. It is a daemon that ends by
+    itself soon after the last wait.
+
+    The lock of the timeline guards this.
+    """
+
+    def __init__(self, line: Looked) -> None:
+        self._line = line
+        self._earlier = threading.Condition(line.lock)
+        self._thread: threading.Thread | None = None
+        self._next: float = inf
+
+    def call(self, pause: float) -> None:
+        """Have the timeline looked at within `pause` real seconds."""
+        if self._thread is None or not self._thread.is_alive():  # in a forked process it is dead, but not None
+            self._start()
+        elif self._next > monotonic() + pause:
+            self._earlier.notify()
+
+    def _start(self) -> None:
+        self._next = 0.0
+        context = contextvars.copy_context()  # what a user's stop event raises is reported where the clock is used
+        self._thread = threading.Thread(target=context.run, args=(self._keep,), name="redouble-clock", daemon=True)
+        self._thread.start()
+
+    def _keep(self) -> None:
+        while self._is_needed():
+            if self._line.presence.held:
+                _see_a_thread_begin()
+            with self._line.lock:
+                self._line.look()
+
+    def _is_needed(self) -> bool:
+        """Wait until it is time for the next look; return whether there is to be one."""
+        with self._line.lock:
+            pause = self._line.pause()
+            if pause is None:
+                self._thread = None
+                return False
+            self._next = monotonic() + pause
+            self._earlier.wait(pause)
+            return True
+
+
+def _see_a_thread_begin() -> None:
+    """Take as long as it takes on this machine, at this moment, until a thread gets to run."""
+    probe = threading.Thread(target=_nothing, name="redouble-probe", daemon=True)
+    probe.start()
+    probe.join()
+
+
+def _nothing() -> None:
+    """The thread has begun; that was all."""

@@ -1,0 +1,315 @@
+"""On top of the floors: runs of trio on the time of a fake clock. Imported only where trio is.
+
+A run takes part by two of trio's public hooks. As an *instrument*, a `TrioRun` is told when all tasks of the run are
+blocked, and when the run goes on; that serves every run, whatever its clock. As its *clock*, `FakeClock.trio` makes the
+run's own deadlines virtual: `trio.sleep`, cancel scopes. A run on another clock keeps those in its own time.
+
+What another thread has for a run goes by its token: `run_sync_soon`.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+from contextlib import suppress
+from math import inf, nextafter
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import trio
+from trio.testing import active_thread_count, wait_all_tasks_blocked
+
+from redouble.testing.hosts import current_loop
+from redouble.testing.waits import Wait
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from redouble.control.policy import Stop
+    from redouble.testing.timeline import Timeline
+    from redouble.testing.waits import Line
+
+ASKED = 3600.0
+"""For how many real seconds a run on virtual time asks to be blocked; time wakes it. What blocks for less, does not wait
+for time: `trio.testing.wait_all_tasks_blocked` is about to wake up."""
+
+WAITING = ("tasks_waiting", "tasks_waiting_read", "tasks_waiting_write", "tasks_waiting_overlapped")
+"""How trio's statistics call the number of tasks that wait for the network, on one system or another."""
+
+
+class TrioClock(trio.abc.Clock):
+    """`FakeClock.trio`: virtual time as a clock of trio."""
+
+    def __init__(self, line: Timeline) -> None:
+        self._line = line
+        self._here = threading.local()  # one clock may serve several runs, each in its thread
+
+    def start_clock(self) -> None:
+        self._here.run = TrioRun(self._line, virtual=True)
+
+    def current_time(self) -> float:
+        return self._line.now
+
+    def deadline_to_sleep_time(self, deadline: float) -> float:
+        self._here.run.deadline = deadline
+        return ASKED if deadline > self._line.now else 0.0
+
+    def __repr__(self) -> str:
+        return f"<FakeClock.trio: now={self._line.now!r}>"
+
+
+class TrioRun(trio.abc.Instrument):
+    """One run of trio, as a driver of a `Timeline`. Made in the run's own thread.
+
+    Attributes:
+        token: By which other threads reach the run.
+        deadline: The next of the run's own deadlines, as trio told it last; only on virtual time.
+    """
+
+    def __init__(self, line: Timeline, *, virtual: bool) -> None:
+        self.token = trio.lowlevel.current_trio_token()
+        self.deadline: float = inf
+        self.running: bool = True
+        self.blocked: bool = False
+        self.since: float = 0.0
+        self.sees_workers: bool = True
+        self.polled: bool = False  # what is polled are waits, of which the line knows
+        self._line = line
+        self._virtual = virtual
+        self._stepped = True
+        self._workers = 0
+        self._network = object()
+        thread = threading.get_ident()
+        self._thread = thread
+        # As a guest it blocks no thread: its host, in the same one, goes on.
+        self._seat: object = thread if current_loop() is None else self
+        with line.changed:
+            line.loops.append(self)
+            line.enter(self._seat)
+        trio.lowlevel.add_instrument(self)
+
+    # The instrument.
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        self._stepped = True
+
+    def before_io_wait(self, timeout: float) -> None:
+        with self._line.changed:
+            if self.running and self._is_blocked(timeout):
+                self._block()
+            self._stepped = False
+
+    def after_io_wait(self, timeout: float) -> None:
+        with self._line.changed:
+            self._line.presence.drop(self._network)
+            self._unblock()
+
+    def after_run(self) -> None:
+        with self._line.changed:
+            for wait in [wait for wait in self._line.waits if getattr(wait, "run", None) is self]:
+                self._line.end(wait)
+            self._leave()
+
+    def _is_blocked(self, timeout: float) -> bool:
+        """Return whether all tasks wait for something else than `wait_all_tasks_blocked`, as far as can be seen.
+
+        trio's `MockClock` never blocks while it jumps: then it is that no task ran since the last look. A run that has
+        only trio's own two tasks left is about to end, and its timers with it.
+        """
+        blocked = timeout >= ASKED if self._virtual else timeout > 0 or not self._stepped
+        return blocked and trio.lowlevel.current_statistics().tasks_living > 2
+
+    def _block(self) -> None:
+        line = self._line
+        self._workers = active_thread_count()
+        self.blocked, self.since = True, monotonic()
+        line.park(self._seat)
+        if self._waits_for_network():
+            line.presence.hold(self._network, line.io_grace)
+        line.wake_due()
+        line.tick()
+
+    def _waits_for_network(self) -> bool:
+        statistics = trio.lowlevel.current_statistics().io_statistics
+        return sum(getattr(statistics, name, 0) for name in WAITING) > 1  # one is trio's own, by which it is woken
+
+    def _unblock(self) -> None:
+        if self.blocked:
+            self.blocked = False
+            self._line.resume(self._seat)
+
+    def _leave(self) -> None:
+        with self._line.changed:
+            if self.running:
+                self.running = self.blocked = False
+                self._line.presence.drop(self._network)
+                self._line.loops.remove(self)
+                self._line.leave(self._seat)
+
+    def let_go(self, line: Timeline) -> None:
+        """Take a run on another clock off this time; one on virtual time has no other."""
+        if not self._virtual:
+            self._leave()
+            self.soon(trio.lowlevel.remove_instrument, self)
+
+    # What the timeline asks.
+
+    def soon(self, fn: Callable[..., object], *args: object) -> None:
+        """Call `fn` in the run, from whatever thread; not at all when the run is over."""
+        with suppress(trio.RunFinishedError):
+            self.token.run_sync_soon(fn, *args)
+
+    def go_on(self, fn: Callable[[], object]) -> None:
+        """Call `fn` in the run, which is busy from this moment on, before its thread knows it."""
+        self._unblock()
+        self.soon(fn)
+
+    def wake(self) -> None:
+        self.go_on(_nothing)
+
+    def next_due(self) -> float | None:
+        return self.deadline if self.deadline < inf else None
+
+    def events(self) -> list[tuple[float, str]]:
+        deadline = self._deadline_now()
+        return [(deadline, "a deadline of the trio run")] if deadline < inf else []
+
+    def _deadline_now(self) -> float:
+        """Return the next deadline; while the run is busy, other threads know only the one before."""
+        if not self._virtual or self.blocked:
+            return self.deadline
+        if threading.get_ident() != self._thread:
+            return self.deadline if self.deadline > self._line.now else inf
+        now, left = self._line.now, trio.lowlevel.current_statistics().seconds_to_next_deadline
+        sum_ = now + left  # not exact; the deadline is the number that is `left` away to the last bit
+        return next((near for near in (sum_, nextafter(sum_, inf), nextafter(sum_, 0)) if near - now == left), sum_)
+
+    def busy_workers(self) -> int:
+        """Return how many threads work for the tasks that wait: none can end unseen while the run is blocked."""
+        return self._workers if self.blocked else 0
+
+    def has_stopped_wait(self) -> bool:
+        return False
+
+    def fail(self, reason: str) -> None:
+        """Nothing happens any more, and only trio's own deadlines are waited for: end the run."""
+        self.go_on(lambda: _raise(reason))
+
+    # Waits of its tasks.
+
+    async def sleep(self, seconds: float, stop: Stop | None) -> None:
+        """Suspend this task."""
+        line = self._line
+        with line.changed:
+            line.record(seconds)
+            wait = TrioWait(seconds, self, line.now, stop)
+            line.add(wait)
+        try:
+            await wait.suspend()
+        finally:
+            with line.changed:
+                line.end(wait)
+        wait.check()
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> TrioTimer:
+        """Call back, in the run, after so much time."""
+        with self._line.changed:
+            timer = TrioTimer(seconds, self, self._line, callback)
+            self._line.add(timer)
+            if timer.due <= self._line.now:
+                self._line.end(timer)
+        return timer
+
+
+class TrioWait(Wait):
+    """A wait of a task of trio: sleeps within a cancel scope, or waits there for its stop event if that is trio's."""
+
+    __slots__ = ("_event", "_scope", "_suspended", "run")
+
+    def __init__(self, seconds: float, run: TrioRun, now: float, stop: Any) -> None:
+        is_ours = isinstance(stop, trio.Event)
+        super().__init__(seconds, now, None if is_ours else stop)
+        self._event: trio.Event = stop if is_ours else trio.Event()  # one that nothing ever sets
+        self.run = run
+        self._scope = trio.CancelScope()
+        self._suspended = True
+
+    async def suspend(self) -> None:
+        """Suspend the task until the wait has been ended."""
+        try:
+            with self._scope:
+                await self._event.wait()
+        finally:
+            self._suspended = False
+
+    def wake(self, line: Line) -> None:
+        if self._suspended:
+            self.run.go_on(self._scope.cancel)
+
+
+class TrioTimer(Wait):
+    """A callback that is due."""
+
+    __slots__ = ("_call", "_line", "run")
+
+    def __init__(self, seconds: float, run: TrioRun, line: Timeline, callback: Callable[[], None]) -> None:
+        super().__init__(seconds, line.now)
+        context = contextvars.copy_context()
+        self.run = run
+        self._line = line
+        self._call: Callable[[], object] | None = lambda: context.run(callback)
+
+    def cancel(self) -> None:
+        """Make sure that the callback is not called any more."""
+        with self._line.changed:
+            self._call = None
+            self._line.end(self)
+
+    def wake(self, line: Line) -> None:
+        if self._call is not None:
+            self.run.go_on(self._fire)
+
+    def _fire(self) -> None:
+        self.check()
+        call, self._call = self._call, None
+        if call is not None:
+            call()
+
+    def __str__(self) -> str:
+        return f"a timer of {self.seconds:g} s"
+
+
+def _nothing() -> None:
+    """The run has been woken, and looks for what is due."""
+
+
+def _raise(reason: str) -> None:
+    raise RuntimeError(reason)
+
+
+def attach(line: Timeline) -> TrioRun:
+    """Return the driver of the run that runs this; a run on another clock is given one."""
+    token = trio.lowlevel.current_trio_token()
+    with line.changed:
+        for driver in line.loops:
+            if isinstance(driver, TrioRun) and driver.token is token:
+                return driver
+        return TrioRun(line, virtual=False)
+
+
+async def until_told(watch: Callable[[Callable[[], None]], None]) -> None:
+    """Suspend this task until what `watch` is given is called, by any thread."""
+    token = trio.lowlevel.current_trio_token()
+    with trio.CancelScope() as scope:
+
+        def told() -> None:
+            with suppress(trio.RunFinishedError):
+                token.run_sync_soon(scope.cancel)
+
+        watch(told)
+        await trio.sleep_forever()
+
+
+async def let_all_block() -> None:
+    """Suspend this task until all others of the run are blocked."""
+    await wait_all_tasks_blocked()

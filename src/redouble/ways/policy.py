@@ -1,0 +1,369 @@
+"""Floor 5. The policy with its ways in: decorate, call, loop over a block, connect."""
+
+from __future__ import annotations
+
+from functools import update_wrapper
+
+from redouble.calls.tracebacks import strip
+from redouble.control.budget import RetryBudget
+from redouble.control.policy import OWN_BUDGET, Policy, refuse_async_stop
+from redouble.core import checks
+from redouble.ways import wrap
+from redouble.ways.block import AsyncBlock, Block
+from redouble.ways.closing import CLOSE_TIMEOUT
+from redouble.ways.connect import Connecting
+from redouble.ways.shape import (
+    is_coroutine_function,
+    name_of,
+    refuse_missing_keyword,
+    refuse_timeout_without_keyword,
+    refuse_what_cannot_be_called,
+    refuse_what_cannot_be_retried,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
+    from typing import Any, Literal, ParamSpec, Self, TypeVar, Unpack, overload
+
+    from redouble.control.policy import PolicyFields
+    from redouble.control.preview import PreviewRow
+    from redouble.core.checks import Seconds
+
+    F = TypeVar("F", bound=Callable[..., Any])
+    P = ParamSpec("P")
+    R = TypeVar("R")
+    T = TypeVar("T")
+    M = TypeVar("M", bound="AbstractContextManager[Any, Any] | AbstractAsyncContextManager[Any, Any]")
+
+    class NotDecorated:
+        """What a type checker makes of decorating with, or calling `retry` on, something that is no function."""
+
+
+POLICY = "__redouble_policy__"
+
+
+class RetryPolicy(Policy):
+    """What is retried, how often, how long and how patiently: frozen, and checked when it is written.
+
+    `retry` is the default one. Called with a function a policy decorates it; called with keywords it returns a changed
+    policy; `call`, `for attempt in policy:`, `async for attempt in policy:` and `connect` are its other ways in.
+
+    The two default limits (`attempts`, `deadline`) hold while neither is written: writing one lifts the other to
+    `None`. Who writes `attempts` and asks for a pending answer, which counts as no failure, writes a `deadline` as well.
+    Only a written deadline cancels a running asyncio attempt; the default one only bounds retrying.
+
+    Args:
+        on: Rules for errors: a rule, an exception type, a tuple or list of them, `X | Y`, or a callable of the error.
+            `None`: no error is retried.
+        result: Rules for returned values: a rule, or a callable of the value. `None`: every value is wanted.
+        idempotent: `False`: retry only failures that surely had no effect; `True`: all; `None`: as `False` when the
+            error shows a POST or PATCH without Idempotency-Key, else as `True` (RFC 9110 9.2.2). Not every error does:
+            where repeating would do harm, write `False`.
+        attempts: Give up when so many failed in a row, the first included; >= 1. `None`: no limit.
+        deadline: Seconds for everything, attempts and waits together; > 0. `None`: no limit.
+        attempt_timeout: Seconds for one attempt, never more than what is left; > 0. `None`: no limit.
+        timeout_as: The keyword under which each attempt is given its timeout, such as `"timeout"`, for functions that
+            take one; never more than the one that the call was made with. `None`: none is given.
+        backoff: The curve of the waits.
+        budget: Only `None` in this version: no limit that calls share.
+        max_hint: Seconds; when the server asks for a longer wait, the call ends.
+        nested: `"once"`: an error on which an inner retry gave up during this attempt is not retried again;
+            `"multiply"`: it is.
+        stop: A `threading.Event` (synchronous waits end at once, asyncio's within 50 ms) or an `asyncio.Event` (at once
+            on its loop; refused in synchronous code) that ends retrying when set. `None`: nothing does.
+        observers: Callables that receive an `Event` each.
+        name: The label in logs, notes and events. `None`: the function's name.
+        clock: What tells the time and waits. `None`: the system's monotonic clock.
+        draw: A callable that gives a float in [0, 1) for jitter. `None`: `random.random`.
+
+    Raises:
+        TypeError: For an unknown field or a value of a wrong kind.
+        ValueError: For a value that breaks its rule, and for values that contradict each other.
+
+    >>> from redouble import RetryPolicy, retry
+    >>> retry(attempts=5)
+    redouble.RetryPolicy(attempts=5)
+    >>> retry(attempts=5).deadline is None, retry.deadline
+    (True, 60.0)
+    >>> retry(attempts=0)
+    Traceback (most recent call last):
+        ...
+    ValueError: attempts must be a whole number >= 1 or None, got 0
+    """
+
+    __module__ = "redouble"
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **fields: Unpack[PolicyFields]) -> None: ...
+
+        @overload
+        def __call__(self, fn: type[Any], /) -> NotDecorated: ...  # pyright: ignore[reportOverlappingOverload]
+        @overload
+        def __call__(self, fn: F, /) -> F: ...
+        @overload
+        def __call__(self, **changes: Unpack[PolicyFields]) -> Self: ...
+        def __call__(self, *fn: Any, **changes: Any) -> Any: ...
+
+        def call(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+            """Call a function, again until it succeeds or the policy gives up: see below."""
+            ...
+
+        @overload
+        def connect(
+            self,
+            factory: Callable[..., M],
+            /,
+            *args: Any,
+            closing: Literal[True],
+            close_timeout: Seconds | None = ...,
+            **kwargs: Any,
+        ) -> Connecting[M]: ...
+        @overload
+        def connect(
+            self,
+            factory: Callable[..., Awaitable[T]],
+            /,
+            *args: Any,
+            closing: Literal[True],
+            close_timeout: Seconds | None = ...,
+            **kwargs: Any,
+        ) -> Connecting[T]: ...
+        @overload
+        def connect(
+            self,
+            factory: Callable[..., T],
+            /,
+            *args: Any,
+            closing: Literal[True],
+            close_timeout: Seconds | None = ...,
+            **kwargs: Any,
+        ) -> Connecting[T]: ...
+        @overload
+        def connect(
+            self,
+            factory: Callable[..., AbstractAsyncContextManager[T]],
+            /,
+            *args: Any,
+            close_timeout: Seconds | None,
+            **kwargs: Any,
+        ) -> Connecting[T]: ...
+        @overload
+        def connect(
+            self,
+            factory: Callable[..., Awaitable[AbstractAsyncContextManager[T]]],
+            /,
+            *args: Any,
+            close_timeout: Seconds | None,
+            **kwargs: Any,
+        ) -> Connecting[T]: ...
+        @overload
+        def connect(
+            self,
+            factory: Callable[..., Awaitable[AbstractContextManager[T]]],
+            /,
+            *args: Any,
+            close_timeout: Seconds | None,
+            **kwargs: Any,
+        ) -> Connecting[T]: ...
+        @overload
+        def connect(
+            self, factory: Callable[..., Awaitable[T]], /, *args: Any, close_timeout: Seconds | None, **kwargs: Any
+        ) -> Connecting[T]: ...
+        @overload
+        def connect(
+            self,
+            factory: Callable[..., AbstractContextManager[T]],
+            /,
+            *args: Any,
+            close_timeout: Seconds | None,
+            **kwargs: Any,
+        ) -> Connecting[T]: ...
+        @overload
+        def connect(
+            self, factory: Callable[..., T], /, *args: Any, close_timeout: Seconds | None, **kwargs: Any
+        ) -> Connecting[T]: ...
+        @overload
+        def connect(
+            self, factory: Callable[P, AbstractAsyncContextManager[T]], /, *args: P.args, **kwargs: P.kwargs
+        ) -> Connecting[T]: ...
+        @overload
+        def connect(
+            self, factory: Callable[P, Awaitable[AbstractAsyncContextManager[T]]], /, *args: P.args, **kwargs: P.kwargs
+        ) -> Connecting[T]: ...
+        @overload
+        def connect(
+            self, factory: Callable[P, Awaitable[AbstractContextManager[T]]], /, *args: P.args, **kwargs: P.kwargs
+        ) -> Connecting[T]: ...
+        @overload
+        def connect(
+            self, factory: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
+        ) -> Connecting[T]: ...
+        @overload
+        def connect(
+            self, factory: Callable[P, AbstractContextManager[T]], /, *args: P.args, **kwargs: P.kwargs
+        ) -> Connecting[T]: ...
+        @overload
+        def connect(self, factory: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Connecting[T]: ...
+        def connect(self, factory: Any, /, *args: Any, **kwargs: Any) -> Connecting[Any]:
+            """Open something that is closed at the end of the `with`: see below."""
+            ...
+
+    else:
+
+        def __call__(self, *fn, **changes):
+            """Decorate a function, or return this policy with some fields changed.
+
+            Raises:
+                TypeError: For a generator or async generator function, a class, something that is not callable,
+                    `attempt_timeout` on a synchronous function without `timeout_as`, and a `timeout_as` that the
+                    function does not take.
+
+            >>> from redouble import retry
+            >>> @retry(attempts=5)
+            ... def fetch(url): return url
+            >>> fetch("/")
+            '/'
+            """
+            if not fn:
+                return self.changed(**changes) if changes else self
+            if len(fn) > 1 or changes:
+                raise TypeError("retry takes one function to decorate, or keywords: write retry(attempts=5)(function)")
+            return _decorate(self, fn[0])
+
+        def call(self, fn, /, *args, **kwargs):
+            """Call `fn(*args, **kwargs)`, again until it succeeds or the policy gives up.
+
+            Args:
+                fn: Any callable. When what it returns can be awaited, a coroutine comes back that awaits it and goes on
+                    in asyncio; nothing that can be awaited is handed back unretried.
+
+            Returns:
+                What `fn` returned, or a coroutine of it.
+
+            Raises:
+                TypeError: As decorating does.
+
+            >>> from redouble import retry
+            >>> retry(attempts=5).call(int, "42")
+            42
+            """
+            refuse_what_cannot_be_called(fn)
+            wrapper = _bind(self, fn)
+            try:
+                return wrapper(*args, **kwargs)
+            except BaseException as error:
+                strip(error)
+                raise
+
+        def connect(self, factory, /, *args, closing=False, close_timeout=CLOSE_TIMEOUT, **kwargs):
+            """Open something with `factory(*args, **kwargs)` for the body of a `with` or an `async with`.
+
+            Only the opening is retried, which includes entering a context manager; the body's errors never are. Under
+            `async with`, an async context manager is entered, else what can be awaited is awaited; then what came is
+            entered if it is a context manager, else closed at the end by its `aclose` or `close`. What failed attempts
+            opened is closed.
+
+            Args:
+                factory: What opens it, such as `socket.create_connection`.
+                closing: Close at the end, with `aclose` or `close`, instead of entering: for context managers that do
+                    not close, such as those of `sqlite3` (there `with` ends a transaction).
+                close_timeout: Seconds that closing may take; > 0. Under `async with` it is cancelled then, in the task
+                    that opened; a plain `close` or `aclose` that does not heed its cancellation in asyncio is let go,
+                    with a line in the log. A thread cannot be cut off: under a plain `with` closing is waited for, and a
+                    line says so after 5 s; where a number is written, it runs in a daemon thread with a copy of the
+                    context, and is let go after so many seconds. `None`: it is waited for, however long it takes.
+                    (A keyword of that name for the factory itself: bind it with `functools.partial`.)
+
+            Raises:
+                TypeError: When what comes is none of these; for an async factory under a plain `with`.
+                TypeError, ValueError: When `close_timeout` is no such duration.
+
+            >>> import io
+            >>> from redouble import retry
+            >>> with retry(deadline=90).connect(io.StringIO, "hello") as stream:
+            ...     stream.read()
+            'hello'
+            """
+            refuse_what_cannot_be_called(factory)
+            return Connecting(self, factory, args, kwargs, checks.flag("closing", closing), close_timeout)
+
+    def __iter__(self) -> Iterator[Block]:
+        """The attempts of a block form: `for attempt in policy: with attempt: ...`."""
+        return Block(self)
+
+    def __aiter__(self) -> AsyncIterator[AsyncBlock]:
+        """The attempts of a block form in a coroutine: `async for attempt in policy: with attempt: ...`."""
+        return AsyncBlock(self)
+
+    def preview(self, failures: int = 10) -> list[PreviewRow]:
+        """The waits that this policy would make if every attempt failed at once.
+
+        Args:
+            failures: At most so many rows, >= 1.
+
+        Returns:
+            One `PreviewRow` per failure that is followed by a wait; the last one has `cut=True` where the deadline
+            ends it.
+
+        Raises:
+            TypeError, ValueError: When `failures` is no whole number >= 1.
+
+        >>> from redouble import exponential, retry
+        >>> for row in retry(attempts=4, backoff=exponential(1)).preview():
+        ...     print(row.attempt, row.earliest, row.typical, round(row.latest, 2), row.cumulated)
+        1 0.0 0.5 1.0 0.5
+        2 0.0 1.0 2.0 1.5
+        3 0.0 2.0 4.0 3.5
+        """
+        from redouble.control.preview import preview
+
+        return preview(self, checks.whole("failures", failures, least=1))
+
+
+RetryPolicy.__module__ = "redouble"
+
+retry: RetryPolicy = RetryPolicy()
+"""The default policy: `@retry`, `retry.call(...)`, `retry(attempts=5)`, ..."""
+
+
+def policy_of(fn: Callable[..., Any]) -> RetryPolicy | None:
+    """The policy that a function was decorated with; `None` for any other function.
+
+    >>> from redouble import policy_of, retry
+    >>> @retry(attempts=5)
+    ... def fetch(): ...
+    >>> policy_of(fetch)
+    redouble.RetryPolicy(attempts=5)
+    """
+    policy = getattr(fn, POLICY, None)
+    return policy if isinstance(policy, RetryPolicy) else None
+
+
+def _decorate(policy: RetryPolicy, fn: Any) -> Any:
+    if isinstance(fn, (staticmethod, classmethod)):
+        return type(fn)(_decorate(policy, fn.__func__))
+    refuse_what_cannot_be_retried(fn)
+    if not is_coroutine_function(fn):
+        refuse_async_stop(policy, name_of(fn))
+    own = RetryBudget.for_attempts(policy.attempts) if policy.budget is OWN_BUDGET and policy.attempts else None
+    wrapper: Any = _bind(policy, fn, own)
+    wrapper.__name__ = wrapper.__qualname__ = name_of(fn)  # of what has no name of its own, such as a partial
+    update_wrapper(wrapper, fn)
+    setattr(wrapper, POLICY, policy)
+    return wrapper
+
+
+def _bind(policy: RetryPolicy, fn: Any, budget: RetryBudget | None = None) -> Callable[..., Any]:
+    """The loop around a function, of the right colour; refuses what cannot work."""
+    name = policy.name or name_of(fn)
+    if policy.timeout_as is not None:
+        refuse_missing_keyword(fn, policy.timeout_as)
+    if is_coroutine_function(fn):
+        from redouble.ways import wrap_async
+
+        return wrap_async.retrying(policy, fn, name, budget)
+    refuse_timeout_without_keyword(policy, name)
+    return wrap.retrying(policy, fn, name, budget)

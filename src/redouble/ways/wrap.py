@@ -1,0 +1,113 @@
+"""Floor 5. The wrappers of functions: a hot path for the first attempt, and a script for all that follows a failure."""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from redouble.calls.awaitable import GENERATOR, is_awaitable
+from redouble.calls.call import Site, is_fault, new_call
+from redouble.calls.hosts.threads import drive
+from redouble.calls.script import attempts
+from redouble.calls.tracebacks import strip
+from redouble.control import around, scope
+from redouble.control.around import NODE, WHO, close_link, first_open, open_link
+from redouble.ways.first import call_of, counted_by
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from redouble.control.budget import RetryBudget
+    from redouble.control.policy import Policy
+
+
+def retrying(  # noqa: C901  # see below
+    policy: Policy, fn: Callable[..., Any], name: str | None, budget: RetryBudget | None = None
+) -> Callable[..., Any]:
+    """Return a function that calls `fn` until it succeeds or the policy gives up.
+
+    A success pays for one reading of the clock, a link in the chain, and a look at the type of what came back. All else
+    is made after the first failure.
+    """
+    site = Site(policy, name, None, budget)
+    counted = counted_by(policy, budget)
+    eager = not policy.is_plain or policy.is_bounded
+    plain: type | None = None  # the type of the last value: known to be none that is awaited
+
+    # One piece: each function that it were cut into would be paid for by every call, and show in tracebacks.
+    def wrapper(*args: Any, **kwargs: Any) -> Any:  # noqa: C901
+        nonlocal plain
+        if eager or scope.overriding:
+            try:
+                return run(site, fn, args, kwargs)
+            except BaseException as error:
+                try:  # noqa: SIM105
+                    strip(error)
+                except RecursionError:  # no stack is left, and suppress() would be a call as well
+                    pass
+                raise
+        outer = around.get_link()
+        if outer is not None and outer[WHO] is None:
+            outer = first_open(outer)
+        link = [site, outer, monotonic(), None if outer is None else outer[NODE], 0]
+        token = around.set_link(link)
+        call = None
+        try:
+            try:
+                value = fn(*args, **kwargs)
+            except Exception as error:
+                try:
+                    call = call_of(link, fn, args, kwargs)
+                    over = call.failed(error)
+                except RecursionError:  # no stack is left even to judge it
+                    over = True
+                except Exception as fault:
+                    over = is_fault(site.name, fault)
+                if over:
+                    raise
+            else:
+                if type(value) is plain:
+                    counted.hits += 1
+                    return value
+                if not is_awaitable(value):
+                    plain = None if type(value) is GENERATOR else type(value)
+                    counted.hits += 1
+                    return value
+                return _carry_on(site, value, fn, args, kwargs)
+            try:
+                if drive(attempts(call, after_failure=True), call) is None:
+                    return call.value
+            except BaseException as error:
+                strip(error)
+                raise
+            return _carry_on(site, call.given, fn, args, kwargs, call)
+        finally:
+            link[WHO] = None
+            around.reset_link(token)
+            if call is not None:  # by assignments, for which there is stack left where there is none for a call
+                call.error = call.raised = call.value = call.given = call.tally.handed = None
+
+    return wrapper
+
+
+def run(site: Site, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Make a whole call by the driver of threads."""
+    link = open_link(site)
+    call = None
+    try:
+        call = new_call(site, link, fn, args, kwargs)
+        if drive(attempts(call), call) is None:
+            return call.value
+        return _carry_on(site, call.given, fn, args, kwargs, call)
+    finally:
+        close_link(link)
+        if call is not None:
+            call.let_go()
+
+
+def _carry_on(*given: Any) -> Any:
+    """Go on in a coroutine; what is asynchronous is loaded for the first thing that is awaited."""
+    from redouble.ways.wrap_async import carry_on
+
+    return carry_on(*given)

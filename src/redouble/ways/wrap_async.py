@@ -1,0 +1,136 @@
+"""Floor 5. The wrappers of coroutine functions, for asyncio and trio alike."""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from redouble.calls.call import Call, Site, is_fault, new_call
+from redouble.calls.hosts.coroutines import drive, limited_first
+from redouble.calls.script import attempts
+from redouble.calls.tracebacks import strip
+from redouble.control import around, scope
+from redouble.control.around import BOUND, NODE, WHO, close_link, first_live, first_open, leave_bound, open_link
+from redouble.ways.first import call_of, counted_by
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from redouble.control.budget import RetryBudget
+    from redouble.control.policy import Policy
+
+
+def retrying(  # noqa: C901  # see below
+    policy: Policy, fn: Callable[..., Any], name: str | None, budget: RetryBudget | None = None
+) -> Callable[..., Any]:
+    """Return a coroutine function that awaits `fn` until it succeeds or the policy gives up."""
+    site = Site(policy, name, None, budget)
+    counted = counted_by(policy, budget)
+    eager = not policy.is_plain
+    seconds = policy.deadline if policy.is_bounded else None
+
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:  # noqa: C901  # as in `wrap`
+        outer = around.get_link()
+        if outer is not None and outer[WHO] is None:
+            outer = first_open(outer)
+        if eager or scope.overriding:
+            try:
+                return await run(site, None, fn, args, kwargs)
+            except BaseException as error:
+                try:  # noqa: SIM105
+                    strip(error)
+                except RecursionError:  # no stack is left, and suppress() would be a call as well
+                    pass
+                raise
+        began = monotonic()
+        node = None if outer is None else outer[NODE]
+        if seconds is not None:
+            node = [BOUND, first_live(node), monotonic, began + seconds, None, 0]
+        link = [site, outer, began, node, 0]
+        token = around.set_link(link)
+        call = None
+        try:
+            try:
+                given = fn(*args, **kwargs)
+                value = await (given if node is None else limited_first(given, link))
+                counted.hits += 1
+                return value
+            except Exception as error:
+                try:
+                    call = call_of(link, fn, args, kwargs)
+                    over = call.failed(error)
+                except RecursionError:  # no stack is left even to judge it
+                    over = True
+                except Exception as fault:
+                    over = is_fault(site.name, fault)
+                if over:
+                    raise
+            try:
+                await drive(attempts(call, after_failure=True), call)
+            except BaseException as error:
+                strip(error)
+                raise
+            return call.value
+        finally:
+            link[WHO] = None
+            try:  # noqa: SIM105  # suppress() would be paid for by every call
+                around.reset_link(token)
+            except ValueError:  # closed in another context, as a coroutine may be that nobody awaits to its end
+                pass
+            if call is not None:  # by assignments, for which there is stack left where there is none for a call
+                call.error = call.raised = call.value = call.given = call.tally.handed = None
+            if seconds is not None:
+                leave_bound(link[NODE])
+
+    return wrapper
+
+
+async def carry_on(
+    site: Site,
+    given: Any,
+    fn: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    call: Call | None = None,
+) -> Any:
+    """Go on where a synchronous wrapper was given something to await: `given` is its current attempt.
+
+    The clock of a first attempt starts here, when it is awaited.
+    """
+    try:
+        return await run(site, given, fn, args, kwargs, call)
+    except BaseException as error:
+        strip(error)
+        raise
+
+
+async def run(
+    site: Site,
+    given: Any,
+    fn: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    begun: Call | None = None,
+) -> Any:
+    """Make a whole call by the driver of coroutines.
+
+    Args:
+        site: The policy and the name.
+        given: What the first attempt has returned already, to be awaited; `None`: nothing yet.
+        fn, args, kwargs: The operation.
+        begun: The call, where attempts of it have failed before anything was to be awaited.
+    """
+    link = open_link(site)
+    call = None
+    try:
+        call = new_call(site, link, fn, args, kwargs)
+        if begun is not None:
+            call.take_over(begun)
+        call.given = given
+        await drive(attempts(call), call)
+        return call.value
+    finally:
+        close_link(link)
+        if call is not None:
+            call.let_go()
