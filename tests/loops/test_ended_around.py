@@ -22,6 +22,7 @@ from redouble import (
     outcome,
     override,
     poll,
+    reconnect,
     resume,
     retry,
     watchdog,
@@ -101,11 +102,23 @@ def body_of_a_page(op: Any) -> None:
             op()
 
 
+def dialling(op: Any) -> None:
+    for session in reconnect(op, EVER):
+        with session:
+            pass
+
+
+def body_of_a_session(op: Any) -> None:
+    for session in reconnect(lambda: None, EVER, stable_after=0):
+        with session:
+            op()
+
+
 def within_another(op: Any) -> None:
     EVER.call(asking, op)
 
 
-SYNC = [call, block, asking, pushing, reading, body_of_a_page, within_another]
+SYNC = [call, block, asking, pushing, reading, body_of_a_page, dialling, body_of_a_session, within_another]
 
 
 async def call_async(op: Any) -> None:
@@ -138,6 +151,18 @@ async def body_of_a_page_async(op: Any) -> None:
             await op.later()
 
 
+async def dialling_async(op: Any) -> None:
+    async for session in reconnect(op.later, EVER):
+        async with session:
+            pass
+
+
+async def body_of_a_session_async(op: Any) -> None:
+    async for session in reconnect(lambda: None, EVER, stable_after=0):
+        async with session:
+            await op.later()
+
+
 async def within_another_async(op: Any) -> None:
     await EVER.call(asking_async, op)
 
@@ -149,6 +174,8 @@ ASYNC = [
     pushing_async,
     reading_async,
     body_of_a_page_async,
+    dialling_async,
+    body_of_a_session_async,
     within_another_async,
 ]
 
@@ -189,6 +216,7 @@ def in_asyncio(main: Callable[[Callable[[float], Awaitable[None]], Callable[[], 
 
         async def run() -> None:
             await main(asyncio.sleep, clock.now)
+            await asyncio.sleep(0)
             assert asyncio.all_tasks() == {asyncio.current_task()}
 
         asyncio.run(run())
@@ -315,6 +343,16 @@ def test_answers_that_are_not_ready_are_ended(clock: FakeClock, around: Any) -> 
     assert LIMIT - 1 <= clock.now() <= LIMIT and op.calls <= LIMIT + 1
 
 
+def test_a_parked_link_is_ended(clock: FakeClock) -> None:
+    """A link that is parked for good ends with what is around it."""
+    for around in (deadline, watchdog):
+        op = Operation(fail)
+        with pytest.raises(DeadlineExceeded), around(LIMIT):
+            list(reconnect(op, EVER(attempts=1), give_up="park"))
+        assert op.calls == 1
+    assert clock.now() == 2 * LIMIT
+
+
 def test_a_read_that_gets_on_is_ended(clock: FakeClock) -> None:
     """Pages without an end, which nobody counts as progress, end with the watchdog, between two pages."""
     memory = Memory()
@@ -417,7 +455,7 @@ def test_a_deadline_ends_coroutines(run: Any, surface: Any, form: str, does: str
     async def main(sleep: Any, now: Any) -> None:
         op = Later(lambda: sleep(3600) if does == "hangs" else failing())
         limit = deadline(LIMIT + 0.5)  # at 5 s itself a wait ends, too
-        if (surface, form, does) == (body_of_a_page_async, "with", "hangs"):
+        if surface in (body_of_a_page_async, body_of_a_session_async) and (form, does) == ("with", "hangs"):
             pytest.skip("the body of a page is the user's own, which a plain `with` does not cancel")
         with pytest.raises((ConnectionResetError, DeadlineExceeded)) as caught:
             if form == "with":

@@ -16,7 +16,7 @@ from redouble.calls.pause import FOR_GOOD, AnyOf, Pause
 from redouble.calls.script import ATTEMPT, HAND_OUT, PAUSE, RAISE
 from redouble.calls.tracebacks import traceback_of
 from redouble.control import faults
-from redouble.control.around import AROUND, NODE, OUTER, close_link, first_live, innermost, new_link
+from redouble.control.around import AROUND, NODE, OUTER, close_link, first_live, innermost, new_link, patience_around
 from redouble.control.clock import SYSTEM, is_set
 from redouble.control.cut import Cut, cut_after
 from redouble.control.events import ENDED, EventKind
@@ -126,6 +126,7 @@ class Line(Judge):
         "_ended_at",
         "_host",
         "_how",
+        "_in_pieces",
         "_lock",
         "_next",
         "_outer_first",
@@ -157,6 +158,7 @@ class Line(Judge):
     _dialling: Cut | None  # cuts off the dial under way
     _ended_at: float | None  # when the last session ended in order
     _host: Host | None
+    _in_pieces: bool  # whether a pause ends with the time of a watchdog around the loop
     _parks: bool  # whether the outcome at hand parks the link, whatever the policy says of it
     _since: float | None  # when the connection came up; `None`: none is up, or its end has been judged
     _stop: Stop | None  # the policy's
@@ -181,7 +183,7 @@ class Line(Judge):
         self._next, self.status = Next.DIAL, LinkStatus.IDLE
         self.call = self.end = self.session = None
         self._bell = self._dialling = self._ended_at = self._host = self._since = self._until = self._wish = None
-        self.over = self.left = self._alarmed = self._outer_first = self._parks = self._trial = False
+        self.over = self.left = self._in_pieces = self._alarmed = self._outer_first = self._parks = self._trial = False
 
     @property
     def name(self) -> str:
@@ -246,6 +248,8 @@ class Line(Judge):
             self._until = now + self._rest(self.call, now)
         self._bell.renew()
         seconds = 0.0 if self._wish or self.is_stopped() else max(0.0, self._until - now)
+        self._in_pieces = (piece := patience_around()) < seconds
+        seconds = min(seconds, piece)
         return Pause(self.clock, seconds, (self._stop, self._bell.event), self.name)
 
     def _rest(self, call: Call, now: float) -> float:
@@ -274,11 +278,14 @@ class Line(Judge):
             self._next = Next.END
         elif self._wish:
             self._next = Next.DIAL
-        elif is_set(self._bell.event):
-            return  # it rang for something that has been dealt with
+        elif is_set(self._bell.event) or (self._in_pieces and patience_around() > 0.0):
+            return  # it rang for something that has been dealt with, or a watchdog has been touched meanwhile
         elif self._next is Next.PARK:
+            self._outer_first = self._outer_first or self._in_pieces
             self._next = self._after_parking()
         else:
+            if self._in_pieces and self.call is not None:
+                self.call.tally.due = None  # the time of the whole wait has not passed
             self._next = Next.DIAL
         self._until = None
 

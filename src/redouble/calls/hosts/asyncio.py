@@ -76,6 +76,8 @@ async def limit(
         cut.settle(error)
         raise
     cut.settle(None)
+    if cut.fired:
+        await absorb(cut)
     return value
 
 
