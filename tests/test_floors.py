@@ -22,6 +22,7 @@ FLOORS = [
     "ways",
     "loops",
     "",
+    "rules",
     "testing",
     "adapters",
     "cli",

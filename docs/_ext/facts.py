@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-FACADES = ["redouble", "redouble.testing"]
+FACADES = ["redouble", "redouble.rules", "redouble.testing"]
 
 
 def syntax_of(module: str) -> ast.Module:

@@ -17,12 +17,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 import facts
 import sources
 
-from redouble.known.tables import MODULES
+from redouble.known.tables import everything
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from redouble.known.rows import Row
+    from redouble.known.row import Row
 
 PAGE = Path(__file__).parents[1] / "reference" / "known-errors.md"
 MARK = "<!-- What follows is written by docs/_ext/known_errors.py: change the rows, not this. -->"
@@ -45,13 +45,12 @@ def page() -> str:
 
 def tables() -> Iterator[str]:
     """The lines of all tables, each beneath the heading of its domain."""
-    for module in MODULES:
-        about = facts.about(module.__name__)
-        if module.ROWS:
-            heading, colon, rest = about.partition(":")
-            yield from (f"## {heading.rstrip('.')}", "", *([about, ""] if colon and rest else []))
-            yield from table(module.ROWS)
-            yield ""
+    for module, rows in everything():
+        about = facts.about(module)
+        heading, colon, rest = about.partition(":")
+        yield from (f"## {heading.rstrip('.')}", "", *([about, ""] if colon and rest else []))
+        yield from table(rows)
+        yield ""
 
 
 def table(rows: tuple[Row, ...]) -> Iterator[str]:

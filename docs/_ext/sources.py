@@ -10,7 +10,43 @@ SPECIFICATIONS = "https://github.com/mongodb/specifications/blob/master/source"
 PYTHON = "https://docs.python.org/3/library"
 
 WHOLE = {
+    "Azure SQL documentation, transient errors": (
+        "https://learn.microsoft.com/azure/azure-sql/database/troubleshoot-common-errors-issues"
+    ),
+    "FreeTDS, sybdb.h": "https://github.com/FreeTDS/freetds/blob/master/include/sybdb.h",
+    "ODBC documentation, SQLSTATEs": (
+        "https://learn.microsoft.com/sql/odbc/reference/appendixes/appendix-a-odbc-error-codes"
+    ),
+    "SQL Server documentation, error messages": (
+        "https://learn.microsoft.com/sql/relational-databases/errors-events/database-engine-events-and-errors"
+    ),
+    "AMQP 0-9-1 1.2, reply codes": "https://www.rabbitmq.com/amqp-0-9-1-reference#constants",
+    "Azure Storage documentation, error codes": "https://learn.microsoft.com/rest/api/storageservices/common-rest-api-error-codes",
+    "Cassandra native protocol, error codes": "https://github.com/apache/cassandra/blob/trunk/doc/native_protocol_v5.spec",
+    "Lib/poplib.py": "https://github.com/python/cpython/blob/main/Lib/poplib.py",
+    "RFC 4511 A.2": "https://www.rfc-editor.org/rfc/rfc4511.html#appendix-A.2",
+    "asyncio queues documentation": f"{PYTHON}/asyncio-queue.html",
+    "cassandra-driver documentation": "https://docs.datastax.com/en/developer/python-driver/latest/api/cassandra/",
+    "concurrent.futures documentation": f"{PYTHON}/concurrent.futures.html",
+    "confluent-kafka documentation, Producer.produce": "https://docs.confluent.io/platform/current/clients/confluent-kafka-python/html/index.html",
+    "ftplib documentation": f"{PYTHON}/ftplib.html",
+    "imaplib documentation": f"{PYTHON}/imaplib.html",
+    "libcurl-errors(3)": "https://curl.se/libcurl/c/libcurl-errors.html",
+    "librdkafka, rdkafka.h": "https://github.com/confluentinc/librdkafka/blob/master/src/rdkafka.h",
+    "multiprocessing documentation": f"{PYTHON}/multiprocessing.html",
+    "poplib documentation": f"{PYTHON}/poplib.html",
+    "python-ldap documentation, exceptions": "https://www.python-ldap.org/en/latest/reference/ldap.html#exceptions",
+    "queue documentation": f"{PYTHON}/queue.html",
+    "smtplib documentation": f"{PYTHON}/smtplib.html",
+    "tornado.httpclient documentation": "https://www.tornadoweb.org/en/stable/httpclient.html",
+    "trinodb/trino, StandardErrorCode.java": "https://github.com/trinodb/trino/blob/master/core/trino-spi/src/main/java/io/trino/spi/StandardErrorCode.java",
+    "xmlrpc.client documentation": f"{PYTHON}/xmlrpc.client.html",
     "AIP-194": "https://google.aip.dev/194",
+    "Amazon DynamoDB API reference, common errors": (
+        "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html"
+    ),
+    "Amazon S3 API reference, error responses": ("https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html"),
+    "Google Cloud documentation, error reasons": "https://cloud.google.com/bigquery/docs/error-messages",
     "AWS SSO OIDC": "https://docs.aws.amazon.com/singlesignon/latest/OIDCAPIReference/API_CreateToken.html",
     "Anthropic API documentation, errors": "https://docs.anthropic.com/en/api/errors",
     "Azure Cosmos DB documentation, HTTP status codes": (
@@ -111,8 +147,27 @@ MANUAL = {
 
 GOOGLE = "googleapis/google-cloud-python/blob/main/packages"
 REPOSITORIES = {
+    "azure/servicebus": "Azure/azure-sdk-for-python/blob/main/sdk/servicebus/azure-servicebus",
+    "billiard": "celery/billiard/blob/main",
+    "celery": "celery/celery/blob/main",
+    "databricks": "databricks/databricks-sdk-py/blob/main",
+    "kazoo": "python-zk/kazoo/blob/master",
+    "websocket": "websocket-client/websocket-client/blob/master",
+    "aioftp": "aio-libs/aioftp/blob/master/src",
+    "aiormq": "mosquito/aiormq/blob/master",
+    "aiosmtplib": "cole/aiosmtplib/blob/main",
+    "amqp": "celery/py-amqp/blob/main",
+    "curl_cffi": "lexiforest/curl_cffi/blob/main",
+    "kombu": "celery/kombu/blob/main",
+    "ldap3": "cannatag/ldap3/blob/dev",
+    "nats": "nats-io/nats.py/blob/main",
+    "opensearchpy": "opensearch-project/opensearch-py/blob/main",
+    "pg8000": "tlocke/pg8000/blob/main/src",
+    "pika": "pika/pika/blob/main",
+    "tornado": "tornadoweb/tornado/blob/master",
+    "trino": "trinodb/trino-python-client/blob/master",
+    "twisted": "twisted/twisted/blob/trunk/src",
     "aiohttp": "aio-libs/aiohttp/blob/master",
-    "aiokafka": "aio-libs/aiokafka/blob/master",
     "anthropic": "anthropics/anthropic-sdk-python/blob/main/src",
     "asyncpg": "MagicStack/asyncpg/blob/master",
     "asyncssh": "ronf/asyncssh/blob/develop",
@@ -126,6 +181,7 @@ REPOSITORIES = {
     "google/auth": f"{GOOGLE}/google-auth",
     "httpx2": "pydantic/httpx2/blob/main/src/httpx2",
     "kafka": "dpkp/kafka-python/blob/master",
+    "mysql/connector": "mysql/mysql-connector-python/blob/trunk/mysql-connector-python/lib",
     "openai": "openai/openai-python/blob/main/src",
     "paramiko": "paramiko/paramiko/blob/main",
     "pymongo": "mongodb/mongo-python-driver/blob/master",

@@ -78,9 +78,12 @@ else:
     def __getattr__(name):
         if name == "__version__":
             return _version()
-        if name not in _LATER:
+        if name not in _LATER and name != "rules":
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
+
+        if name == "rules":
+            return import_module(f"{__name__}.rules")
 
         globals()[name] = value = getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
         return value

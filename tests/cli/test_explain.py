@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from redouble.cli import main
-from redouble.known.tables import ROWS
+from redouble.known.tables import all_rows
 
 
 def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
@@ -21,8 +21,8 @@ def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
 
 def test_without_arguments_all_rows(capsys: pytest.CaptureFixture[str]) -> None:
     """Everything that the tables know, a line each."""
-    assert len(shown(capsys)) == len(ROWS)
-    assert len(shown(capsys, "--list")) == len(ROWS)
+    assert len(shown(capsys)) == len(all_rows())
+    assert len(shown(capsys, "--list")) == len(all_rows())
 
 
 def test_the_rows_of_a_package(capsys: pytest.CaptureFixture[str]) -> None:
@@ -70,14 +70,22 @@ def test_a_sqlstate(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_what_depends_on_what_it_carries(capsys: pytest.CaptureFixture[str]) -> None:
-    """A class that means nothing by itself is told by its rows; one that does, by both."""
-    assert shown(capsys, "urllib.error.HTTPError") == [
-        "By what it carries, the tables say of urllib.error.HTTPError:",
-        "transient  perhaps applied  urllib.HTTPError [by status]: by its status and headers (RFC 9110 15)",
-    ]
+    """A class whose content decides is told by its rows."""
+    lines = shown(capsys, "urllib.error.HTTPError")
+    assert lines[0].startswith("urllib.HTTPError depends on what it carries; ")
+    assert lines[1] == (
+        "its rows     transient  perhaps applied  urllib.HTTPError [by status]: by its status and headers (RFC 9110 15)"
+    )
     lines = shown(capsys, "ssl.SSLError")
-    assert lines[0] == "ssl.SSLError is PERMANENT: trying again cannot help"
-    assert "By what it carries, the tables say of ssl.SSLError:" in lines
+    assert lines[0] == (
+        "ssl.SSLError depends on what it carries; an error of it that carries nothing: PERMANENT: trying again cannot help"
+    )
+    assert sum("ssl.SSLError [" in line for line in lines) == 3
+
+
+def test_the_rows_of_a_package_that_shares_them(capsys: pytest.CaptureFixture[str]) -> None:
+    """A package with the same table as another is found by its own name."""
+    assert any("psycopg.OperationalError" in line for line in shown(capsys, "--list", "psycopg2"))
 
 
 def test_a_code_of_a_class(capsys: pytest.CaptureFixture[str]) -> None:

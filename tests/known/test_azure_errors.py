@@ -36,7 +36,7 @@ def ask(error: BaseException) -> Classification:
 def test_statuses() -> None:
     """By status; a refusal with Retry-After may pass, as azure-core has it."""
     found = ask(answer(503))
-    assert (found.verdict, found.applied, found.reason) == (T, False, "azure.HttpResponseError 503")
+    assert (found.verdict, found.applied, found.reason) == (T, True, "azure.HttpResponseError 503")
     assert ask(answer(412)).verdict is P
     assert ask(answer(403, {"Retry-After": "3"})).verdict is T
 

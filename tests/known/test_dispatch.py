@@ -24,7 +24,7 @@ from redouble.core.verdict import Classification, Verdict
 from redouble.known import dispatch, known_errors
 from redouble.known.classify import classify
 from redouble.known.dispatch import Known
-from redouble.known.rows import CACHE_SIZE
+from redouble.known.row import CACHE_SIZE
 
 
 def wall() -> float:
@@ -110,7 +110,7 @@ def test_the_cache_of_types_is_bounded() -> None:
     """A program that makes classes for ever does not fill the memory."""
     for number in range(CACHE_SIZE + 2):
         known_errors.ask(type(f"E{number}", (ValueError,), {})())
-    assert len(dispatch._readers) <= CACHE_SIZE
+    assert len(dispatch._entries) <= CACHE_SIZE
     assert known_errors.ask(ConnectionResetError(104, "x")) is not None
 
 

@@ -11,7 +11,7 @@ import pytest
 from redouble.core.verdict import Verdict
 from redouble.known import known_errors
 from redouble.known.classify import classify
-from redouble.known.dns import gai_row
+from redouble.known.tables.socket import TABLE, gai_row
 
 TRANSIENT = ["EAI_AGAIN", "EAI_MEMORY", "EAI_SYSTEM"]
 PERMANENT = ["EAI_NONAME", "EAI_FAIL", "EAI_FAMILY", "EAI_SERVICE", "EAI_BADFLAGS", "EAI_NODATA", "EAI_ADDRFAMILY"]
@@ -33,11 +33,12 @@ def test_names_that_do_not_exist(name: str) -> None:
 
 def test_numbers_differ_by_platform() -> None:
     """The names are compared, not Linux's numbers: EAI_AGAIN is 2 on macOS, which is ENOENT."""
+    rows = TABLE.entries["socket", "gaierror"].rows
     macos = SimpleNamespace(EAI_AGAIN=2, EAI_NONAME=8)
-    assert getattr(gai_row(2, macos), "code", None) == "EAI_AGAIN"
-    assert getattr(gai_row(8, macos), "code", None) == "EAI_NONAME"
-    assert gai_row(-3, macos) is None
-    assert gai_row(2, None) is None
+    assert getattr(gai_row(2, rows, macos), "code", None) == "EAI_AGAIN"
+    assert getattr(gai_row(8, rows, macos), "code", None) == "EAI_NONAME"
+    assert gai_row(-3, rows, macos) is None
+    assert gai_row(2, rows, None) is None
 
 
 @pytest.mark.parametrize("error", [socket.gaierror(), socket.gaierror("text"), socket.gaierror(12345, "x")])

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from redouble.core.verdict import Rule, Verdict, pending, permanent, transient
-from redouble.known import known_errors, registered, rows
+from redouble.core.verdict import Rule, pending, permanent, transient
+from redouble.known import known_errors, registered
 from redouble.known.classify import classify
 from redouble.known.explain import Explanation, explain
 from redouble.known.registered import register
-from redouble.known.tables import ROWS, TABLE
+from redouble.known.tables import entries
 
 
 def made(name: str, module: str, *args: Any, cause: Exception | None = None, **attributes: Any) -> Exception:
@@ -100,7 +100,7 @@ def test_a_group_names_the_leaf_that_decided() -> None:
     why = explain(group)
     assert not why.known
     assert why.looked_at[1:] == (
-        "  in it ConnectionResetError: the row builtins.OSError [ECONNRESET]",
+        "  in it ConnectionResetError: the row builtins.ConnectionResetError",
         "  in it KeyError: not known",
     )
     assert why.override == "retry(on=transient(KeyError) | known_errors)"
@@ -169,7 +169,7 @@ def test_what_is_no_exception_passes() -> None:
     )
 
 
-@pytest.mark.parametrize(("error", "rules"), [(5, known_errors), (KeyError, known_errors), (KeyError(), 5)])
+@pytest.mark.parametrize(("error", "rules"), [(5, known_errors), (int, known_errors), (KeyError(), 5), (KeyError, 5)])
 def test_what_is_refused(error: Any, rules: Any) -> None:
     """As `classify`: only errors, and only rules."""
     with pytest.raises(TypeError):
@@ -228,7 +228,7 @@ def test_a_rule_of_somebodys_own_is_shown_in_short() -> None:
     assert why.said_by == f"the rule {'x' * 197}..."
 
 
-@pytest.mark.parametrize("key", sorted(TABLE), ids=".".join)
+@pytest.mark.parametrize("key", sorted(entries()), ids=".".join)
 def test_every_class_of_the_tables_is_explained_as_it_is_classified(key: tuple[str, str]) -> None:
     """An explanation says what `classify` says, and when something is known it names a row with a source."""
     error = made(key[1], key[0], "x", status_code=503, status=503, code=503)
@@ -239,14 +239,48 @@ def test_every_class_of_the_tables_is_explained_as_it_is_classified(key: tuple[s
         assert why.source and why.said_by.startswith("the row "), why
 
 
-def test_rows_are_heard_by_their_own_thread_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """While somebody explains, other threads' rows go unheard."""
-    monkeypatch.setitem(rows._listening, -1, [])
-    assert ROWS[0].because("x").verdict is Verdict.TRANSIENT
-    assert rows._listening == {-1: []}
+def test_explaining_changes_no_cache() -> None:
+    """Judging after an explanation gives the very object that judging before it gave: nothing was emptied."""
+    error, inner = made("ConnectError", "httpx"), made("NewConnectionError", "urllib3", cause=OSError(111, "x"))
+    before = classify(error), classify(inner), classify(ConnectionResetError())
+    explain(error), explain(inner), explain(KeyError())
+    after = classify(error), classify(inner), classify(ConnectionResetError())
+    assert all(one is other for one, other in zip(before, after, strict=True))
 
 
-def test_a_table_that_named_no_row_is_named_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another thread may keep an answer just before it is asked for: then the table stands for its row."""
-    monkeypatch.setattr("redouble.known.tracing.overheard", lambda reader, *asked: (reader(*asked), None))
-    assert explain(ConnectionResetError(104, "x")).said_by == "the table of builtins.OSError"
+def test_a_class_whose_content_decides() -> None:
+    """Nothing is promised of a class whose errors differ; its rows stand there instead."""
+    lines = str(explain(type(made("HTTPError", "requests.exceptions")))).splitlines()
+    assert lines[0].startswith("requests.HTTPError depends on what it carries; an error of it that carries nothing: ")
+    assert lines[1] == (
+        "its rows     transient  perhaps applied  requests.HTTPError [by status]: by its status and headers (RFC 9110 15)"
+    )
+    assert explain(type(made("HTTPError", "requests.exceptions"))).depends
+
+
+def test_a_class_that_fixes_its_content() -> None:
+    """A class that carries a SQLSTATE itself is explained by that."""
+    deadlock = type(
+        "DeadlockDetected", (type(made("Error", "psycopg")),), {"__module__": "psycopg", "sqlstate": "40P01"}
+    )
+    why = explain(deadlock)
+    assert str(why).startswith("psycopg.DeadlockDetected is by what its class fixes TRANSIENT: it may pass")
+    assert (why.said_by, why.depends) == ("the row sql.SQLSTATE [40P01]", ())
+
+
+def test_a_class_that_is_enough() -> None:
+    """A class that decides alone is explained as its errors are; one that nothing knows, or a user's rule, likewise."""
+    assert str(explain(ConnectionRefusedError)).startswith("ConnectionRefusedError is TRANSIENT: it may pass")
+    assert str(explain(KeyError)).startswith("KeyError is unknown")
+    assert str(explain(OSError, transient(OSError) | known_errors)).startswith("OSError is TRANSIENT")
+    assert str(explain(KeyboardInterrupt)).startswith("KeyboardInterrupt is no Exception")
+
+
+@pytest.mark.parametrize("key", sorted(entries()), ids=".".join)
+def test_no_class_with_several_rows_has_an_unconditional_headline(key: tuple[str, str]) -> None:
+    """Over all tables: where a row has a code, or something beneath decides, the first line says that it depends."""
+    entry = entries()[key]
+    conditional = not entry.word.fixed or any(entry.rows)
+    why = explain(type(made(key[1], entry.word.within or key[0])))
+    assert bool(why.depends) == conditional
+    assert (" depends on what it carries; " in str(why).splitlines()[0]) == conditional

@@ -45,7 +45,7 @@ def ask(error: BaseException) -> Classification:
 
 @pytest.mark.parametrize(
     ("code", "verdict", "applied"),
-    [(403, P, False), (409, P, False), (429, T, False), (500, T, True), (502, T, True), (503, T, False)],
+    [(403, P, False), (409, P, False), (429, T, False), (500, T, True), (502, T, True), (503, T, True)],
 )
 def test_answers_over_http(code: int, verdict: Verdict, applied: bool) -> None:
     """By the status, whatever gRPC code the class has."""

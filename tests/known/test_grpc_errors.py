@@ -11,7 +11,6 @@ import pytest
 
 from redouble.core.verdict import Classification, Verdict
 from redouble.known import known_errors
-from redouble.known.grpc_errors import read_google
 
 T, P = Verdict.TRANSIENT, Verdict.PERMANENT
 INFO = bytes.fromhex(
@@ -194,17 +193,13 @@ def test_google(code: str, verdict: Verdict, applied: bool) -> None:
     """As the call beneath; it may have been tried before, so that it may always have been applied."""
     call = Call(code)
     for error in (google(code, call), google(code, None, call), google(None, call), google(code)):
-        found = read_google(error, known_errors)
-        assert found is not None
+        found = ask(error)
         assert (found.verdict, found.applied) == (verdict, applied)
 
 
 def test_google_with_trailers() -> None:
     """Details and trailers are the call's."""
-    found = read_google(
-        google("UNAVAILABLE", Call("UNAVAILABLE", "m", [("grpc-retry-pushback-ms", "50")])), known_errors
-    )
-    assert found is not None
+    found = ask(google("UNAVAILABLE", Call("UNAVAILABLE", "m", [("grpc-retry-pushback-ms", "50")])))
     assert (found.retry_after, found.applied) == (0.05, True)
     assert found.reason == "grpc.Call [UNAVAILABLE] under google.GoogleAPICallError"
 
@@ -217,8 +212,9 @@ def test_google_without_a_code() -> None:
         def __module__(cls) -> str:  # type: ignore[override]  # that is the hostility
             raise RuntimeError("no")
 
-    assert read_google(google(None), known_errors) is None
-    assert read_google(google("WHATEVER", HostileMeta("X", (Exception,), {})()), known_errors) is None
+    for error in (google(None), google("WHATEVER", HostileMeta("X", (Exception,), {})())):
+        assert ask(error).verdict is Verdict.PERMANENT
+        assert ask(error).reason == "google.GoogleAPICallError"
 
 
 def test_the_real_grpc() -> None:

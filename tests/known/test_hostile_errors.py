@@ -11,9 +11,9 @@ import pytest
 from redouble.core.verdict import Classification
 from redouble.known import known_errors
 from redouble.known.classify import classify
-from redouble.known.tables import TABLE
+from redouble.known.tables import entries
 
-KEYS = sorted(TABLE)
+KEYS = sorted(entries())
 NAMES = (
     *("args", "errno", "code", "details", "trailing_metadata", "sqlstate", "pgcode", "pgconn", "orig", "rcvd", "sent"),
     *("status_code", "status", "response", "headers", "body", "errors", "cause", "reason", "retriable", "request"),

@@ -28,7 +28,7 @@ def judge(status: Any, headers: Any = None, **more: Any) -> Classification:
     return found
 
 
-@pytest.mark.parametrize("status", [408, 421, 425, 429, 503, 509, 521, 523, 529])
+@pytest.mark.parametrize("status", [408, 421, 425, 429, 509, 521, 523, 529])
 def test_refused_before_it_was_done(status: int) -> None:
     """Transient, and the server has not acted."""
     found = judge(status)
@@ -89,6 +89,8 @@ def test_retry_after_does_not_turn_these(status: int) -> None:
 def test_hints_of_transient_statuses() -> None:
     """Seconds, milliseconds and a date that is counted from the wall clock."""
     assert judge(503, {"Retry-After": "2.5"}).retry_after == 2.5
+    assert not judge(503, {"Retry-After": "2.5"}).applied
+    assert judge(503).applied
     assert judge(429, {"retry-after-ms": "250", "retry-after": "60"}).retry_after == 0.25
     found = judge(500, {"Retry-After": "Sun, 06 Nov 1994 08:49:37 GMT"})
     assert (found.retry_after, found.applied, found.reason) == (60.0, True, "HTTP 500")

@@ -10,8 +10,9 @@ import pytest
 
 from redouble.core.verdict import Verdict
 from redouble.known import known_errors
-from redouble.known.inside import LONGEST_TEXT, answer, any_in, clipped, firm_root, firm_text, said
-from redouble.known.rows import Row
+from redouble.known.inside import LONGEST_TEXT, any_in, clipped, firm_text, said
+from redouble.known.roots import firm_root
+from redouble.known.row import Row, answer
 
 ROW = Row("package", "Name", "CODE", Verdict.TRANSIENT, False, "a page")
 

@@ -42,7 +42,7 @@ def ask(error: BaseException) -> Classification:
         ("ProducerFencedError", False, P, False),
         ("UnknownError", False, P, True),
         ("NotLeaderForPartitionError", "yes", P, False),
-        ("KafkaTimeoutError", None, P, False),
+        ("KafkaTimeoutError", False, T, True),
     ],
 )
 @pytest.mark.parametrize("package", ["kafka", "aiokafka"])

@@ -46,7 +46,7 @@ def ask(error: BaseException) -> Classification:
         (409, T, False),
         (429, T, False),
         (500, T, True),
-        (503, T, False),
+        (503, T, True),
         (529, T, False),
         (400, P, False),
         (401, P, False),

@@ -13,7 +13,7 @@ import pytest
 from redouble.core.verdict import Classification, Verdict
 from redouble.known import known_errors
 from redouble.known.classify import classify
-from redouble.known.os_errors import ROWS
+from redouble.known.tables.builtins import TABLE
 
 UNSENT = (
     "ECONNREFUSED EHOSTUNREACH ENETUNREACH ENETDOWN EHOSTDOWN EADDRNOTAVAIL EAGAIN EINTR ENOBUFS ENOMEM EMFILE ENFILE"
@@ -66,7 +66,7 @@ def test_classifications_are_made_once() -> None:
     assert ask(TimeoutError()) is ask(TimeoutError("timed out"))
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if not row.code], ids=lambda row: row.name)
+@pytest.mark.parametrize("row", [row for row in TABLE.rows if not row.code], ids=lambda row: row.name)
 def test_classes_without_an_errno(row: Any) -> None:
     """The TimeoutError of asyncio has no errno, and a ConnectionResetError in its TLS handshake has none either."""
     found = ask(getattr(builtins, row.name)())

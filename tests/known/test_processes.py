@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from redouble.core.verdict import Classification, Verdict
 from redouble.known.classify import classify
-from redouble.known.processes import programs_of
+from redouble.known.tables.subprocess import programs_of
 
 
 def judge(code: Any, cmd: Any) -> Classification:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from redouble.core.verdict import Classification, Rule, Verdict, permanent, transient
+from redouble.core.verdict import Rule, Verdict, permanent, transient
 from redouble.known import known_errors, registered
 from redouble.known.classify import classify
 from redouble.known.dispatch import Known
 from redouble.known.registered import register
-from redouble.known.rows import CACHE_SIZE
+from redouble.known.row import CACHE_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -168,8 +168,12 @@ def test_the_same_again_changes_nothing() -> None:
         (KeyError, "my.lib", ValueError, "without dots, got 'my.lib'"),
         (KeyError, "", ValueError, "without dots, got ''"),
         (KeyError, "my-lib", ValueError, "without dots"),
-        (KeyError, "builtins", ValueError, "must not be of the standard library, got 'builtins'"),
-        (KeyError, "socket", ValueError, "write the rule in front of known_errors"),
+        (
+            KeyError,
+            "builtins",
+            ValueError,
+            "must not be 'builtins', whose classes are in the MRO of everybody's errors",
+        ),
         (known_errors, "mylib", ValueError, "must not contain known_errors"),
         (transient(KeyError) | known_errors, "mylib", ValueError, "must not contain known_errors"),
     ],
@@ -201,7 +205,16 @@ def test_a_rule_that_asks_known_errors_of_the_same_error_comes_to_an_end() -> No
     """A rule that hands its error back in a circle still gets an answer."""
     lost = made("Lost", "mylib", ConnectionResetError)
     register(known_errors.ask, package="mylib")
-    assert known_errors.ask(lost()) == Classification(T, reason="mylib.Lost")
+    found = known_errors.ask(lost())
+    assert found is not None
+    assert (found.verdict, found.reason) == (T, "mylib.Lost")
+
+
+def test_a_package_of_the_standard_library() -> None:
+    """A rule for the errors of smtplib is asked as any other."""
+    gone = made("SMTPServerDisconnected", "smtplib", OSError)
+    register(permanent(gone), package="smtplib")
+    assert classify(gone()).reason == "by the rule permanent(smtplib.SMTPServerDisconnected)"
 
 
 def test_hostile_classes_are_nobodys() -> None:

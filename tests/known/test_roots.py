@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from redouble.core.verdict import Classification, Verdict, type_name
-from redouble.known import known_errors
-from redouble.known.roots import beneath, under, wrapper
-from redouble.known.rows import PERMANENT, TRANSIENT, Row
+from redouble.known import known_errors, words
+from redouble.known.roots import beneath, under
+from redouble.known.row import PERMANENT, TRANSIENT, Row
 
 CONNECTING = Row("lib", "ConnectError", "", TRANSIENT, False, "its documentation")
 IN_FLIGHT = Row("lib", "ReadError", "", TRANSIENT, True, "its documentation")
@@ -139,26 +139,36 @@ def test_hostile_errors() -> None:
     assert look(wrapped(cause=HostileError())) is None
 
 
-def test_the_phase_of_a_class() -> None:
-    """Connecting: never applied. In flight: perhaps applied, whatever the errno says of connecting."""
-    found = wrapper(CONNECTING)(wrapped(ConnectionResetError(104, "x")), known_errors)
+def read(word: words.Word, row: Row, error: Exception) -> Classification:
+    """The answer of a word with one row."""
+    found = word.read(error, known_errors, {"": row})
     assert found is not None
-    assert (found.verdict, found.applied) == (TRANSIENT, False)
-    found = wrapper(IN_FLIGHT)(wrapped(OSError(113, "no route")), known_errors)
-    assert found is not None
-    assert (found.verdict, found.applied) == (TRANSIENT, True)
-    found = wrapper(IN_FLIGHT)(wrapped(PermissionError(13, "x")), known_errors)
-    assert found is not None
-    assert (found.verdict, found.applied) == (PERMANENT, False)
-    found = wrapper(IN_FLIGHT, as_inner=True)(wrapped(REFUSED), known_errors)
-    assert found is not None
-    assert (found.verdict, found.applied) == (TRANSIENT, False)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("word", "row", "root", "verdict", "applied"),
+    [
+        (words.beneath(), CONNECTING, ConnectionResetError(104, "x"), TRANSIENT, False),
+        (words.beneath(), IN_FLIGHT, OSError(113, "no route"), TRANSIENT, True),
+        (words.beneath(), IN_FLIGHT, PermissionError(13, "x"), PERMANENT, False),
+        (words.as_beneath(), IN_FLIGHT, REFUSED, TRANSIENT, False),
+        (words.if_beneath_agrees(), CONNECTING, REFUSED, TRANSIENT, False),
+        (words.if_beneath_agrees(), CONNECTING, ConnectionResetError(104, "x"), TRANSIENT, True),
+        (words.if_beneath_agrees(), CONNECTING, PermissionError(13, "x"), PERMANENT, False),
+    ],
+)
+def test_the_phase_of_a_class(word: words.Word, row: Row, root: Exception, verdict: Verdict, applied: bool) -> None:
+    """Connecting: never applied, or not where a reset lies beneath. In flight: perhaps, whatever the errno says."""
+    found = read(word, row, wrapped(root))
+    assert (found.verdict, found.applied) == (verdict, applied)
 
 
 def test_nothing_beneath() -> None:
     """The class alone decides, with one classification per type."""
-    read = wrapper(IN_FLIGHT)
-    assert read(wrapped(), known_errors) is read(wrapped(), known_errors)
+    first = read(words.beneath(), IN_FLIGHT, wrapped())
+    assert (first.verdict, first.applied, first.row) == (TRANSIENT, True, IN_FLIGHT)
+    assert read(words.beneath(), IN_FLIGHT, wrapped()) is first
 
 
 def test_the_reason_names_the_root_and_the_outermost() -> None:

@@ -1,4 +1,4 @@
-"""Floor 1. Rows, readers and guarded looks at foreign objects."""
+"""Rows, tables and guarded looks at foreign objects."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from unittest.mock import Mock
 
 import pytest
 
+from redouble.core.raw import at, is_a, path, probe, whole
 from redouble.core.verdict import Verdict
 from redouble.known.dispatch import Known
-from redouble.known.rows import CACHE_SIZE, Row, by_class, coded, is_a, named, probe, remember, shown_code, whole
+from redouble.known.row import CACHE_SIZE, Row, named, remember, rows_of, shown_code
+from redouble.known.table import Word, by_class, client
 
 ROW = Row("package", "Name", "", Verdict.TRANSIENT, False, "a page")
 
@@ -44,20 +46,43 @@ def test_a_row_gives_its_classification() -> None:
 
 def test_groups_become_rows() -> None:
     """One row for every code of every group, in order."""
-    rows = coded("p", "N", [(Verdict.TRANSIENT, True, "s", "n", "A B"), (Verdict.PERMANENT, False, "t", "", "C")])
+    rows = rows_of("p", "N", [(Verdict.TRANSIENT, True, "s", "n", "A B"), (Verdict.PERMANENT, False, "t", "", "C")])
     assert [row.code for row in rows] == ["A", "B", "C"]
     assert rows[1] == Row("p", "N", "B", Verdict.TRANSIENT, True, "s", "n")
 
 
+def test_a_classification_carries_its_row() -> None:
+    """Also with another reason."""
+    assert ROW.because("a").because("b").row is ROW
+    assert ROW.because("a").redacted().row is ROW
+    assert repr(ROW) == "<row package.Name>"
+
+
 def test_classes_that_decide_alone() -> None:
-    """A row without a code becomes a reader, which makes one classification per type."""
-    table = by_class([ROW, Row("package", "Other", "CODE", Verdict.TRANSIENT, False, "a page")])
-    assert list(table) == [("package", "Name")]
-    read = table["package", "Name"]
-    first = read(ValueError(), Known())
+    """A row without a code becomes an entry, which makes one classification per type."""
+    table = client("package", by_class((Verdict.TRANSIENT, False, "a page", "", "Name Other")))
+    assert list(table.entries) == [("package", "Name"), ("package", "Other")]
+    entry = table.entries["package", "Name"]
+    first = entry.read(ValueError(), Known(), entry.rows)
     assert first is not None
-    assert first.reason == "ValueError"
-    assert read(ValueError("another"), Known()) is first
+    assert (first.reason, first.row) == ("ValueError", table.rows[0])
+    assert entry.read(ValueError("another"), Known(), entry.rows) is first
+
+
+@pytest.mark.parametrize(
+    ("subject", "way", "value"),
+    [
+        (OSError(111, "x"), "errno", 111),
+        (OSError(111, "x"), "args.0", 111),
+        (OSError(111, "x"), "args.7", None),
+        (KeyError({"a": [1, {"b": 2}]}), "args.0.a.1.b", 2),
+        (ValueError(), "nothing.at.all", None),
+        (None, "errno", None),
+    ],
+)
+def test_paths(subject: Any, way: str, value: Any) -> None:
+    """Attributes, keys of dicts and places in tuples; anything missing on the way is nothing."""
+    assert at(subject, path(way)) == value
 
 
 def test_caches_are_bounded() -> None:
@@ -123,3 +148,9 @@ def test_a_class_without_a_name() -> None:
 def test_only_code_words_are_shown(value: Any, shown: str) -> None:
     """Free text never gets into a reason."""
     assert shown_code(value) == shown
+
+
+def test_a_word_must_read() -> None:
+    """A word of somebody's own that does not say how it reads is no word."""
+    with pytest.raises(NotImplementedError):
+        _ = Word().read

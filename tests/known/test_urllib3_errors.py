@@ -124,7 +124,7 @@ def test_proxies(original: Any, verdict: Verdict) -> None:
 @pytest.mark.parametrize(
     ("text", "verdict", "applied"),
     [
-        ("too many 503 error responses", T, False),
+        ("too many 503 error responses", T, True),
         ("too many 500 error responses", T, True),
         ("too many 413 error responses", T, False),
         ("too many error responses", P, False),

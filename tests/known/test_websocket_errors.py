@@ -20,8 +20,8 @@ def kind(name: str, *bases: type) -> Any:
 
 BASE = kind("WebSocketException")
 CLOSED = kind("ConnectionClosed", BASE)
-HANDSHAKE = kind("InvalidHandshake", BASE)
-STATUS = kind("InvalidStatus", HANDSHAKE)
+handshake = kind("InvalidHandshake", BASE)
+STATUS = kind("InvalidStatus", handshake)
 
 
 class Headers:
@@ -95,7 +95,7 @@ def test_no_code_that_came(sent: Any, verdict: Verdict) -> None:
 @pytest.mark.parametrize("name", ["InvalidStatus", "InvalidProxyStatus", "InvalidStatusCode"])
 def test_handshakes(name: str, status: Any, headers: Any, verdict: Verdict, hint: float | None) -> None:
     """By the status; a server that refused a handshake was asked for nothing else."""
-    error = kind(name, HANDSHAKE)("x")
+    error = kind(name, handshake)("x")
     if name == "InvalidStatusCode":
         error.status_code, error.headers = status, headers
     else:
@@ -118,7 +118,7 @@ def test_handshakes(name: str, status: Any, headers: Any, verdict: Verdict, hint
 @pytest.mark.parametrize("name", ["InvalidMessage", "ProxyError"])
 def test_answers_that_are_none(name: str, cause: Any, verdict: Verdict) -> None:
     """The cause tells whether the server hung up or speaks something else."""
-    error = kind(name, HANDSHAKE)("did not receive a valid HTTP response")
+    error = kind(name, handshake)("did not receive a valid HTTP response")
     error.__cause__ = cause
     found = ask(error)
     assert (found.verdict, found.applied) == (verdict, False)
@@ -128,7 +128,7 @@ def test_answers_that_are_none(name: str, cause: Any, verdict: Verdict) -> None:
     ("name", "base", "applied"),
     [
         ("InvalidURI", BASE, False),
-        ("InvalidUpgrade", HANDSHAKE, False),
+        ("InvalidUpgrade", handshake, False),
         ("ConcurrencyError", BASE, False),
         ("ProtocolError", BASE, True),
         ("PayloadTooBig", BASE, True),

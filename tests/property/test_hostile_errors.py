@@ -20,7 +20,7 @@ from redouble.known import known_errors
 from redouble.known.classify import classify, judge
 from redouble.known.explain import explain
 from redouble.known.request import shows_unsafe_method
-from redouble.known.tables import TABLE
+from redouble.known.tables import entries
 
 NAMES = (
     *("__cause__", "__context__", "__suppress_context__", "__notes__", "__class__", "args", "exceptions", "errno"),
@@ -147,7 +147,7 @@ def check(found: Classification) -> None:
 
 @settings(max_examples=300)
 @given(
-    st.sampled_from(sorted(TABLE)),
+    st.sampled_from(sorted(entries())),
     st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=8),
     st.lists(VALUES, max_size=3),
 )
@@ -177,10 +177,10 @@ def test_each_attribute_with_each_value(name: str) -> None:
 @settings(max_examples=100)
 @given(st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=8))
 def test_any_attributes_of_an_unknown_class(attributes: dict[str, Any]) -> None:
-    """An error that nobody knows stays unknown whatever it carries, unless its cause is known."""
+    """An error that nobody knows stays unknown whatever it carries, unless its cause is known or what it carries tells."""
     found = classify(made(("nobody", "Error"), attributes, []))
     check(found)
-    assert found == Classification(Verdict.PERMANENT, reason="no rule knows nobody.Error")
+    assert found.guessed or found == Classification(Verdict.PERMANENT, reason="no rule knows nobody.Error")
 
 
 class Counting(Rule):
@@ -217,7 +217,7 @@ LINKS = ["__cause__", "__context__", "reason", "orig", "cause", "os_error", "inn
 @pytest.mark.parametrize("link", LINKS)
 def test_a_long_chain_costs_no_more_than_a_short_one(link: str) -> None:
     """The work on a chain is that of its first links, for every known class: 100 links and 10,000 cost the same."""
-    for key in sorted(TABLE) if link == "__cause__" else [("httpx", "ConnectError"), ("urllib3", "MaxRetryError")]:
+    for key in sorted(entries()) if link == "__cause__" else [("httpx", "ConnectError"), ("urllib3", "MaxRetryError")]:
         steps = []
         for length in (100, 1000):
             error, looked = chain(link, length, key)

@@ -14,16 +14,16 @@ from urllib.error import HTTPError
 
 from redouble.cli.output import say
 from redouble.core.verdict import Verdict
-from redouble.known.dispatch import find
-from redouble.known.explain import Explanation, explain, row_name
+from redouble.known.dispatch import entry_of
+from redouble.known.explain import Explanation, explain, row_line
 from redouble.known.sqlstate import row_of
-from redouble.known.tables import ROWS
+from redouble.known.tables import PLACES, all_rows, entries, table_of
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterable, Sequence
 
-    from redouble.known.rows import Row
+    from redouble.known.row import Row
 
 
 def run(chosen: Namespace) -> None:
@@ -75,18 +75,20 @@ def _say_sqlstate(state: str) -> None:
 
 
 def _of_package(name: str | None) -> tuple[Row, ...]:
-    found = tuple(row for row in ROWS if name in (None, "", row.package))
+    rows = all_rows()
+    if not name:
+        return rows
+    found = {row: None for key, entry in entries().items() if key[0] == name for row in entry.rows.values()}
+    found.update((row, None) for row in rows if row.package == name)  # those of no class: HTTP statuses, SQLSTATEs
     if not found:
-        known = ", ".join(sorted({row.package for row in ROWS}))
+        known = ", ".join(sorted({row.package for row in rows} | PLACES.keys()))
         raise ValueError(f"no row is about the package {name!r}; there are {known}")
-    return found
+    return tuple(found)
 
 
 def _say_rows(rows: Iterable[Row]) -> None:
     for row in rows:
-        applied = "perhaps applied" if row.applied else "not applied"
-        note = f": {row.note}" if row.note else ""
-        say(f"{row.verdict.value:<9}  {applied:<15}  {row_name(row)}{note} ({row.source})")
+        say(row_line(row))
 
 
 def _say_class(name: str, code: str) -> None:
@@ -105,7 +107,7 @@ def _say_class(name: str, code: str) -> None:
     elif code:
         _say_code(cls, name, code)
     else:
-        _say_bare(cls, name)
+        say(str(explain(cls)))
 
 
 def _say_code(cls: type[BaseException], name: str, code: str) -> None:
@@ -117,19 +119,6 @@ def _say_code(cls: type[BaseException], name: str, code: str) -> None:
         _say_rows(rows)
     else:
         raise ValueError(f"no row of the tables is about {name} with the code {code!r}")
-
-
-def _say_bare(cls: type[BaseException], name: str) -> None:
-    """What the class means by itself, and what more there is to know when an error carries something."""
-    why = explain(_made(cls))
-    rows = _further(cls, "")
-    if why.known or not rows:
-        say(str(why))
-    if rows:
-        if why.known:
-            say()
-        say(f"By what it carries, the tables say of {name}:")
-        _say_rows(rows)
 
 
 def _found(name: str) -> type[BaseException] | None:
@@ -144,16 +133,6 @@ def _found(name: str) -> type[BaseException] | None:
     if found is not None and not (isinstance(found, type) and issubclass(found, BaseException)):
         raise ValueError(f"{name} is no exception class")
     return found
-
-
-def _made(cls: type[BaseException]) -> BaseException:
-    """An error of a class, by the arguments that most classes take; without its constructor where it wants others."""
-    for args in ((), ("explained",)):
-        try:
-            return cls(*args)
-        except Exception:  # it wants other arguments
-            continue
-    return cls.__new__(cls)
 
 
 def _with_number(cls: type[BaseException], code: str) -> BaseException | None:
@@ -172,11 +151,15 @@ def _number_of(cls: type[BaseException], name: str) -> int | None:
 
 
 def _further(cls: type[BaseException], code: str) -> list[Row]:
-    known = find(cls)
-    if known is None or (known[0] == ("builtins", "OSError") and cls is not OSError):
-        return []
-    return [row for row in _rows_of(known[0], code) if row.code]
+    entry = entry_of(cls)
+    return [] if entry is None else _with_code(entry.rows.values(), code)
 
 
 def _rows_of(key: tuple[str, str], code: str) -> list[Row]:
-    return [row for row in ROWS if (row.package, row.name) == key and code.lower() in ("", row.code.lower())]
+    table = table_of(key[0])
+    entry = None if table is None else table.entries.get(key)
+    return [] if entry is None else _with_code(entry.rows.values(), code)
+
+
+def _with_code(rows: Iterable[Row], code: str) -> list[Row]:
+    return [row for row in rows if code.lower() in ("", row.code.lower())]

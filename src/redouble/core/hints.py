@@ -167,7 +167,7 @@ class Picked(dict[str, object]):
     __slots__ = ()
 
 
-WANTED = frozenset((*_MILLISECONDS, "retry-after", "date", "x-should-retry"))
+WANTED = frozenset((*_MILLISECONDS, "retry-after", "date", "x-should-retry", "stripe-should-retry"))
 LIMITS = frozenset(("ratelimit", "ratelimit-remaining", "ratelimit-reset"))
 """What `from_limits` asks for: apart from the others, for it matters only to few answers."""
 

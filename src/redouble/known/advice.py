@@ -15,7 +15,7 @@ from redouble.known.classify import is_unknown, judge_exception
 from redouble.known.dispatch import Known
 from redouble.known.only import known_as
 from redouble.known.registered import rules_for
-from redouble.known.rows import named
+from redouble.known.row import named
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

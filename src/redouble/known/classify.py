@@ -15,7 +15,7 @@ from redouble.core.verdict import Classification, Rule, Verdict, _Match, as_rule
 from redouble.known import known_errors
 from redouble.known.dispatch import Known
 from redouble.known.only import Only, known_as
-from redouble.known.rows import named
+from redouble.known.row import named
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

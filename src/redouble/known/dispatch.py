@@ -1,8 +1,8 @@
 """Floor 2. Recognises an error by the names of its classes, without importing any client.
 
-An error is looked up by (top package, class name) along its MRO, in one table that is merged from the modules of this
-package when the first error is judged; what was found is kept per type. Private modules of clients move, their top
-packages do not; and a class that was never loaded can have no instance. So nothing needs to be imported.
+An error is looked up by (top package, class name) along its MRO, in the table of that package, which is loaded when its
+first error is judged; the entry that was found is kept per type. Private modules of clients move, their top packages do
+not; and a class that was never loaded can have no instance. So no client needs to be imported.
 """
 
 from __future__ import annotations
@@ -15,17 +15,20 @@ from redouble.core.causes import DEPTH
 from redouble.core.record import Record
 from redouble.core.verdict import Rule
 from redouble.known import registered
-from redouble.known.rows import CACHE_SIZE
+from redouble.known.roots import firm_cause, is_raised_over
+from redouble.known.row import CACHE_SIZE
+from redouble.known.table import Entry
+from redouble.known.tables import table_of
+from redouble.known.tables.builtins import INHERITED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, ClassVar, TypeAlias
+    from typing import Any, ClassVar
 
     from redouble.core.verdict import Classification, Fault
-    from redouble.known.rows import Reader, Table
-
-    Named: TypeAlias = tuple[tuple[str, str], Reader]
+    from redouble.known.row import Asking
+    from redouble.known.table import Rows
 
 
 class Known(Rule, Record):
@@ -53,84 +56,121 @@ class Known(Rule, Record):
         object.__setattr__(self, "wall", checks.function("wall", wall))
 
     def ask(self, subject: Any, on_fault: Fault | None = None) -> Classification | None:
-        """What registered rules and the tables say of an error; `None` when they do not know its class. Never raises.
+        """Return what registered rules and the tables say of an error; `None` when they do not know its class.
 
-        `on_fault` hears of registered rules alone: a foreign attribute that raises is no fault of a rule, but counts as
-        missing.
+        Never raises. `on_fault` hears of registered rules alone: a foreign attribute that raises is no fault of a rule,
+        but counts as missing.
         """
+        known: Asking = self
         if registered.state.pairs:
-            return self._ask_all(subject, on_fault)
-        reader = _reader(type(subject))
-        return None if reader is None else reader(subject, self)
+            known = Inner(self.wall, DEPTH, on_fault)
+            found = registered.ask(subject, on_fault, known)
+            if found is not None:
+                return found
+        entry = entry_of(type(subject))
+        return guessed(subject, known) if entry is None else entry.read(subject, known, entry.rows)
 
-    def _ask_all(self, subject: Any, on_fault: Fault | None) -> Classification | None:
-        found = registered.ask(subject, on_fault)
-        if found is not None:
-            return found
-        reader = _reader(type(subject))
-        return None if reader is None else reader(subject, Inner(self.wall, DEPTH, on_fault))
+    @property
+    def plain(self) -> bool:
+        """Whether an error is asked about without its causes; for the tables."""
+        return False
 
-    def inner(self, error: Any) -> Classification | None:
-        """What the tables say of an error that another one carries (`URLError.reason`); for their readers."""
-        return Inner(self.wall, DEPTH).inner(error)
+    def inner(self, error: Any, plain: bool = False) -> Classification | None:
+        """Return what the tables say of an error that another one carries (`URLError.reason`); for the tables."""
+        return Inner(self.wall, DEPTH).inner(error, plain)
 
     def __repr__(self) -> str:
         return "known_errors"
 
 
 class Inner(Record):
-    """What the readers of inner errors ask in turn: a chain that never ends must not be followed for ever."""
+    """Answers for inner errors, counting down: a chain that never ends must not be followed for ever."""
 
     wall: Callable[[], float]
     left: int
     on_fault: Fault | None = None
+    plain: bool = False
 
-    def inner(self, error: Any) -> Classification | None:
+    def inner(self, error: Any, plain: bool = False) -> Classification | None:
         if self.left <= 0:
             return None
-        found = registered.ask(error, self.on_fault) if registered.state.pairs else None
+        below = Inner(self.wall, self.left - 1, self.on_fault, plain or self.plain)
+        found = registered.ask(error, self.on_fault, below) if registered.state.pairs else None
         if found is not None:
             return found
-        reader = _reader(type(error))
-        return None if reader is None else reader(error, Inner(self.wall, self.left - 1, self.on_fault))
+        entry = entry_of(type(error))
+        return None if entry is None else entry.read(error, below, entry.rows)
 
 
-_readers: dict[type, Reader | None] = {}
-
-
-def _reader(cls: type) -> Reader | None:
+def guessed(error: Any, known: Asking) -> Classification | None:
+    """Return what general mechanisms say of an error that no table knows. Never raises."""
     try:
-        return _readers[cls]
+        if type(error).__module__ == "builtins":  # the most common mistakes of all
+            return None
+        from redouble.known.guess import guess
+
+        return guess(error, known)
+    except Exception:  # no file can be opened; a metaclass that hides its module
+        return None
+
+
+_entries: dict[type, Entry | None] = {}
+
+
+def entry_of(cls: type) -> Entry | None:
+    """Return the entry of the tables for a type; `None` for a type that they do not know. Never raises."""
+    try:
+        return _entries[cls]
     except Exception:  # new; or a class whose metaclass cannot be hashed
         return _learn(cls)
 
 
-def _learn(cls: type) -> Reader | None:
-    """Find the reader of a type and keep it."""
+def _learn(cls: type) -> Entry | None:
+    """Find the entry of a type and keep it; a table that cannot be loaded now may be loaded another time."""
     try:
-        known = find(cls)
-        found = None if known is None else known[1]
-        if len(_readers) >= CACHE_SIZE:
-            _readers.clear()
-        _readers[cls] = found
-    except Exception:  # a metaclass that hides its name or refuses to be hashed: nobody we know
+        found = _find(cls)
+        if len(_entries) >= CACHE_SIZE:
+            _entries.clear()
+        _entries[cls] = found
+    except Exception:  # a metaclass that hides its name or refuses to be hashed; no file can be opened
         return None
     return found
 
 
-def find(cls: type) -> Named | None:
-    """The key of the tables that stands for a type, and its reader; `None` for a type that they do not know."""
-    from redouble.known.tables import INHERITED, TABLE  # what never fails never pays for the tables
-
+def _find(cls: type) -> Entry | None:
+    own = cls.__module__.partition(".")[0]
     foreign = False
     for base in cls.__mro__:
         package = base.__module__.partition(".")[0]
-        # A client's own OSError or EOFError says nothing by that alone: requests' HTTPError and even its JSONDecodeError
-        # are OSErrors, and an `errno` may be a broker's code. Only the builtins that say what happened are inherited.
-        table: Table = INHERITED if foreign and package == "builtins" else TABLE
         key = (package, base.__name__)
-        reader = table.get(key)
-        if reader is not None:
-            return key, reader
+        if foreign and package == "builtins":
+            # A client's own OSError or EOFError says nothing by that alone: requests' HTTPError and even its
+            # JSONDecodeError are OSErrors, and an `errno` may be a broker's code. Only the builtins that say what
+            # happened are inherited.
+            entry = INHERITED.get(key)
+        else:
+            table = table_of(package)
+            entry = None if table is None else table.entries.get(key)
+        if entry is not None and _is_within(cls.__module__, entry.word.within):
+            return entry if package == own or base is cls else _inherited(entry)
         foreign = foreign or package not in sys.stdlib_module_names
     return None
+
+
+def _is_within(module: str, place: str) -> bool:
+    return not place or module == place or module.startswith(f"{place}.")
+
+
+def _inherited(entry: Entry) -> Entry:
+    """Return what a class has from one of another package: it may have been raised over an error that tells more.
+
+    A cause that a table knows as permanent makes it permanent: a client's `DBConnectionError(ConnectionError)` over a
+    database that does not exist. Any other cause says nothing.
+    """
+    plain = entry.read
+
+    def read(error: Any, known: Asking, rows: Rows) -> Classification | None:
+        found = firm_cause(error, known) if is_raised_over(error) else None
+        return plain(error, known, rows) if found is None else found
+
+    return Entry(entry.key, entry.word, entry.rows.values(), read)

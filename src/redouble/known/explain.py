@@ -1,4 +1,4 @@
-"""Floor 2. Why an error is retried or not: `explain`, for people.
+"""Floor 2. Explains why an error is retried or not: `explain`, for people.
 
 It asks as `classify` does, through the same walk, with a rule in between that keeps what was asked and answered.
 """
@@ -9,21 +9,24 @@ import sys
 
 from redouble.core import checks
 from redouble.core.causes import causes, is_exception, is_group
+from redouble.core.raw import is_a
 from redouble.core.record import Record
-from redouble.core.verdict import Classification, Rule, Verdict, as_rule, type_name
+from redouble.core.verdict import Classification, Rule, Verdict, as_rule, parts, type_name
 from redouble.known import known_errors
 from redouble.known.classify import judge
-from redouble.known.dispatch import Known
+from redouble.known.dispatch import Known, entry_of
 from redouble.known.request import shows_unsafe_method
+from redouble.known.row import PERHAPS
 from redouble.known.tracing import Step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from redouble.core.verdict import Fault, RuleLike
-    from redouble.known.rows import Row
+    from redouble.known.row import Row
+    from redouble.known.table import Entry
 
 
 class Explanation(Record):
@@ -43,6 +46,9 @@ class Explanation(Record):
         looked_at: What was asked on the way, a line each and indented by what lies beneath what: the error, its causes,
             what its table looked at beneath it, the leaves of a group.
         override: A line of code that makes it the other way round; empty for what passes whatever the rules say.
+        depends: Of a class whose errors mean different things by what they carry: its rows, a line each. Then all other
+            fields are about an error of it that carries nothing.
+        by_class: Whether the class itself fixes what its errors carry: a SQLSTATE, a status.
     """
 
     __module__ = "redouble"
@@ -56,19 +62,22 @@ class Explanation(Record):
     unsafe_method: bool
     looked_at: tuple[str, ...]
     override: str
+    depends: tuple[str, ...] = ()
+    by_class: bool = False
 
     def __str__(self) -> str:
         return "\n".join(_lines(self))
 
 
-def explain(error: BaseException, rules: RuleLike = known_errors) -> Explanation:
-    """Why an error is retried or not: what it means, which row or rule said so, and what was looked at on the way.
+def explain(error: BaseException | type[BaseException], rules: RuleLike = known_errors) -> Explanation:
+    """Tell why an error is retried or not: its meaning, the row or rule that said so, and what was looked at on the way.
 
     Says what `classify` says, and how it came to that. For people who wonder, and not for code on its way: it takes
     some fifty times as long. It names types, rows and rules, and never an error's message, which may carry a secret.
 
     Args:
-        error: Any exception.
+        error: Any exception; or a class of exceptions, of which it tells whether what they carry decides, and by which
+            rows.
         rules: Anything that is accepted as a rule; give a policy's `on` to see what that policy makes of it.
 
     Raises:
@@ -84,9 +93,14 @@ def explain(error: BaseException, rules: RuleLike = known_errors) -> Explanation
     looked at    ConnectionRefusedError: the row builtins.OSError [ECONNREFUSED]
     to change it retry(on=permanent(ConnectionRefusedError) | known_errors)
     """
-    if not isinstance(error, BaseException):
-        raise TypeError(f"error must be an exception, got {checks.shown(error)}")
-    rule = as_rule("rules", rules)
+    if isinstance(error, BaseException):
+        return _of_error(error, as_rule("rules", rules))
+    if is_a(error, type) and issubclass(error, BaseException):
+        return _of_class(error, as_rule("rules", rules))
+    raise TypeError(f"error must be an exception, or a class of exceptions, got {checks.shown(error)}")
+
+
+def _of_error(error: BaseException, rule: Rule, depends: tuple[str, ...] = (), by_class: bool = False) -> Explanation:
     asked = _Asked(error)
     found = judge(error, rule, None, asked.ask)
     decided = _decisive(asked.steps, found)
@@ -98,7 +112,50 @@ def explain(error: BaseException, rules: RuleLike = known_errors) -> Explanation
         shows_unsafe_method(error),
         tuple(_looked_at(error, asked.steps)),
         _override(_to_change(error, asked.steps, decided), found.verdict, rule) if is_exception(error) else "",
+        depends,
+        by_class,
     )
+
+
+def _of_class(cls: type[BaseException], rule: Rule) -> Explanation:
+    """Explain an error of a class that carries nothing, and say whether what it carries would decide."""
+    entry = entry_of(cls)
+    error = made(cls)
+    by_rule = any(not isinstance(part, Known) and part.ask(error) is not None for part in parts(rule))
+    if entry is None or entry.word.fixed or by_rule:
+        return _of_error(error, rule)
+    if _fixes(error, entry):
+        return _of_error(error, rule, by_class=True)
+    return _of_error(error, rule, tuple(map(row_line, entry.rows.values())))
+
+
+def _fixes(error: BaseException, entry: Entry) -> bool:
+    """Return whether a class carries by itself what its errors are read by: it comes by another row than a blank one."""
+    package, name = entry.key
+    blank = type(name, (Exception,), {"__module__": entry.word.within or package})()
+    rows = [None if found is None else found.row for found in map(_asking(entry), (error, blank))]
+    return rows[0] is not rows[1]
+
+
+def _asking(entry: Entry) -> Callable[[Any], Classification | None]:
+    return lambda error: entry.read(error, known_errors, entry.rows)
+
+
+def made(cls: type[BaseException]) -> BaseException:
+    """Return an error of a class, by the arguments that most classes take; else without its constructor."""
+    for args in ((), ("explained",)):
+        try:
+            return cls(*args)
+        except Exception:  # it wants other arguments
+            continue
+    return cls.__new__(cls)
+
+
+def row_line(row: Row) -> str:
+    """Return a row as one line for people."""
+    applied = "perhaps applied" if row.applied is PERHAPS else "not applied"
+    note = f": {row.note}" if row.note else ""
+    return f"{row.verdict.value:<9}  {applied:<15}  {row.title}{note} ({row.source})"
 
 
 class _Asked:
@@ -139,16 +196,8 @@ def _told(step: Step | None) -> tuple[str, str, str]:
 
 
 def _by(step: Step) -> str:
-    if step.rule is not None:
-        return f"the rule {_shown(step.rule)}" + (f" that {step.package} registered" if step.package else "")
-    if step.row is not None:
-        return f"the row {row_name(step.row)}"
-    return "the table of " + ".".join(step.key or ())
-
-
-def row_name(row: Row) -> str:
-    """A row as explanations name it: `builtins.OSError [ECONNREFUSED]`."""
-    return f"{row.package}.{row.name}" + (f" [{row.code}]" if row.code else "")
+    said = f"the rule {step.rule and _shown(step.rule)}" if step.row is None else f"the row {step.row.title}"
+    return said + (f" that {step.package} registered" if step.package else "")
 
 
 def _looked_at(error: BaseException, steps: list[Step]) -> Iterator[str]:
@@ -174,7 +223,7 @@ def _indent(place: str) -> str:
 def _answer(step: Step) -> str:
     if step.found is None:
         return "not known" if step.key is None else f"the table of {'.'.join(step.key)} has no opinion"
-    if step.row is None and step.rule is None and step.decisive() is not step:
+    if step.decisive() is not step:
         return f"the table of {'.'.join(step.key or ())} looks beneath it"
     return _by(step)
 
@@ -224,9 +273,15 @@ def _lines(why: Explanation) -> Iterator[str]:
     if not why.override:
         yield f"{why.error} is no Exception: it asks the program to end, and passes under every policy"
         return
-    unknown = not why.known
-    yield f"{why.error} is " + ("unknown, so PERMANENT: it is not tried again" if unknown else _MEANS[found.verdict])
+    if why.depends:
+        yield f"{why.error} depends on what it carries; an error of it that carries nothing: {_headline(why)}"
+        yield from (f"{'' if number else 'its rows':<12} {line}" for number, line in enumerate(why.depends))
+        yield f"to change it {why.override}"
+        return
+    yield f"{why.error} is " + ("by what its class fixes " if why.by_class else "") + _headline(why)
     yield f"reason       {found.reason}"
+    if found.guessed:
+        yield "guessed      no table knows this error: it is judged by what it carries"
     yield f"applied      {_applied(why)}"
     if found.verdict is not Verdict.PERMANENT:
         yield f"wait         {_wait(found)}"
@@ -236,6 +291,10 @@ def _lines(why: Explanation) -> Iterator[str]:
         yield f"source       {why.source}"
     yield from (f"{'' if number else 'looked at':<12} {line}" for number, line in enumerate(why.looked_at))
     yield f"to change it {why.override}"
+
+
+def _headline(why: Explanation) -> str:
+    return _MEANS[why.classification.verdict] if why.known else "unknown, so PERMANENT: it is not tried again"
 
 
 def _applied(why: Explanation) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 
 from redouble.core import checks
+from redouble.core.raw import probe, whole
 from redouble.core.record import Record
 from redouble.core.verdict import Rule
-from redouble.known.rows import PERMANENT, named, probe, whole
+from redouble.known.row import PERMANENT, named
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from redouble.core.backoff import Backoff, constant
+from redouble.core.backoff import constant
 from redouble.core.hints import LIMITS, Picked, from_headers, from_limits, header, picked, retry_after, text_of
+from redouble.core.raw import is_a, probe, whole
 from redouble.core.verdict import Classification, Verdict
-from redouble.known.rows import PERMANENT, TRANSIENT, Row, coded, is_a, probe, remember, whole
+from redouble.known.row import PERMANENT, TRANSIENT, Row, remember, rows_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from redouble.known.rows import Table
+    from redouble.core.backoff import Backoff
 
 POLL = constant(5.0)
 """How often a device grant is asked for when the server does not say (RFC 8628, 3.2 and 3.5)."""
@@ -36,7 +37,7 @@ _GROUPS = (
     (TRANSIENT, False, "RFC 8470 5.2", "not in early data", "425"),
     (TRANSIENT, False, "RFC 6585 4", "too many requests", "429"),
     (TRANSIENT, True, "RFC 9110 15.6", "the server may have done it", "500 502 504"),
-    (TRANSIENT, False, "RFC 9110 15.6.4", "mostly not applied", "503"),
+    (TRANSIENT, True, "RFC 9110 15.6.4", "a gateway may say so of an answer that it lost", "503"),
     (TRANSIENT, False, "botocore data/_retry.json", "bandwidth limit", "509"),
     (TRANSIENT, True, _CLOUDFLARE, "the origin may have done it", "520 522 524"),
     (TRANSIENT, False, _CLOUDFLARE, "the origin refuses or cannot be reached", "521 523"),
@@ -52,10 +53,7 @@ _GROUPS = (
     (TRANSIENT, True, _RFC, "a status that is not known counts as 500", "5xx"),
 )
 
-TABLE: Table = {}
-"""No class has a status of its own here: the clients' readers call `judge_status`."""
-
-_STATUSES = coded("http", "status", _GROUPS)
+_STATUSES = rows_of("http", "status", _GROUPS)
 _BY_STATUS = {row.code: row for row in _STATUSES}
 
 
@@ -68,8 +66,9 @@ _TRUE = _row("x-should-retry: true", TRANSIENT, _SDKS, "outranks a status of 400
 _FALSE = _row(
     "x-should-retry: false", PERMANENT, _SDKS, "outranks a status of 400 or more; applied as the status tells"
 )
+_TOLD = _row("503 with Retry-After", TRANSIENT, "RFC 9110 15.6.4", "refused before anything was done")
 _LOGIN = _row("400 authorization_pending slow_down", Verdict.PENDING, "RFC 8628 3.5", "a login that waits for somebody")
-ROWS: tuple[Row, ...] = (*_STATUSES, _ASKED, _TRUE, _FALSE, _LOGIN)
+ROWS: tuple[Row, ...] = (*_STATUSES, _TOLD, _ASKED, _TRUE, _FALSE, _LOGIN)
 
 _LIMITED = frozenset((429, 503))
 """The statuses with which rate limit headers tell when to come back; with any other they are only information."""
@@ -176,13 +175,15 @@ def _hinted(number: int, hint: float, who: str) -> Classification:
     if number < 400 or number in _FIRM:
         return _plain(number, who)
     if row.verdict is TRANSIENT:
-        return row.because(f"{who} {number}", hint)
+        return (_TOLD if number == 503 else row).because(f"{who} {number}", hint)
     return _ASKED.because(f"{who} {number} with Retry-After", hint, row.applied)
 
 
 def should_retry(headers: Any) -> bool | None:
     """What `x-should-retry` says, by which OpenAI's and Anthropic's servers outrank their own status."""
     value = None if headers is None else header(headers, "x-should-retry")
+    if value is None and headers is not None:
+        value = header(headers, "stripe-should-retry")
     if value is None:
         return None
     return {"true": True, "false": False}.get((text_of(value) or "").lower())

@@ -1,36 +1,25 @@
-"""Floor 2. What lies inside a client's error: its text, and the failed name look-up or TLS handshake under it."""
+"""Floor 2. The text inside a client's error, and the words in it that tell of a failure that stays."""
 
 from __future__ import annotations
 
-from redouble.core.causes import DEPTH
-from redouble.core.verdict import Classification
-from redouble.known.roots import under
-from redouble.known.rows import PERMANENT, is_a, named, probe, remember
+from redouble.core.raw import is_a, probe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from redouble.known.rows import Asking, Row
-
 LONGEST_TEXT = 4000
 """How much of an error's text is looked at: a driver may quote a whole statement."""
 
-_answers: dict[tuple[type, int], Classification] = {}
 
-
-def answer(error: Any, row: Row) -> Classification:
-    """What a row of a table says of this error, made once per type; the row must live as long as its module."""
-    key = (type(error), id(row))
-    found = _answers.get(key)
-    if found is None:
-        found = row.because(named(error) + (f" [{row.code}]" if row.code else ""))
-        remember(_answers, key, found)
-    return found
+def first_text(error: Any) -> str:
+    """Return the first argument of an error where it is a plain text, else an empty one."""
+    args = probe(error, "args")
+    return args[0] if type(args) is tuple and args and type(args[0]) is str else ""
 
 
 def said(error: Any) -> str:
-    """The first text among the arguments of an error; empty when there is none."""
+    """Return the first text among the arguments of an error; empty when there is none."""
     args = probe(error, "args")
     if type(args) is tuple:
         for value in args[:4]:
@@ -39,47 +28,29 @@ def said(error: Any) -> str:
     return ""
 
 
+def told(error: Any) -> str:
+    """Return as `said` does, also where a client hands on the bytes of its server as they came (imaplib, poplib)."""
+    args = probe(error, "args")
+    if type(args) is tuple and args and is_a(args[0], bytes):
+        return str(bytes.__getitem__(args[0], slice(LONGEST_TEXT)), "latin-1")
+    return said(error)
+
+
 def clipped(value: Any) -> str:
-    """The beginning of a text, as a plain str; empty for what is no text."""
+    """Return the beginning of a text, as a plain str; empty for what is no text."""
     return str(str.__getitem__(value, slice(LONGEST_TEXT))) if is_a(value, str) else ""
 
 
 def any_in(text: str, *marks: str) -> bool:
-    """Whether one of the marks stands in the text."""
+    """Return whether one of the marks stands in the text."""
     for mark in marks:  # noqa: SIM110  # a generator costs three times as much
         if mark in text:
             return True
     return False
 
 
-def firm_root(error: Any, known: Asking) -> Classification | None:
-    """The permanent failure over which a connection error was raised: an unknown name, a certificate, a forbidden port.
-
-    Clients wrap these as they wrap an outage: redis-py and PyMySQL leave only the `__context__`. Nothing else in a
-    chain is believed: what was being handled when an error came up may have nothing to do with it.
-    """
-    link, seen = error, [error]
-    for _ in range(DEPTH):
-        link = probe(link, "__cause__") or probe(link, "__context__")
-        if not is_a(link, BaseException) or any(link is before for before in seen):
-            return None
-        seen.append(link)
-        if _may_be_firm(type(link)):
-            found = known.inner(link)
-            if found is not None and found.verdict is PERMANENT:
-                return under(found, error, found.applied)
-    return None
-
-
-def _may_be_firm(cls: type) -> bool:
-    if issubclass(cls, PermissionError):
-        return True
-    modules = (probe(base, "__module__") for base in cls.__mro__)
-    return issubclass(cls, OSError) and any(module in ("socket", "ssl") for module in modules if type(module) is str)
-
-
 def firm_text(text: str) -> bool:
-    """Whether a text quotes a failure that stays: a name that does not exist, or TLS that cannot come about.
+    """Return whether a text quotes a failure that stays: a name that does not exist, or TLS that cannot come about.
 
     For clients that keep no chain and put what the system said into their own text (pymongo, kafka-python).
     """

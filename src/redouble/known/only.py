@@ -11,7 +11,7 @@ import time
 from redouble.core import checks
 from redouble.core.record import Record
 from redouble.core.verdict import Classification, Rule, Verdict
-from redouble.known.dispatch import Known, find
+from redouble.known.dispatch import Known, entry_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from redouble.core.verdict import Fault
-    from redouble.known.rows import Row
+    from redouble.known.row import Row
 
 TIMEOUT = "timeout"
 """The condition of every timeout, whichever client raised it."""
@@ -128,14 +128,11 @@ def conditions_of(error: Any, found: Classification) -> set[str]:
 
 def known_as(cls: type) -> tuple[str, str] | None:
     """Return the top package and the name of the class by which the tables know a type; `None`: they do not."""
-    try:
-        known = find(cls)
-    except Exception:  # a metaclass that hides its name
-        return None
-    return None if known is None else known[0]
+    entry = entry_of(cls)
+    return None if entry is None else entry.key
 
 
 def _all_rows() -> Iterable[Row]:
-    from redouble.known.tables import ROWS  # only for who asks
+    from redouble.known.tables import all_rows  # only for who asks
 
-    return ROWS
+    return all_rows()

@@ -6,12 +6,12 @@ new state and nothing between; what was found for a type is kept inside that val
 
 from __future__ import annotations
 
-import sys
 from _thread import allocate_lock
 
 from redouble.core import checks
-from redouble.core.verdict import Rule, _FirstOf, as_rule, ask_guarded
-from redouble.known.rows import CACHE_SIZE
+from redouble.core.verdict import Rule, as_rule, ask_guarded, parts
+from redouble.known.row import CACHE_SIZE
+from redouble.known.table import TableRule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     from redouble.core.verdict import Classification, Fault, RuleLike
+    from redouble.known.row import Asking
 
     Registered: TypeAlias = tuple[tuple[str, Rule], ...]
 
@@ -52,15 +53,16 @@ def register(rule: RuleLike, *, package: str) -> Callable[[], None]:
     Args:
         rule: Anything that is accepted as a rule, `known_errors` apart, which is what asks it. A fault in it counts as no
             opinion, and is logged once.
-        package: The library's top package, as it is imported: `mylib` for `mylib.errors.Busy`.
+        package: The library's top package, as it is imported: `mylib` for `mylib.errors.Busy`. One of the standard
+            library counts as any other, `builtins` apart.
 
     Returns:
         A callable that takes the rule out again, for tests; called twice, it does no more.
 
     Raises:
         TypeError: When `rule` is nothing that stands for a rule, or `package` no string.
-        ValueError: When `package` is not the name of a top package, or is one of the standard library, whose classes are
-            in the MRO of everybody's errors; when `rule` contains `known_errors`.
+        ValueError: When `package` is not the name of a top package, or is `builtins`, whose classes are in the MRO of
+            everybody's errors; when `rule` contains `known_errors`.
 
     >>> from redouble import classify, transient
     >>> Busy = type("Busy", (Exception,), {"__module__": "mylib.errors"})
@@ -93,10 +95,10 @@ def _package(name: Any) -> str:
         raise TypeError(f"package must be the name of a top package, got {checks.shown(name)}")
     if not name.isidentifier():
         raise ValueError(f"package must be the name of a top package, without dots, got {checks.shown(name)}")
-    if name in sys.stdlib_module_names:
+    if name == "builtins":
         raise ValueError(
-            f"package must not be of the standard library, got {checks.shown(name)}: write the rule in front of"
-            " known_errors instead"
+            "package must not be 'builtins', whose classes are in the MRO of everybody's errors: write the rule in front"
+            " of known_errors instead"
         )
     return name
 
@@ -106,11 +108,6 @@ def _rule(given: Any) -> Rule:
     if any(getattr(part, "asks_registered", False) for part in parts(rule)):
         raise ValueError("rule must not contain known_errors, which is what asks it: register only the library's own")
     return rule
-
-
-def parts(rule: Rule) -> tuple[Rule, ...]:
-    """The rules that were joined with `|`, in their order; a rule that was not joined is its only part."""
-    return rule.rules if isinstance(rule, _FirstOf) else (rule,)
 
 
 def rules_for(cls: type) -> Registered:
@@ -135,10 +132,13 @@ def _find(cls: type, pairs: Registered) -> Registered:
     return tuple(pair for package in packages for pair in pairs if pair[0] == package)
 
 
-def ask(error: Any, on_fault: Fault | None) -> Classification | None:
-    """What the registered rules say of an error; `None` when none has an opinion."""
+def ask(error: Any, on_fault: Fault | None, known: Asking) -> Classification | None:
+    """Return what the registered rules say of an error; `None` when none has an opinion.
+
+    `known` is asked by rules that are tables about errors beneath: it counts how deep they look.
+    """
     for _, rule in rules_for(type(error)):
-        found = ask_guarded(rule, error, on_fault)
+        found = ask_guarded(rule.over(known) if isinstance(rule, TableRule) else rule, error, on_fault)
         if found is not None:
             return found
     return None

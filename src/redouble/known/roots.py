@@ -6,16 +6,18 @@ matters: a certificate that is refused and a port where nothing listens are the 
 
 from __future__ import annotations
 
-from redouble.core.causes import DEPTH
-from redouble.core.verdict import Classification
-from redouble.known.rows import PERMANENT, Row, is_a, named, probe, remember
+from redouble.core.causes import DEPTH, cause_of, is_exception
+from redouble.core.raw import is_a, probe
+from redouble.known.inside import first_text
+from redouble.known.row import PERMANENT, as_applied, named, remember, restated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from redouble.known.rows import Asking, Reader, Table
+    from redouble.core.verdict import Classification
+    from redouble.known.row import Asking
 
 ADDRESSES = 16
 """How many errors of a group are looked at: a host has few addresses, a hostile group is endless."""
@@ -24,7 +26,7 @@ _LOW = frozenset(("builtins", "socket", "ssl"))
 
 
 def beneath(error: Any, known: Asking, *names: str) -> Classification | None:
-    """What the first error beneath `error` means that the tables know; `None` when there is none.
+    """Return the meaning of the first error beneath `error` that the tables know; `None` when there is none.
 
     In this order: the attributes `names`, errors among the arguments, the cause, the context. Python sets a context for
     whatever was being handled, related or not. It counts where it was hidden on purpose (`raise ... from None`, as
@@ -82,14 +84,13 @@ def _addresses(group: Any, known: Asking) -> Classification | None:
 
 
 def under(found: Classification, error: Any, applied: bool) -> Classification:
-    """What was found beneath `error`, as the meaning of `error` itself; the reason names the root and the outermost."""
+    """Return the meaning of an error beneath as that of `error` itself; the reason names the root and the outermost."""
     if found.retry_after is not None or found.backoff is not None or found.redact:
-        reason = _reason(found, error)
-        return Classification(found.verdict, found.retry_after, applied, found.backoff, reason, found.redact)
+        return restated(found, _reason(found, error), applied)
     key = (type(error), found.reason, applied)
     kept = _kept.get(key)
-    if kept is None or kept.verdict is not found.verdict:
-        kept = remember(_kept, key, Classification(found.verdict, None, applied, None, _reason(found, error)))
+    if kept is None or kept.verdict is not found.verdict or kept.row is not found.row:
+        kept = remember(_kept, key, restated(found, _reason(found, error), applied))
     return kept
 
 
@@ -101,33 +102,72 @@ def _reason(found: Classification, error: Any) -> str:
     return f"{root} under {named(error)}"
 
 
-def wrapper(row: Row, *names: str, as_inner: bool = False) -> Reader:
-    """A reader for a class that wraps another error.
+def told_in_handshake(found: Classification, error: Any) -> Classification:
+    """Return the same, but surely not applied where a TLS handshake timed out: only Python's text beneath tells."""
+    link = error
+    for _ in range(DEPTH):
+        if is_a(link, TimeoutError) and first_text(link).endswith("The handshake operation timed out"):
+            return as_applied(found, False)
+        link = probe(link, "__cause__") or probe(link, "__context__")
+        if not is_a(link, Exception):
+            break
+    return found
 
-    Args:
-        row: What the class means when nothing beneath it is known. Its `applied` is the phase that the class tells: a
-            wrapper from connecting (`False`) stays surely not applied whatever is beneath it, one in flight (`True`)
-            stays perhaps applied, unless what is beneath it is permanent and knows better.
-        names: Attributes where the client keeps the error beneath.
-        as_inner: The class tells no phase: what is beneath it does.
+
+def firm_root(error: Any, known: Asking) -> Classification | None:
+    """Return the permanent failure over which a connection error was raised: an unknown name, a certificate, a forbidden port.
+
+    Clients wrap these as they wrap an outage: redis-py and PyMySQL leave only the `__context__`. Nothing else in a
+    chain is believed: what was being handled when an error came up may have nothing to do with it.
     """
-    cache: dict[type, Classification] = {}
-
-    def read(error: Any, known: Asking) -> Classification:
-        found = beneath(error, known, *names)
-        if found is None:
-            cls = type(error)
-            plain = cache.get(cls)
-            return remember(cache, cls, row.because(named(error))) if plain is None else plain
-        if as_inner:
-            applied = found.applied
-        else:
-            applied = row.applied and (found.applied or found.verdict is not PERMANENT)
-        return under(found, error, applied)
-
-    return read
+    link, seen = error, [error]
+    for _ in range(DEPTH):
+        link = probe(link, "__cause__") or probe(link, "__context__")
+        if not is_a(link, BaseException) or any(link is before for before in seen):
+            return None
+        seen.append(link)
+        if _may_be_firm(type(link)):
+            found = known.inner(link)
+            if found is not None and found.verdict is PERMANENT:
+                return under(found, error, found.applied)
+    return None
 
 
-def wrappers(rows: Iterable[Row], *names: str, as_inner: bool = False) -> Table:
-    """The table of rows whose classes wrap another error."""
-    return {(row.package, row.name): wrapper(row, *names, as_inner=as_inner) for row in rows}
+def firm_cause(error: Any, known: Asking) -> Classification | None:
+    """Return the permanent failure over which an error was raised that says little by itself; `None`: there is none.
+
+    A client raises `ConnectionError` over a certificate as well, `from error` or `from None`. The first error that is
+    known decides, and only where it is permanent; one that is no `Exception`, such as a cancellation, says nothing.
+    """
+    if known.plain:
+        return None
+    link = error
+    for _ in range(DEPTH):
+        link = _raised_over(link)
+        if link is None or not is_exception(link):
+            return None
+        found = known.inner(link, plain=True)
+        if found is not None:
+            return under(found, error, found.applied) if found.verdict is PERMANENT else None
+    return None
+
+
+def is_raised_over(error: Any) -> bool:
+    """Return whether an error has a cause, or a context that was hidden: `firm_cause` has nothing to look at otherwise."""
+    return cause_of(error) is not None or _is_hidden(error) is True
+
+
+def _raised_over(error: Any) -> Any:
+    cause = cause_of(error)
+    return _context_of(error) if cause is None and _is_hidden(error) else cause
+
+
+_context_of = BaseException.__dict__["__context__"].__get__
+_is_hidden = BaseException.__dict__["__suppress_context__"].__get__
+
+
+def _may_be_firm(cls: type) -> bool:
+    if issubclass(cls, PermissionError):
+        return True
+    modules = (probe(base, "__module__") for base in cls.__mro__)
+    return issubclass(cls, OSError) and any(module in ("socket", "ssl") for module in modules if type(module) is str)

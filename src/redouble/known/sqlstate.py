@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from redouble.known.rows import PERMANENT, TRANSIENT, Row, coded, is_a
+from redouble.core.raw import is_a
+from redouble.known.row import PERMANENT, TRANSIENT, Row, rows_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-    from redouble.known.rows import Table
 
 _PG = "PostgreSQL documentation, appendix A"
 _COCKROACH = "CockroachDB documentation, transaction retry errors"
@@ -40,10 +39,7 @@ _GROUPS = (
     (PERMANENT, False, "policy", "a class that is not known", "other"),
 )
 
-TABLE: Table = {}
-"""No class has an SQLSTATE of its own here: the drivers' readers call `row_of`."""
-
-ROWS: tuple[Row, ...] = coded("sql", "SQLSTATE", _GROUPS)
+ROWS: tuple[Row, ...] = rows_of("sql", "SQLSTATE", _GROUPS)
 
 _BY_CODE = {row.code: row for row in ROWS}
 _OTHER = _BY_CODE["other"]

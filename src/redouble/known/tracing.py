@@ -1,12 +1,13 @@
-"""Floor 2. Asking the known errors as `Known.ask` does, and keeping what was looked at on the way; for `explain`."""
+"""Floor 2. Asks the known errors as `Known.ask` does, and keeps what was looked at on the way; for `explain`."""
 
 from __future__ import annotations
 
 from redouble.core.causes import DEPTH
 from redouble.core.verdict import ask_guarded
 from redouble.known import registered
-from redouble.known.dispatch import find
-from redouble.known.rows import overheard
+from redouble.known.dispatch import entry_of, guessed
+from redouble.known.row import Row
+from redouble.known.table import TableRule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from redouble.core.verdict import Classification, Rule
-    from redouble.known.dispatch import Known, Named
-    from redouble.known.rows import Row
+    from redouble.known.dispatch import Known
 
 
 class Step:
@@ -45,55 +45,55 @@ class Step:
         self.steps: list[Step] = []
 
     def ask_rule(self, rule: Rule, package: str = "") -> bool:
-        """Ask a rule; whether it had an opinion."""
+        """Ask a rule; return whether it had an opinion."""
         self.found = ask_guarded(rule, self.error, lambda *fault: self.faults.append(fault))
         if self.found is not None:
-            self.rule, self.package = rule, package
+            self.rule, self.package, self.row = rule, package, _row(self.found)
         return self.found is not None
 
-    def ask_known(self, known: Known, left: int = DEPTH) -> bool:
-        """Ask registered rules and the tables, as `Known.ask` does; whether anything was found."""
+    def ask_known(self, known: Known, left: int = DEPTH, plain: bool = False) -> bool:
+        """Ask registered rules and the tables, as `Known.ask` does; return whether anything was found."""
+        beneath = _Beneath(known, self, left, plain)
         for package, rule in registered.rules_for(type(self.error)):
-            if self.ask_rule(rule, package):
+            if self.ask_rule(rule.over(beneath) if isinstance(rule, TableRule) else rule, package):
                 return True
-        named = _named(type(self.error))
-        if named is not None:
-            self.key, reader = named
-            self.found, self.row = overheard(reader, self.error, _Beneath(known, self, left))
+        entry = entry_of(type(self.error))
+        if entry is not None:
+            self.key = entry.key
+            self.found = entry.read(self.error, beneath, entry.rows)
+        elif left == DEPTH:
+            self.found = guessed(self.error, beneath)
+        self.row = None if self.found is None else _row(self.found)
         return self.found is not None
 
     def decisive(self) -> Step:
-        """The step that decided: this one, or where its table left it to an error beneath, the one that it followed."""
-        if self.row is None and self.rule is None and self.found is not None:
-            for step in self.steps:
-                if step.found is not None and step.found.verdict is self.found.verdict:
-                    return step.decisive()
+        """Return the step that decided: this one, or the error beneath that its table followed."""
+        for step in self.steps:
+            if self.row is not None and step.row is self.row:
+                return step.decisive()
         return self
 
 
 class _Beneath:
     """What a reader that is traced may ask, as `dispatch.Inner` answers it."""
 
-    __slots__ = ("known", "left", "step")
+    __slots__ = ("known", "left", "plain", "step")
 
-    def __init__(self, known: Known, step: Step, left: int) -> None:
-        self.known, self.step, self.left = known, step, left
+    def __init__(self, known: Known, step: Step, left: int, plain: bool = False) -> None:
+        self.known, self.step, self.left, self.plain = known, step, left, plain
 
     @property
     def wall(self) -> Callable[[], float]:
         return self.known.wall
 
-    def inner(self, error: Any) -> Classification | None:
+    def inner(self, error: Any, plain: bool = False) -> Classification | None:
         if self.left <= 0:
             return None
         beneath = Step(error)
         self.step.steps.append(beneath)
-        beneath.ask_known(self.known, self.left - 1)
+        beneath.ask_known(self.known, self.left - 1, plain or self.plain)
         return beneath.found
 
 
-def _named(cls: type) -> Named | None:
-    try:
-        return find(cls)
-    except Exception:  # a metaclass that hides its name or refuses to be hashed: nobody we know
-        return None
+def _row(found: Classification) -> Row | None:
+    return found.row if isinstance(found.row, Row) else None

@@ -1,0 +1,274 @@
+"""Floor 2. General mechanisms, for errors that no table knows: judged by what they carry, and marked as guessed.
+
+A guess needs to be an error that a client *received*, and not one with which a program speaks to its own callers:
+
+- never a class of `__main__`, of the standard library, or of the server's side of the web (an `HTTPException(503)` there
+  is an answer that is given);
+- never a class of the package of the retried function, where that is the user's own: `raise GivenUp(error)` is a
+  decision. The traceback's first frame tells, that is not of redouble or the standard library; `handed` tells of a
+  function that was handed to `call` straight out of a client.
+
+For a status, and for what lies beneath, the last frame of the traceback must besides belong to the package of the class:
+the client itself raised it. A response of an HTTP engine that we know, carried by the error, says as much for a status.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from redouble.core.causes import DEPTH, causes, is_exception
+from redouble.core.checks import LONGEST
+from redouble.core.raw import at, is_a, probe, whole
+from redouble.core.verdict import Classification
+from redouble.known.http_status import judge_status, loaded_body
+from redouble.known.roots import under
+from redouble.known.row import PERMANENT, TRANSIENT, Row, named, restated
+from redouble.known.sqlstate import row_of
+from redouble.known.whose import handed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+    from typing import Any
+
+    from redouble.known.row import Asking
+
+FRAMES = 500
+"""How many frames of a traceback are looked at; a deeper one tells nothing."""
+
+MEMBERS = 16
+"""How many errors of a collection are looked at: a host has few addresses."""
+
+_SERVERS = (
+    *("fastapi", "starlette", "rest_framework", "django", "falcon", "werkzeug", "flask", "flask_restful"),
+    *(
+        "flask_smorest",
+        "apiflask",
+        "quart",
+        "sanic",
+        "litestar",
+        "tornado.web",
+        "aiohttp.web",
+        "aiohttp.web_exceptions",
+    ),
+    *("bottle", "cherrypy", "pyramid", "webob", "connexion", "ninja", "blacksheep", "robyn", "emmett", "microdot"),
+    *("mcp", "click", "typer"),
+)
+"""The server's side of the web, and what ends a program: modules whose exceptions were not received."""
+
+_ENGINES = (
+    *("requests", "httpx", "httpx2", "urllib3", "http.client", "aiohttp.client_reqrep", "tornado.httpclient"),
+    *("httplib2", "curl_cffi", "niquests"),
+)
+"""Modules of HTTP clients whose response objects count."""
+
+_STATUSES = ("status_code", "status", "http_status", "response_code")
+_RESPONSES = ("response", "resp")
+_BENEATH = ("source", "orig", "reason", "errors")
+_CONNECTED = frozenset(("pyodbc", "pg8000", "aioodbc", "turbodbc"))
+"""Drivers that use SQLSTATE's class 08 as the standard has it; others say it of a connection that they were refused."""
+
+_WORD = Row("*", "Exception", "its own word", TRANSIENT, True, "policy", "`retriable`, `is_retryable()`, `retry_after`")
+ROWS: tuple[Row, ...] = (_WORD,)
+
+
+def guess(error: Any, known: Asking) -> Classification | None:
+    """Return what an error that no table knows means by what it carries; `None` where nothing tells. Never raises."""
+    try:
+        if not is_exception(error) or not _may_be_received(type(error)):
+            return None
+        found = _as_sdk(error, known)
+        if found is None and _is_known_beneath(error, known):
+            return None
+        frames = _modules(error.__traceback__)
+        own = _top(type(error).__module__)
+        if _is_own(own, frames):
+            return None
+        return _judge(error, known, found, bool(frames) and (_top(frames[-1]) == own or frames[-1] == "unittest.mock"))
+    except Exception:  # a foreign object that even `probe` cannot tame; no stack left
+        return None
+
+
+def _judge(error: Any, known: Asking, found: Classification | None, raised_by_client: bool) -> Classification | None:
+    found = found or _by_status(error, known, raised_by_client) or _by_own_word(error) or _by_sqlstate(error)
+    if found is None and raised_by_client:
+        found = _by_beneath(error, known) or _by_context(error, known)
+    return None if found is None else restated(found, found.reason, found.applied, guessed=True)
+
+
+def _top(module: Any) -> str:
+    return module.partition(".")[0] if type(module) is str else ""
+
+
+def _may_be_received(cls: type) -> bool:
+    """Return whether a class may be that of an error which a client received."""
+    if _top(cls.__module__) in ("", "__main__") or _top(cls.__module__) in sys.stdlib_module_names:
+        return False
+    modules = [base.__module__ for base in cls.__mro__ if base.__module__ != "builtins"]
+    return not any(_is_of(module, _SERVERS) for module in modules)
+
+
+def _is_of(module: Any, places: tuple[str, ...]) -> bool:
+    return type(module) is str and any(module == place or module.startswith(f"{place}.") for place in places)
+
+
+def _is_known_beneath(error: Exception, known: Asking) -> bool:
+    """Return whether an explicit cause is known: then that decides, and nothing needs to be guessed."""
+    for cause in causes(error):
+        if cause is not error and (not is_exception(cause) or known.inner(cause) is not None):
+            return is_exception(cause)
+    return False
+
+
+def _modules(traceback: TracebackType | None) -> list[Any]:
+    """The modules of the frames of a traceback, outermost first, without those of redouble; empty for too many."""
+    found: list[Any] = []
+    for _ in range(FRAMES):
+        if traceback is None:
+            return found
+        module = traceback.tb_frame.f_globals.get("__name__")
+        if _top(module) not in _PASSED:
+            found.append(module)
+        traceback = traceback.tb_next
+    return []
+
+
+_PASSED = frozenset(("redouble", "asyncio", "concurrent", "contextlib", "functools", "threading", "trio", "anyio"))
+"""Packages that only hand an error on."""
+
+
+def _is_own(package: str, frames: list[Any]) -> bool:
+    """Return whether an error is of the package of the retried function, and that function the user's own."""
+    return bool(frames) and _top(frames[0]) == package != handed.get()
+
+
+def _by_status(error: Any, known: Asking, raised_by_client: bool) -> Classification | None:
+    """By an HTTP status that was received, of the error or of the response that it carries, and the headers there."""
+    response = next((each for name in _RESPONSES if (each := probe(error, name)) is not None), None)
+    if not raised_by_client and not _is_of_engine(response):
+        return None
+    status = _status(error)
+    headers = None if status is None else probe(error, "headers")
+    if headers is None:
+        headers = response if is_a(response, dict) else probe(response, "headers")  # httplib2's responses are dicts
+    if status is None:
+        status = _status(response)
+    body = loaded_body(response) if status == 400 else None
+    found = judge_status(status, headers, known.wall, who=named(error), body=body)
+    hint = None if found is None or found.verdict is PERMANENT or found.retry_after is not None else _own_hint(error)
+    if found is None or hint is None:
+        return found
+    return Classification(found.verdict, hint, found.applied, found.backoff, found.reason, row=found.row)
+
+
+def _status(subject: Any) -> int | None:
+    for name in _STATUSES:
+        status = whole(probe(subject, name))
+        if status is not None and 400 <= status <= 599:
+            return status
+    return None
+
+
+def _is_of_engine(response: Any) -> bool:
+    return response is not None and any(_is_of(probe(base, "__module__"), _ENGINES) for base in type(response).__mro__)
+
+
+def _by_own_word(error: Any) -> Classification | None:
+    """By the client's own word: `retriable`, `retryable`, `is_retryable()`, or a `retry_after` in seconds."""
+    for name in ("is_retryable", "retriable", "retryable"):
+        told = probe(error, name)
+        if told is True or (callable(told) and _called(told) is True):
+            return _WORD.because(f"{named(error)} [{name}]", _own_hint(error))
+    hint = _own_hint(error)
+    return None if hint is None else _WORD.because(f"{named(error)} [retry_after]", hint)
+
+
+def _called(method: Any) -> Any:
+    try:
+        return method()
+    except Exception:  # a method of theirs that wants arguments, or a mock's
+        return None
+
+
+def _own_hint(error: Any) -> float | None:
+    """The seconds of `retry_after`, a number or a timedelta."""
+    value = probe(error, "retry_after")
+    seconds = _called(probe(value, "total_seconds")) if type(value).__name__ == "timedelta" else value
+    if type(seconds) not in (int, float) or not 0 <= seconds <= LONGEST:
+        return None
+    return float(seconds)
+
+
+def _by_sqlstate(error: Any) -> Classification | None:
+    """By the SQLSTATE of an error of PEP 249."""
+    if not any(base.__name__ in ("Error", "DatabaseError") for base in type(error).__mro__):
+        return None
+    state = next((each for each in _states(error) if is_a(each, str) and len(each) == 5), None)
+    row = row_of(state)
+    if state is None or row is None or row.code == "other":
+        return None
+    if state.startswith("08") and _top(type(error).__module__) not in _CONNECTED:
+        return None
+    return row.because(f"{named(error)} [{row.code}]")
+
+
+def _states(error: Any) -> Iterator[Any]:
+    yield probe(error, "sqlstate")
+    yield probe(error, "pgcode")
+    first: Any = at(error, ("args", 0))
+    yield dict.get(first, "C") if is_a(first, dict) else first  # pg8000's fields as they came; ODBC's first argument
+
+
+def _by_beneath(error: Any, known: Asking) -> Classification | None:
+    """By the first error that is known among the arguments, or in the attributes where clients keep one."""
+    args = probe(error, "args")
+    for value in (*(args[:3] if type(args) is tuple else ()), *(probe(error, name) for name in _BENEATH)):
+        found = _of_all(value, known)
+        if found is not None:
+            return under(found, error, True)
+    return None
+
+
+def _of_all(value: Any, known: Asking) -> Classification | None:
+    """The meaning of an error, or of several: one that is permanent decides, else all must be known."""
+    if is_a(value, dict):
+        value = list(dict.values(value))
+    errors = list(value[:MEMBERS]) if is_a(value, (list, tuple)) else [value]
+    found = None
+    for each in errors:
+        one = known.inner(each) if is_exception(each) else None
+        if one is None or one.verdict is PERMANENT:
+            return one
+        found = found or one
+    return found
+
+
+def _by_context(error: Any, known: Asking) -> Classification | None:
+    """By the error that was being handled when the client raised this one, hidden with `from None` or not."""
+    link, seen = error, [error]
+    for _ in range(DEPTH):
+        link = probe(link, "__cause__") or probe(link, "__context__")
+        if not is_exception(link) or any(link is before for before in seen):
+            return None
+        seen.append(link)
+        found = known.inner(link)
+        if found is not None:
+            return under(found, error, True)
+    return None
+
+
+def _as_sdk(error: Any, known: Asking) -> Classification | None:
+    """As an error of OpenAI's SDK, whose generator has made many more, with the same names and attributes."""
+    name = next((base.__name__ for base in type(error).__mro__ if base.__name__ in _SDK), None)
+    if name is None or probe(error, "request") is None:
+        return None
+    if name == "APIStatusError" and whole(probe(probe(error, "response"), "status_code")) is None:
+        return None
+    from redouble.known.tables.openai import TABLE
+
+    entry = TABLE.entries["openai", name]
+    return entry.read(error, known, entry.rows)
+
+
+_SDK = ("APIStatusError", "APIConnectionError")

@@ -1,0 +1,73 @@
+"""Floor 2. Cassandra: the driver's classes, which are those of the protocol's errors."""
+
+from __future__ import annotations
+
+from redouble.core.raw import is_a, probe
+from redouble.known.inside import said
+from redouble.known.roots import under
+from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, answer
+from redouble.known.table import Table, by, by_class, client
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from redouble.core.verdict import Classification
+    from redouble.known.row import Asking
+    from redouble.known.table import Rows
+
+_PROTOCOL = "Cassandra native protocol, error codes"
+_DRIVER = "cassandra-driver documentation"
+_CONNECTING = "Unable to connect to any servers"
+
+
+def read_nobody(error: Any, known: Asking, rows: Rows) -> Classification:
+    """No host could be connected to, or none did what was asked: one that says no for good decides."""
+    errors = probe(error, "errors")
+    for each in list(dict.values(errors))[:16] if is_a(errors, dict) else ():
+        found = known.inner(each) if is_a(each, Exception) else None
+        if found is not None and found.verdict is PERMANENT:
+            return under(found, error, found.applied)
+    return answer(error, rows[_CONNECTING if said(error).startswith(_CONNECTING) else ""])
+
+
+TABLE: Table = client(
+    "cassandra",
+    by(read_nobody).of(
+        "NoHostAvailable",
+        (TRANSIENT, SURELY_NOT, _DRIVER, "no connection came about", (_CONNECTING,)),
+        (TRANSIENT, PERHAPS, _DRIVER, "no host did it, as far as is known", ""),
+    ),
+    by_class(
+        (TRANSIENT, PERHAPS, _PROTOCOL, "some replicas may have written it", "WriteTimeout WriteTimeoutErrorMessage"),
+        (TRANSIENT, SURELY_NOT, _PROTOCOL, "a read, of which nothing remains", "ReadTimeout ReadTimeoutErrorMessage"),
+        (TRANSIENT, PERHAPS, _DRIVER, "the coordinator may have done it", "OperationTimedOut Timeout"),
+        (
+            TRANSIENT,
+            SURELY_NOT,
+            _PROTOCOL,
+            "too few replicas are up, or the coordinator is busy or just starting",
+            "Unavailable UnavailableErrorMessage OverloadedErrorMessage IsBootstrappingErrorMessage RateLimitReached",
+        ),
+        (TRANSIENT, PERHAPS, _DRIVER, "the connection is gone", "ConnectionException ConnectionShutdown"),
+        (
+            TRANSIENT,
+            SURELY_NOT,
+            _DRIVER,
+            "no connection of its own pool was free",
+            "NoConnectionsAvailable ConnectionBusy",
+        ),
+        (PERMANENT, SURELY_NOT, _DRIVER + "; policy", "no such name", "UnresolvableContactPoints"),
+        (PERMANENT, SURELY_NOT, _DRIVER, "a version of the protocol", "ProtocolVersionUnsupported"),
+        (PERMANENT, PERHAPS, _PROTOCOL, "some replicas failed", "CoordinationFailure CDCWriteFailure FunctionFailure"),
+        (
+            PERMANENT,
+            PERHAPS,
+            _PROTOCOL,
+            "the server, or the protocol, failed",
+            "ErrorMessage RequestExecutionException",
+        ),
+        (PERMANENT, SURELY_NOT, _PROTOCOL, "the statement, the rights or the schema", "RequestValidationException"),
+        (PERMANENT, SURELY_NOT, _DRIVER, "misuse, or no rights", "DriverException AuthenticationFailed"),
+    ),
+)

@@ -1,0 +1,19 @@
+"""Floor 2. websocket-client, by class; a handshake that was answered otherwise by its status."""
+
+from __future__ import annotations
+
+from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT
+from redouble.known.table import Table, by_class, client
+from redouble.known.words import status_at
+
+_EXC = "websocket/_exceptions.py"
+
+TABLE: Table = client(
+    "websocket",
+    by_class(
+        (TRANSIENT, PERHAPS, _EXC, "the connection is gone, or was silent", "WebSocketConnectionClosedException"),
+        (TRANSIENT, PERHAPS, _EXC, "the connection is gone, or was silent", "WebSocketTimeoutException"),
+        (PERMANENT, SURELY_NOT, _EXC, "the address, the proxy, or the protocol", "WebSocketException"),
+    ),
+    status_at("status_code", headers="resp_headers", unsent=True).of("WebSocketBadStatusException"),
+)
