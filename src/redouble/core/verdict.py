@@ -250,7 +250,9 @@ class _Match(Rule, Record):
 
     __slots__ = ("fixed",)
 
-    fixed: ClassVar[Any]  # the answer, where it is the same for every error of these types; derived, so no part of the value
+    fixed: ClassVar[
+        Any
+    ]  # the answer, where it is the same for every error of these types; derived, so no part of the value
 
     def ask(self, subject: Any, on_fault: Fault | None = None) -> Classification | None:
         try:
