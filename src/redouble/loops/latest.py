@@ -94,8 +94,8 @@ else:
         Args:
             get: Gives the newest state; `None`: there is none yet, wait for a change.
             push: Sends a state; a function or a coroutine function. When what it returns can be awaited, a coroutine
-                comes back that awaits it and goes on in asyncio; also when one of the events is an `asyncio.Event`.
-            changed: A `threading.Event` or an `asyncio.Event` that is set after every change of the state, and cleared
+                comes back that awaits it and goes on in asyncio or trio; also when one of the events is of an event loop.
+            changed: A `threading.Event`, `asyncio.Event` or `trio.Event` that is set after every change of the state, and cleared
                 here before the state is read.
             closed: Such an event that ends the loop; it is looked at before every push, while waiting for a change and
                 between attempts. `None`: only `stop` ends it.

@@ -83,7 +83,7 @@ else:
 
         Args:
             fn: What asks, without arguments. When what it returns can be awaited, a coroutine comes back that awaits it
-                and goes on in asyncio.
+                and goes on in asyncio or trio.
             policy: What errors mean, and the limits. Errors by a rule of `pending(...)` say that the answer is not
                 ready, too; the interval holds for them, not the rule's `every`. A backoff that is written in it (or
                 belongs to a rule) answers failures; else they wait for the interval.

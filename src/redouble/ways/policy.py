@@ -72,8 +72,8 @@ class RetryPolicy(Policy):
             number that the call was made with. Where nothing limits the attempt, nothing is given. `None`: none is.
         backoff: The curve of the waits, or a callable of the number of failures that returns seconds.
         budget: A `RetryBudget`, tokens that many calls share; a string: the budget of that name in this process. The
-            default is one per decorated function, for all its callers; direct calls, blocks, `connect`, loops and
-            `attempts=None` have none by default. `None`: no budget.
+            default is one per decorated function, for all its callers; without a limit of attempts, and for direct
+            calls, blocks, `connect` and loops, it is none. `None`: no budget.
         max_hint: Seconds; a longer wait, asked for by the server, is answered as `long_hints` says. `None`: no limit.
         long_hints: `"stop"`: a hint above `max_hint` ends the call; `"cap"`: it is waited for `max_hint` only.
         unwanted: `"return"`: at the end an unwanted result is returned as it is; `"raise"`: `Unwanted` is raised, with
@@ -248,7 +248,7 @@ class RetryPolicy(Policy):
 
             Args:
                 fn: Any callable. When what it returns can be awaited, a coroutine comes back that awaits it and goes on
-                    in asyncio; nothing that can be awaited is handed back unretried.
+                    in asyncio or trio; nothing that can be awaited is handed back unretried.
 
             Returns:
                 What `fn` returned, or a coroutine of it.
