@@ -715,7 +715,8 @@ class Call:
 
     def _raise_for_value(self, end: GaveUp) -> None:
         """Raise what a value at the end stands for; an unwanted one is returned unless the policy says otherwise."""
-        found, error = end.classification, None
+        found = end.classification
+        error: Exception | None = None
         pending = self.tally.failures == 0 if found is None else found.verdict is Verdict.PENDING
         if pending and end.reason is Reason.STOPPED:
             error = Stopped("stopped while the answer was still pending")
@@ -818,9 +819,10 @@ def call_at(link: Link) -> Call:
     who = link[WHO]
     if isinstance(who, Site):
         own = link[NODE] if who.policy.is_bounded else None
-        link[WHO] = who = Call(who.policy, who.name, link, bound=own, budget=who.budget)
-    call: Call = getattr(who, "_call", who)
-    return call
+        link[WHO] = call = Call(who.policy, who.name, link, bound=own, budget=who.budget)
+        return call
+    found: Call = getattr(who, "_call", who)
+    return found
 
 
 def say_unknown(name: str | None, error: BaseException, rule: Rule | None) -> None:

@@ -96,8 +96,7 @@ def perform(steps: Generator[Any, Any, T]) -> T:
         result: T = end.value
         return result
     except RuntimeError as error:
-        if error.args == PEP_479:
-            assert error.__cause__ is not None
+        if error.args == PEP_479 and error.__cause__ is not None:
             raise error.__cause__ from error.__cause__.__cause__
         raise
     if hasattr(wanted, "close"):
