@@ -61,7 +61,7 @@ class Terminal:
     def __init__(self, url: str) -> None:
         self.url = url
         self.seen = 0
-        self.link: Link[Any] = reconnect(self.dial, self.policy, connect_timeout=20, park=is_refusal)
+        self.link: Link[Any] = reconnect(self.dial, self.policy, connect_timeout=20, give_up="park", park=is_refusal)
 
     def dial(self) -> Any:
         return connect(self.url + (f"?resume={self.seen}" if self.seen else ""), open_timeout=None, proxy=None)

@@ -34,7 +34,7 @@ GUARD = {"strip", "let_go"}
 """The last things that are done, on the way out: they are the guard itself, and catch what fails within them."""
 
 
-class Injected(RuntimeError):
+class Injected(RuntimeError):  # noqa: N818  # what it is
     """What fails in a helper."""
 
 

@@ -110,7 +110,7 @@ def test_a_rule_tells_what_it_left_unsaid(said: dict[str, Any], unsaid: tuple[st
     found = rule.ask(OSError())
     assert found is not None
     assert found.unsaid == unsaid
-    assert found.rule is rule
+    assert found.rule == rule
 
 
 def test_a_curve_may_be_a_function() -> None:

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from redouble import override, retry
+from redouble.calls.hosts import coroutines, threads
+from redouble.calls.pause import AnyOf, Pause
 from redouble.control.clock import SYSTEM
-from redouble.loops.base import AnyOf, for_loop, pause, pause_async
+from redouble.loops.base import for_loop
 from redouble.testing import fake_time
 
 
@@ -45,6 +47,16 @@ def test_a_single_event_is_waited_for_itself() -> None:
     assert AnyOf(one, None).wait()
 
 
+def pause(clock: Any, seconds: float, *events: Any) -> None:
+    """Wait as a loop in a thread does."""
+    threads.pause(Pause(clock, seconds, events, "a loop"))
+
+
+async def pause_async(clock: Any, seconds: float, *events: Any) -> None:
+    """Wait as a loop in a coroutine does."""
+    await coroutines.pause(Pause(clock, seconds, events, "a loop"))
+
+
 class Waited(threading.Event):
     """An event that is waited for without taking time; what happens meanwhile is told by `then`."""
 
@@ -59,8 +71,8 @@ class Waited(threading.Event):
         return self.is_set()
 
 
-def test_a_thread_with_several_events_looks_at_all_of_them() -> None:
-    """It can be woken by one alone, so it waits for that in short steps."""
+def test_a_thread_with_several_events_looks_at_those_that_cannot_wake_it() -> None:
+    """An event of a kind of its own is waited for in short steps, and the others are looked at in between."""
     other = threading.Event()
     first = Waited(other.set)
     pause(SYSTEM, 60, first, other)
@@ -68,12 +80,13 @@ def test_a_thread_with_several_events_looks_at_all_of_them() -> None:
     assert AnyOf(first, other).wait()
 
 
-def test_a_thread_waits_for_ever_where_no_time_is_given() -> None:
-    """In the same short steps."""
-    other = threading.Event()
-    first = Waited(other.set)
-    assert AnyOf(first, other).wait()
-    assert first.waits == [0.05]
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_thread_is_woken_by_any_of_its_events(which: int) -> None:
+    """Nothing looks now and then: the one that is set wakes it, and it leaves no waiter behind."""
+    events = [threading.Event(), threading.Event()]
+    threading.Timer(0, events[which].set).start()
+    assert AnyOf(*events).wait(60)
+    assert all(not event._cond._waiters for event in events)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("given", [(), (None,)])

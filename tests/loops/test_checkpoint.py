@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import redouble
-from redouble.loops.checkpoint import FileCheckpoint
-from redouble.loops.reading import Stalled
-from redouble.loops.resume import resume
+from redouble import FileCheckpoint, Stalled, resume
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -151,10 +149,12 @@ def test_the_file_is_forced_to_disk_before_it_is_moved(path: Path, monkeypatch: 
 
 
 def test_where_folders_cannot_be_forced(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A system without folders to be opened (Windows) moves the file, and that is all."""
+    """A system without folders to be opened, and without modes of open files (Windows), moves the file, and that is all."""
     monkeypatch.delattr(os, "O_DIRECTORY", raising=False)
-    FileCheckpoint(path).save("b")
-    assert FileCheckpoint(path).load() == "b"
+    monkeypatch.delattr(os, "fchmod", raising=False)
+    for cursor in ("b", "c"):
+        FileCheckpoint(path).save(cursor)
+        assert FileCheckpoint(path).load() == cursor
 
 
 def test_a_file_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,10 +164,131 @@ def test_a_file_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.Monkey
     assert json.loads((tmp_path / "export.json").read_text())["cursor"] == "b"
 
 
+posix = pytest.mark.skipif(sys.platform == "win32", reason="files have no such modes and links there")
+
+
+def mode(path: Path) -> int:
+    """The permissions of a file."""
+    return path.stat().st_mode & 0o777
+
+
+@posix
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o000])
+def test_a_new_file_is_private(path: Path, umask: int) -> None:
+    """A new file is its owner's alone, whatever the umask says."""
+    before = os.umask(umask)
+    try:
+        FileCheckpoint(path).save("b")
+    finally:
+        os.umask(before)
+    assert mode(path) == 0o600
+
+
+@posix
+@pytest.mark.parametrize("kept", [0o600, 0o640, 0o644, 0o666, 0o400])
+def test_the_mode_is_kept(path: Path, kept: int) -> None:
+    """A file that exists keeps its mode, however often it is saved."""
+    checkpoint = FileCheckpoint(path)
+    checkpoint.save("b")
+    path.chmod(kept)
+    checkpoint.save("c")
+    checkpoint.save_stalls(1)
+    assert mode(path) == kept and checkpoint.load() == "c"
+
+
+@posix
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away")
+def test_the_owner_is_kept(path: Path) -> None:
+    """A file that root writes for another user stays that user's."""
+    FileCheckpoint(path).save("b")
+    os.chown(path, 12345, 23456)
+    FileCheckpoint(path).save("c")
+    assert (path.stat().st_uid, path.stat().st_gid) == (12345, 23456) and mode(path) == 0o600
+
+
+@posix
+def test_an_owner_that_cannot_be_kept(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system refuses to give a file away, it is the owner's who saves."""
+    FileCheckpoint(path).save("b")
+    real = os.stat
+
+    def of_another(*args: Any, **kwargs: Any) -> Any:
+        found = real(*args, **kwargs)
+        return os.stat_result((found.st_mode, *found[1:4], found.st_uid + 1, *found[5:]))
+
+    def refused(*_: Any) -> None:
+        raise PermissionError(1, "not permitted")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fchown", refused)
+        patch.setattr(os, "stat", of_another)
+        FileCheckpoint(path).save("c")
+    assert FileCheckpoint(path).load() == "c"
+
+
+@posix
+@pytest.mark.parametrize("there", [True, False])
+def test_a_symbolic_link_is_kept(tmp_path: Path, there: bool) -> None:
+    """A link stays a link, in whichever folder: the file that it points to is written, also where that is not there yet."""
+    (tmp_path / "real").mkdir()
+    real, link, second = tmp_path / "real" / "export.json", tmp_path / "export.json", tmp_path / "second.json"
+    if there:
+        FileCheckpoint(real).save("a")
+        real.chmod(0o644)
+    link.symlink_to(Path("real") / "export.json")
+    second.symlink_to(link)
+    FileCheckpoint(second).save("b")
+    assert second.is_symlink() and link.is_symlink() and not real.is_symlink()
+    assert FileCheckpoint(real).load() == FileCheckpoint(second).load() == "b"
+    assert mode(real) == (0o644 if there else 0o600)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["export.json", "real", "second.json"]
+
+
+@posix
+def test_a_link_that_was_planted_aside_is_not_followed(path: Path, tmp_path: Path) -> None:
+    """In a folder that others write to, a link under the aside name does not lead to another file."""
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    Path(f"{path}.redouble").symlink_to(victim)
+    FileCheckpoint(path).save("b")
+    assert victim.read_text() == "precious" and FileCheckpoint(path).load() == "b"
+
+
+@pytest.mark.parametrize("use", ["load", "save"])
+def test_what_was_left_aside_is_removed(path: Path, use: str) -> None:
+    """What a killed process has left aside goes with the next `load` or `save`."""
+    checkpoint = FileCheckpoint(path)
+    checkpoint.save("old")
+    Path(f"{path}.redouble").write_text("half of")
+    assert checkpoint.load() == "old" if use == "load" else checkpoint.save("old") is None
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_looked_at_while_it_is_written(path: Path, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """A process that loads meanwhile takes away what is aside: it is written again, a few times."""
+    checkpoint, real, looks = FileCheckpoint(path), os.replace, []
+    checkpoint.save("old")
+
+    def replace(*args: Any) -> None:
+        if len(looks) < times:
+            looks.append(FileCheckpoint(path).load())
+        real(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", replace)
+        if times < 3:
+            checkpoint.save("new")
+        else:
+            with pytest.raises(FileNotFoundError):
+                checkpoint.save("new")
+    assert looks == ["old"] * times and checkpoint.load() == ("new" if times < 3 else "old")
+
+
 KILLED = """
 import os, signal, sys
 sys.path.insert(0, sys.argv[2])
-from redouble.loops.checkpoint import FileCheckpoint
+from redouble import FileCheckpoint
 checkpoint, left = FileCheckpoint(sys.argv[1]), int(sys.argv[3])
 def killing(real):
     def step(*args, **kwargs):
@@ -177,21 +298,23 @@ def killing(real):
             os.kill(os.getpid(), signal.SIGKILL)
         return real(*args, **kwargs)
     return step
-for name in ("fsync", "replace", "open", "close"):
+for name in ("open", "fchmod", "fsync", "replace", "close"):
     setattr(os, name, killing(getattr(os, name)))
 checkpoint.save("new")
 """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL there")
-@pytest.mark.parametrize("step", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("step", [1, 2, 3, 4, 5, 6, 7])
 def test_a_process_that_is_killed(path: Path, step: int) -> None:
-    """Killed (-9) before each step of writing, a process leaves the old cursor or the new one, never half of it."""
+    """Killed (-9) before each step of writing, a process leaves the old cursor or the new one, and no rubbish for long."""
     FileCheckpoint(path).save("old")
     source = str(Path(redouble.__file__).parents[1])
     done = subprocess.run([sys.executable, "-c", KILLED, str(path), source, str(step)], timeout=60, check=False)
     assert done.returncode == -9
-    assert FileCheckpoint(path).load() == ("old" if step <= 2 else "new")
+    assert {each.name for each in path.parent.iterdir()} <= {path.name, f"{path.name}.redouble"}
+    assert FileCheckpoint(path).load() == ("old" if step <= 4 else "new") and mode(path) == 0o600
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
     FileCheckpoint(path).save("next")
     assert FileCheckpoint(path).load() == "next"
 

@@ -4,12 +4,9 @@
 
 from __future__ import annotations
 
-import ast
 import asyncio
 import gc
-import inspect
 import logging
-import sys
 import threading
 import traceback
 import weakref
@@ -352,9 +349,9 @@ def test_a_deadline_around_it_ends_it(owner: Owner) -> None:
 
 def test_a_deadline_around_it_bounds_a_push(owner: Owner) -> None:
     """A failing push ends with its error, when the next attempt would come too late."""
-    with deadline(8) as limit, pytest.raises(OSError, match="down"):
+    with deadline(8) as limit, pytest.raises(OSError, match="down") as caught:
         owner.play(*[OSError("down")] * 9)
-    assert limit.expired and owner.clock.now() == 7.0
+    assert limit.ended(caught.value) and not limit.expired and owner.clock.now() == 7.0
 
 
 def test_an_enclosing_call_bounds_it(clock: FakeClock) -> None:
@@ -734,53 +731,3 @@ def test_wrong_keywords_are_refused() -> None:
 
 
 # The two colours are twins.
-
-PAUSE = ("pause_async(work.clock, FOR_GOOD", "_pause(work, FOR_GOOD")
-OTHERS_RUN = ("    sys.modules['asyncio'].sleep(0)\n", "")
-TAKEN_OVER = """\
-            try:
-                if given is None:
-                    given = work.push(work.state, **run.kwargs or {})
-                value = given if is_awaitable(given) else given
-            except asyncio.CancelledError as cancelled:
-                if not run.cut_off(cancelled) or run.cut is None:
-                    raise
-                raise run.cut from run.cause(cancelled)
-"""
-
-TWINS = {
-    "_wait_for_state": [PAUSE, OTHERS_RUN],
-    "_back_off": [("pause_async(run.clock, run.delay", "_pause(work, run.delay"), ("    " + OTHERS_RUN[0], "")],
-    "_push": [
-        ("def _push(work: _Work, run: Run, given: Any) -> None", "def _push(work: _Work, run: Run) -> Any"),
-        ("    asyncio = sys.modules['asyncio']\n", ""),
-        (TAKEN_OVER, "            given = work.push(work.state, **run.kwargs or {})\n"),  # cut off, or handed over
-        ("            if work.accepted(run, value):", "            if work.accepted(run, given):"),
-        ("        given = None\n", ""),
-    ],
-}
-
-HANDED_OVER = "            if is_awaitable(given):\n                return given\n"
-
-
-def text_of(name: str) -> str:
-    """A function of the module without its docstring, `async`, `await` and the like."""
-    tree = ast.parse(inspect.getsource(vars(sys.modules[latest.__module__])[name]))
-    function: Any = tree.body[0]
-    function.body = function.body[1:]
-    text = ast.unparse(tree).replace("async def", "def").replace("await ", "").replace("return None", "return")
-    return text.replace(name, name.removesuffix("_async")).replace("_back_off_async", "_back_off")
-
-
-@pytest.mark.parametrize("name", TWINS)
-def test_the_twins_are_alike(name: str) -> None:
-    """What one colour does the other does at the same place, up to what is listed here; each of that is still there."""
-    awaiting = text_of(f"{name}_async")
-    for listed, stands_for in TWINS[name]:
-        assert awaiting.count(listed) == 1, listed
-        awaiting = awaiting.replace(listed, stands_for)
-    blocking = text_of(name)
-    if name == "_push":
-        assert blocking.count(HANDED_OVER) == 1
-        blocking = blocking.replace(HANDED_OVER, "")
-    assert awaiting == blocking

@@ -8,14 +8,16 @@ import socket
 import threading
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakSet
 
+import anyio
 import pytest
+import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redouble import exponential, retry, transient
+from redouble import constant, exponential, retry, transient
 from redouble.loops.link import LinkStatus
 from redouble.loops.reconnect import Link, reconnect
 from redouble.testing import fake_time
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from redouble.testing import FakeClock
 
 EXAMPLES, CYCLES = 10, 500  # together, in both colours, ten thousand dials
+MOMENTS = 100  # each of a connection's life of 20 s; 1,000 by hand
+THREADED = 300  # reconnects; 10,000 by hand
 
 
 class OverError(Exception):
@@ -91,7 +95,9 @@ class Storm:
             stop=self.stop, observers=[self.hear],
         )  # fmt: skip
         half_open = self.random.choice([None, 100])
-        self.made = reconnect(open_, policy, stable_after=self.random.choice([0, 5]), half_open=half_open, **options)
+        self.made = reconnect(
+            open_, policy, stable_after=self.random.choice([0, 5]), half_open=half_open, give_up="park", **options
+        )
         return self.made
 
     def hear(self, event: Event) -> None:
@@ -101,7 +107,7 @@ class Storm:
     def disturb(self, chance: float) -> None:
         """Stop, reset or interrupt the loop, by chance."""
         if self.random.random() < chance:
-            self.random.choice([self.stop.set, self.made.reset, self.interrupt])()
+            self.random.choice([self.stop.set, self.made.reset, self.made.reconnect, self.made.close, self.interrupt])()
 
     def raise_interrupt(self) -> None:
         raise KeyboardInterrupt
@@ -192,6 +198,112 @@ def file_descriptors() -> int:
     """How many files and sockets this process has open."""
     place = Path("/proc/self/fd")
     return sum(1 for _ in place.iterdir()) if place.exists() else 0
+
+
+class Slow:
+    """A connection whose every step takes its time, so that there is something to be interrupted."""
+
+    open: int = 0
+
+    async def __aenter__(self) -> Slow:
+        await anyio.sleep(1)
+        Slow.open += 1
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        try:
+            await anyio.sleep(1)
+        finally:
+            Slow.open -= 1
+
+
+async def cancelled_after(seconds: float, act: str) -> None:
+    """A loop that dials (1 s, the second time in vain), is up (3 s), closes (1 s) and waits (2 s), interrupted somewhere."""
+    dials = iter(range(1000))
+
+    def dial() -> Slow:
+        if next(dials) % 2:
+            raise DownError("down")
+        return Slow()
+
+    link = reconnect(dial, retry(on=transient(DownError), backoff=constant(2)), stable_after=0)
+    with anyio.move_on_after(seconds + (0 if act == "cancel" else 20)) as scope:
+        async with anyio.create_task_group() as group:
+
+            async def interrupt() -> None:
+                await anyio.sleep(seconds)
+                getattr(link, act)()
+
+            if act != "cancel":
+                group.start_soon(interrupt)
+            async for session in link:
+                async with session:
+                    assert Slow.open == 1, "two connections at once"
+                    await anyio.sleep(3)
+    assert scope.cancelled_caught == (act != "close")
+    assert (link.status, Slow.open) == (LinkStatus.IDLE, 0)
+
+
+@pytest.mark.parametrize("act", ["cancel", "reset", "reconnect", "close"])
+@pytest.mark.parametrize("host", ["asyncio", "trio"])
+def test_interrupted_at_every_moment(host: str, act: str) -> None:
+    """Wherever a loop is cancelled, reset, reconnected or closed: one connection at a time, and none left open."""
+    with fake_time(draw=0.5) as clock:
+
+        async def main() -> None:
+            for moment in range(MOMENTS):
+                await cancelled_after(moment * 20 / MOMENTS, act)
+
+        if host == "asyncio":
+            asyncio.run(main())
+        else:
+            trio.run(main, clock=clock.trio)
+
+
+class Breakable:
+    """A connection that lasts until somebody shuts it down."""
+
+    open_now: ClassVar[list[Breakable]] = []
+
+    def __init__(self) -> None:
+        assert not self.open_now, "two connections at once"
+        self.open_now.append(self)
+        self.broken = threading.Event()
+
+    def shutdown(self, _how: int) -> None:
+        self.broken.set()
+
+    def close(self) -> None:
+        if self in self.open_now:
+            self.open_now.remove(self)
+
+
+def test_asked_by_threads_at_random_moments() -> None:
+    """Threads that reset and reconnect a link of a thread at any moment lose nothing, and no wait of an hour is made."""
+    cycles = 0
+    link = reconnect(Breakable, retry(backoff=constant(3600)))
+    over = threading.Event()
+
+    def disturb(seed: int) -> None:
+        random = Random(seed)
+        while not over.is_set():
+            random.choice([link.reset, link.reconnect, link.reconnect])()
+
+    threads = [threading.Thread(target=disturb, args=(seed,)) for seed in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for session in link:
+            cycles += 1
+            with session as connection:
+                if cycles == THREADED:
+                    break
+                connection.broken.wait()
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+    assert (cycles, Breakable.open_now, link.status) == (THREADED, [], LinkStatus.IDLE)
 
 
 @pytest.mark.parametrize("colour", ["sync", "async"])

@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import pickle
+import signal
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -14,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from redouble import (
+    Backoff,
     DeadlineExceeded,
     Reason,
+    Stalled,
     constant,
     current_attempt,
     deadline,
@@ -23,13 +27,11 @@ from redouble import (
     override,
     pending,
     remaining,
+    resume,
     retry,
+    watchdog,
 )
-from redouble.control import stack
 from redouble.control.faults import _said
-from redouble.loops.reading import Stalled
-from redouble.loops.resume import resume
-from redouble.loops.watchdog import watchdog
 from redouble.testing import HANG, FakeClock, fake_time, scripted
 
 if TYPE_CHECKING:
@@ -373,6 +375,125 @@ def test_one_frame_of_ours_in_a_traceback(play: Any, clock: FakeClock) -> None:
         assert ours(caught.value) == frames
 
 
+# Committing a part, and what a page knows.
+
+
+def commit(page: Any, *cursor: Any) -> None:
+    """Commit in either colour: the checkpoint of these tests waits for nothing."""
+    steps = page.commit(*cursor)
+    if steps is not None:
+        with pytest.raises(StopIteration):
+            steps.send(None)
+
+
+ROWS: dict[Any, Any] = {
+    None: ("abcd", "e"),
+    "a": ("abcd", "e"),
+    "c": ("cd", "e"),
+    "e": ("efgh", None),
+    "g": ("gh", None),
+}
+
+
+def test_a_part_of_a_page_may_be_committed(play: Any, clock: FakeClock) -> None:
+    """`page.commit(cursor)` saves that cursor: after a failure the rest of the page is fetched, and only that."""
+    memory, read, fetched = Memory(), [], []
+    failures = [ConnectionResetError(), ConnectionResetError()]
+
+    def fetch(cursor: Any) -> Any:
+        fetched.append(cursor)
+        return ROWS[cursor]
+
+    def body(page: Any, items: str) -> None:
+        for row in items:
+            if row in "dh" and failures and len(fetched) in (1, 3):
+                raise failures.pop()
+            read.append(row)
+            if row in "bf":
+                commit(page, "c" if row == "b" else "g")
+                assert memory.cursor in ("c", "g")
+
+    play(resume(fetch, memory, policy(attempts=2)), body)
+    assert "".join(read) == "abc" + "cd" + "efg" + "gh" and fetched == [None, "c", "e", "g"]
+    assert memory.saved == ["c", "e", "g", None]
+
+
+def test_a_part_that_was_committed_is_where_the_next_run_begins(play: Any, clock: FakeClock) -> None:
+    """A permanent failure after `page.commit(cursor)` leaves that cursor, and the run has advanced."""
+    memory = Memory(stalls=1)
+
+    def body(page: Any, items: Any) -> None:
+        commit(page, "c")
+        raise ValueError("bad")
+
+    reading = resume(ROWS.get, memory, stall_after=2)
+    with pytest.raises(ValueError, match="bad"):
+        play(reading, body)
+    assert memory.cursor == "c" and memory.stalls == 0 and reading.advanced
+
+
+def test_a_part_that_is_committed_is_progress(play: Any, clock: FakeClock) -> None:
+    """Failures in a row, the curve and the deadline begin again with it; the same cursor once more is none."""
+    memory, rounds = Memory("a"), []
+
+    def body(page: Any, items: Any) -> None:
+        rounds.append(page.cursor)
+        if len(rounds) > 3:
+            return
+        commit(page, f"{len(rounds)}")
+        raise ConnectionResetError
+
+    play(resume(lambda cursor: ([], None), memory, policy(attempts=2, deadline=1.5)), body)
+    assert rounds == ["a", "1", "2", "3"] and clock.sleeps == [1, 1, 1]
+    rounds.clear()
+    with pytest.raises(ConnectionResetError):
+        play(
+            resume(lambda cursor: ([], None), Memory("a"), policy(attempts=2)),
+            lambda page, items: (commit(page, "a"), scripted(ConnectionResetError())()),
+        )
+
+
+def test_committing_the_end_within_a_page(play: Any, clock: FakeClock) -> None:
+    """`commit(None)` is the whole of the last page, and refused within any other: it would begin the read anew."""
+    memory = Memory()
+
+    def body(page: Any, items: Any) -> None:
+        if page.next is not None:
+            with pytest.raises(ValueError, match=r"commit\(None\) would say that everything has been read"):
+                commit(page, None)
+        else:
+            commit(page, None)
+            with pytest.raises(RuntimeError, match="once"):
+                commit(page)
+
+    play(resume(turn, memory), body)
+    assert memory.saved == ["b", "c", None]
+
+
+def test_a_kept_page_keeps_its_own_cursor(play: Any, clock: FakeClock) -> None:
+    """A page that is kept tells its own cursor, next and attempt, whatever came after it, and commits nothing any more."""
+    kept: list[Any] = []
+    fetch = scripted(BOOK[None], OSError(), BOOK["b"], BOOK["c"])
+    play(resume(fetch, Memory(), policy), lambda page, items: kept.append(page))
+    assert [(page.cursor, page.next, page.attempt) for page in kept] == [(None, "b", 1), ("b", "c", 2), ("c", None, 1)]
+    assert repr(kept[1]) == "<redouble.Page of scripted, attempt 2, committed>"
+    for page in kept:
+        with pytest.raises(RuntimeError, match="once"):
+            commit(page)
+
+
+def test_whether_a_run_advanced_is_to_be_seen(play: Any, clock: FakeClock) -> None:
+    """`advanced` is about the newest run: false at its beginning, true once a cursor moved on."""
+    memory = Memory("b")
+    reading = resume(scripted(BOOK["b"], ValueError(), ValueError(), ([], "c")), memory)
+    assert not reading.advanced
+    for advanced in (True, False):
+        with pytest.raises(ValueError):
+            play(reading)
+        assert reading.advanced is advanced
+    assert memory.cursor == "c"
+
+
 # Leaving.
 
 
@@ -543,7 +664,66 @@ def test_nothing_outlives_the_loop(play: Any, clock: FakeClock) -> None:
         assert alive[0]() is None
     finally:
         gc.enable()
-    assert stack.blocks == {}
+
+
+@pytest.mark.parametrize("how", ["break", "error", "cancelled"])
+def test_nothing_outlives_a_loop_that_is_left(  # noqa: C901  # one story, in both colours
+    play: Any, clock: FakeClock, how: str
+) -> None:
+    """A loop that is left is free at once, with what it fetched by, its items and its error."""
+
+    class Fetch:
+        def __call__(self, cursor: Any) -> Any:
+            items = Items()
+            alive.append(weakref.ref(items))
+            return items, "next"
+
+    class Items(list[int]):
+        pass
+
+    class BadError(ValueError):
+        pass
+
+    def body(page: Any, items: Any) -> None:
+        if how == "cancelled":
+            raise KeyboardInterrupt
+        error = BadError()
+        alive.append(weakref.ref(error))
+        try:
+            raise error
+        finally:
+            del error
+
+    def leave() -> None:
+        fetch = Fetch()
+        alive.append(weakref.ref(fetch))
+        reading = resume(fetch, Memory(), policy(deadline=5))
+        if how != "break":
+            play(reading, body)
+        elif play is by_for:
+            for page in reading:
+                with page:
+                    break
+        else:
+            asyncio.run(leave_later(reading))
+
+    async def leave_later(reading: Any) -> None:
+        async for page in reading:
+            async with page:
+                break
+
+    alive: list[weakref.ref[Any]] = []
+    gc.collect()
+    gc.disable()
+    try:
+        with contextlib.suppress(BadError, KeyboardInterrupt):
+            leave()
+        if play is by_async_for:
+            gc.collect()  # the event loop's own cycles
+        assert len(alive) >= 2 and [found for ref in alive if (found := ref()) is not None] == []
+        assert remaining() is None and current_attempt() is None
+    finally:
+        gc.enable()
 
 
 # Stopping, and the time.
@@ -601,10 +781,11 @@ def test_stop_wakes_a_wait(play: Any, clock: FakeClock) -> None:
     assert len(fetch.calls) == 1 and clock.now() < 3600
 
 
-def test_an_asyncio_stop_is_refused_in_sync_code(clock: FakeClock) -> None:
-    """Nothing in synchronous code can wait for an `asyncio.Event`."""
-    with pytest.raises(TypeError, match=r"threading\.Event"):
-        by_for(resume(turn, Memory(), policy(stop=asyncio.Event())))
+def test_an_asyncio_stop_is_looked_at_in_sync_code(clock: FakeClock) -> None:
+    """An `asyncio.Event` ends the synchronous loop in order, too: it is looked at between two pages."""
+    stop, memory = asyncio.Event(), Memory()
+    by_for(resume(turn, memory, policy(stop=stop)), lambda page, items: stop.set())
+    assert memory.saved == ["b"]
 
 
 def test_a_written_deadline_begins_again_with_every_page(play: Any, clock: FakeClock) -> None:
@@ -639,21 +820,37 @@ def test_a_wait_that_oversleeps(play: Any, clock: FakeClock, monkeypatch: pytest
 
 def test_a_deadline_scope_bounds_the_waits(play: Any, clock: FakeClock) -> None:
     """No wait begins that would end after a scope around the loop, and the scope says that it was its end."""
-    with pytest.raises(OSError), deadline(2.5) as limit:
+    with pytest.raises(OSError) as caught, deadline(2.5) as limit:
         play(resume(scripted(*[OSError()] * 3), Memory(), policy))
-    assert clock.sleeps == [1, 1] and limit.expired
+    assert clock.sleeps == [1, 1] and limit.ended(caught.value)
 
 
 def test_no_page_is_begun_after_a_deadline_scope(play: Any, clock: FakeClock) -> None:
     """When the time is over between two pages no further one is fetched; the one before is committed."""
     memory = Memory()
-    with pytest.raises(DeadlineExceeded, match="between two pages"), deadline(2) as limit:
+    with pytest.raises(DeadlineExceeded, match="between two pages") as caught, deadline(2) as limit:
         play(resume(turn, memory), lambda page, items: clock.advance(2))
-    assert memory.saved == ["b"] and limit.expired
+    assert memory.saved == ["b"] and limit.expired and limit.ended(caught.value)
+
+
+def test_the_time_of_the_body_is_not_counted(play: Any, clock: FakeClock) -> None:
+    """A written deadline is for fetching and waiting: a body that takes long and then fails gets its page again."""
+    memory, bodies = Memory(), scripted(ConnectionResetError(), ConnectionResetError(), None, None, None)
+
+    def body(page: Any, items: Any) -> None:
+        clock.advance(100)
+        bodies()
+
+    play(resume(turn, memory, policy(deadline=3)), body)
+    assert memory.saved == ["b", "c", None] and clock.sleeps == [1, 1]
+    with pytest.raises(ConnectionResetError) as caught:
+        play(resume(turn, Memory(), policy(deadline=3)), lambda page, items: scripted(ConnectionResetError())())
+    end = outcome(caught.value)
+    assert end is not None and end.reason is Reason.DEADLINE and end.attempts == 4
 
 
 def test_what_is_called_within_is_bounded(play: Any, clock: FakeClock) -> None:
-    """`remaining()` and `current_attempt()` know the page's deadline, in `fetch` and in the body, and nowhere else."""
+    """`current_attempt()` finds the page's in `fetch` and in the body; the deadline is the fetch's alone."""
     seen: list[Any] = []
 
     def look(*_: Any) -> Any:
@@ -662,7 +859,7 @@ def test_what_is_called_within_is_bounded(play: Any, clock: FakeClock) -> None:
         return [1], None
 
     play(resume(look, Memory(), policy(deadline=20)), look)
-    assert seen == [(20, 1), (20, 1)] and remaining() is None and current_attempt() is None
+    assert seen == [(20, 1), (None, 1)] and remaining() is None and current_attempt() is None
 
 
 def test_a_hanging_fetch_is_cut_off(clock: FakeClock) -> None:
@@ -718,15 +915,16 @@ def test_runs_that_come_to_nothing_are_counted(play: Any, clock: FakeClock) -> N
         with pytest.raises(ValueError, match="bad"):
             play(resume(scripted(ValueError("bad")), memory, stall_after=3))
         assert memory.stalls == stalls
-    with pytest.raises(Stalled, match="stalled: 3 of 3 runs") as caught:
+    with pytest.raises(Stalled, match=r"stalled: 3 of 3 runs in a row of scripted failed .* at cursor 'b'") as caught:
         play(resume(scripted(ValueError("bad")), memory, stall_after=3))
+    assert (caught.value.cursor, caught.value.name) == ("b", "scripted")
     assert str(caught.value.__cause__) == "bad" and (caught.value.stalls, caught.value.stall_after) == (3, 3)
     assert not isinstance(caught.value, TimeoutError)
     fetch = scripted()
     for _ in range(2):
         with pytest.raises(Stalled, match="stalled: 3 of 3 runs") as caught:
             play(resume(fetch, memory, stall_after=3))
-        assert fetch.calls == [] and caught.value.__cause__ is None
+        assert fetch.calls == [] and caught.value.__cause__ is None and caught.value.cursor == "b"
     assert memory.cursor == "b"
 
 
@@ -830,6 +1028,32 @@ def test_a_cancellation_leaves_the_count(clock: FakeClock) -> None:
     assert memory.stalls == 1
 
 
+def test_a_count_that_takes_too_long_to_save(clock: FakeClock) -> None:
+    """A checkpoint that hangs does not hold up a run that is being cancelled for ever: it is given 5 s."""
+    memory = AsyncMemory()
+    memory.save_stalls = scripted(HANG, asynchronous=True)  # type: ignore[method-assign]
+
+    async def main() -> None:
+        async with watchdog(10):
+            async for _ in resume(scripted(HANG, asynchronous=True), memory, policy, stall_after=1):
+                pass
+
+    with pytest.raises(DeadlineExceeded):
+        asyncio.run(main())
+    assert clock.now() == 15
+
+
+def test_a_read_within_a_read_that_stalled_counts(play: Any, clock: FakeClock) -> None:
+    """`Stalled` of a long read in the body is a failure of the run like any other."""
+    memory = Memory()
+    with pytest.raises(Stalled, match="3 of 3"):
+        play(
+            resume(turn, memory, stall_after=2),
+            lambda page, items: by_for(resume(turn, Memory(None, 3), stall_after=3)),
+        )
+    assert memory.stalls == 1
+
+
 def test_a_count_that_cannot_be_saved(play: Any, clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
     """What goes wrong in counting does not hide the error: it is logged, once."""
     memory = Memory()
@@ -842,8 +1066,89 @@ def test_a_count_that_cannot_be_saved(play: Any, clock: FakeClock, caplog: pytes
 
 def test_a_stalled_error_can_be_pickled() -> None:
     """It crosses to another process as it is."""
-    again = pickle.loads(pickle.dumps(Stalled(2, 3)))
-    assert str(again) == str(Stalled(2, 3)) and (again.stalls, again.stall_after) == (2, 3)
+    stalled = Stalled(2, 3, {"page": 7}, "fetch")
+    again = pickle.loads(pickle.dumps(stalled))
+    assert str(again) == str(stalled) and (again.stalls, again.stall_after) == (2, 3)
+    assert (again.cursor, again.name) == ({"page": 7}, "fetch")
+
+
+FAULTY = [
+    "redouble.loops.reading.Reading._counts",
+    "redouble.loops.reading.Reading._is_stalled",
+    "redouble.control.tally.Tally.decide",
+    "redouble.calls.call.forget_earlier_passes",
+    "redouble.calls.call.judge_exception",
+]
+
+
+@pytest.mark.parametrize("where", ["fetch", "body"])
+@pytest.mark.parametrize("faulty", FAULTY)
+def test_a_fault_of_ours_hides_no_error(
+    play: Any, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, caplog: Any, where: str, faulty: str
+) -> None:
+    """Whatever goes wrong between catching an error and raising it is reported, and the error comes out."""
+    real = OSError("the second") if "earlier" in faulty else ValueError("real")
+    failing = scripted(*([OSError("the first")] if "earlier" in faulty else []), real)
+    reading = resume(failing if where == "fetch" else turn, Memory("b"), policy, stall_after=3)
+
+    def fault(*_: Any, **__: Any) -> Any:
+        if failing.calls:
+            raise ZeroDivisionError("a fault")
+        return False  # before anything was caught nothing is guarded
+
+    monkeypatch.setattr(faulty, fault)
+    with pytest.raises(type(real)) as caught:
+        play(reading, lambda page, items: failing())
+    assert caught.value is real and "a fault" in caplog.text
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="no such signal on Windows")
+def test_what_a_signal_raises_while_a_run_ends(clock: FakeClock) -> None:
+    """The handler of a signal that raises while the count is saved is meant for the caller, not a fault to be reported."""
+
+    class ShutDown(Exception):  # noqa: N818  # it is a wish
+        pass
+
+    def handle(*_: Any) -> None:
+        raise ShutDown
+
+    memory = Memory()
+    memory.save_stalls = lambda stalls: signal.raise_signal(signal.SIGUSR1)  # type: ignore[method-assign]
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        with pytest.raises(ShutDown):
+            by_for(resume(scripted(ValueError("bad")), memory, policy, stall_after=3))
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.mark.parametrize("part", ["on", "observers", "clock", "backoff", "stop"])
+def test_a_faulty_part_hides_no_error(play: Any, clock: FakeClock, part: str) -> None:
+    """A rule, an observer, a clock, a curve and a stop that raise leave the error of the fetch as the one that comes out."""
+
+    def raises(*_: Any) -> Any:
+        raise ZeroDivisionError("faulty")
+
+    class Faulty:
+        now = sleep = call_later = is_set = wait = clear = raises
+
+        async def sleep_async(self, *_: Any) -> None:
+            raises()
+
+    class FaultyCurve(Backoff):
+        delay = raises
+
+    parts: dict[str, Any] = {
+        "on": [raises, OSError],
+        "observers": [raises],
+        "clock": Faulty(),
+        "backoff": FaultyCurve(),
+        "stop": Faulty(),
+    }
+    errors = [OSError("first"), OSError("last")]
+    with pytest.raises(OSError) as caught:
+        play(resume(scripted(*errors), Memory(), policy(attempts=2, **{part: parts[part]}), stall_after=3))
+    assert caught.value in errors
 
 
 # A checkpoint that fails.

@@ -11,12 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redouble import constant, deadline, retry
-from redouble.control import stack
-from redouble.loops.reading import Reading
-from redouble.loops.resume import resume
+from redouble import constant, deadline, resume, retry
+from redouble.calls.call import Call
+from redouble.loops.reading import BasePage, Reading
 from redouble.testing import fake_time
-from redouble.wrappers.run import Run
 
 PAGES = 25
 RUNS = 200
@@ -159,8 +157,8 @@ class World:
 def alive() -> list[object]:
     """All runs of the loop, and what they raise, that have not gone."""
     gc.collect()
-    kinds = (Reading, Run, ConnectionResetError)
-    return [*(thing for thing in gc.get_objects() if isinstance(thing, kinds)), *stack.blocks.values()]
+    kinds = (Reading, BasePage, Call, ConnectionResetError)
+    return [thing for thing in gc.get_objects() if isinstance(thing, kinds)]
 
 
 def assert_nothing_is_left(of_others: list[object]) -> None:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from redouble import DeadlineExceeded, constant, deadline, outcome, override, retry
-from redouble.loops.watchdog import clamp_under, expired_around, watchdog
+from redouble import DeadlineExceeded, clamp_under, constant, deadline, outcome, override, remaining, retry, watchdog
 from redouble.testing import FakeClock, fake_time
 
 if TYPE_CHECKING:
@@ -324,7 +322,7 @@ def test_it_needs_a_task(clock: FakeClock) -> None:
     loop = asyncio.new_event_loop()
     try:
         asyncio._set_running_loop(loop)
-        with pytest.raises(RuntimeError, match="a time limit on asyncio code needs a task"):
+        with pytest.raises(RuntimeError, match="neither asyncio nor trio runs this coroutine"):
             coroutine.send(None)
     finally:
         asyncio._set_running_loop(None)
@@ -341,6 +339,10 @@ def test_it_is_open_once(clock: FakeClock) -> None:
     clock.advance(10)
     with dog:
         dog.check()
+    dog.__exit__(None, None, None)  # a second exit is harmless
+    with deadline(5):
+        dog.__exit__(None, None, None)
+        assert remaining() == 5
 
 
 def test_touched_from_another_thread(clock: FakeClock) -> None:
@@ -424,18 +426,6 @@ def test_check_in_asyncio(clock: FakeClock, lines: list[str]) -> None:
     assert len(lines) == 1
 
 
-def test_whether_one_around_has_expired(clock: FakeClock) -> None:
-    """Only those that are open around the caller count."""
-    assert not expired_around()
-    with watchdog(5) as outer, watchdog(50):
-        assert not expired_around()
-        clock.advance(6)
-        with pytest.raises(DeadlineExceeded):
-            outer.check()
-        assert expired_around()
-    assert not expired_around()
-
-
 def test_the_clock_in_scope(clock: FakeClock) -> None:
     """It goes by the clock that `override` names."""
     other = FakeClock()
@@ -511,9 +501,18 @@ def test_what_does_not_fit_is_clamped(
     assert line.startswith(f"WARNING redouble: a limit of {asked:g} s was asked for, {result:g} s is used")
 
 
+def test_the_setting_is_named(lines: list[str]) -> None:
+    """The warning names the setting that asked for more, where it is told."""
+    assert clamp_under(120, 90, name="export_timeout") == 67.5
+    (line,) = lines
+    assert line.startswith("WARNING redouble: export_timeout of 120 s was asked for, 67.5 s is used")
+
+
 @pytest.mark.parametrize(
     ("arguments", "options", "message"),
     [
+        ((45, 90), {"name": ""}, "name must be a string that is not empty, or None, got ''"),
+        ((45, 90), {"name": 3}, "name must be a string that is not empty, or None, got 3"),
         ((None, 90), {}, "value must be a duration in seconds"),
         ((-1, 90), {}, "value must be a duration in seconds (int, float or timedelta) >= 0, got -1"),
         ((45, "90"), {}, "each ceiling must be a duration"),
@@ -526,20 +525,3 @@ def test_wrong_arguments_of_the_clamp(arguments: Any, options: Any, message: str
     """Mistakes are refused, naming argument, rule and value."""
     with pytest.raises((TypeError, ValueError), match=re.escape(message)):
         clamp_under(*arguments, **options)
-
-
-def test_each_thread_has_its_own(clock: FakeClock) -> None:
-    """Two watchdogs in two threads know nothing of each other."""
-    seen: list[bool] = []
-
-    def work() -> None:
-        seen.append(expired_around())
-
-    with watchdog(5) as dog:
-        clock.advance(6)
-        with pytest.raises(DeadlineExceeded):
-            dog.check()
-        thread = threading.Thread(target=work)
-        thread.start()
-        thread.join()
-    assert seen == [False]

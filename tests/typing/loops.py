@@ -61,6 +61,7 @@ assert_type(reconnect(entered), Link[int])
 assert_type(reconnect(entered_async, retry(attempts=3)), Link[str])
 assert_type(reconnect(awaited, stable_after=3), Link[Client])
 assert_type(reconnect(awaited_manager, half_open=3, park=OSError), Link[bytes])
+assert_type(reconnect(entered, give_up="park", park=True, close_timeout=None), Link[int])
 assert_type(reconnect(closed, connect_timeout=3), Link[Client])
 assert_type(reconnect(lambda: socket.create_connection(("host", 1))), Link[socket.socket])
 for session in reconnect(entered):
@@ -87,7 +88,7 @@ def send(state: str) -> None:
 
 
 latest(state, send, threading.Event())
-clamped = clamp_under(5, 3, None)
+clamped = clamp_under(5, 3, None, name="export_timeout")
 assert_type(clamped, float)
 retry(result=http_response)
 
@@ -105,6 +106,9 @@ async def fetch_async(cursor: int | None) -> tuple[list[bytes], int | None]:
 for page in resume(fetch, FileCheckpoint("cursor.json")):
     with page as items:
         assert_type(items, list[str])
+        page.commit(7)
+        page.commit()
+assert_type(resume(fetch, FileCheckpoint("cursor.json")).advanced, bool)
 
 
 async def main() -> None:
@@ -115,6 +119,7 @@ async def main() -> None:
     async for page in resume(fetch_async, FileCheckpoint("cursor.json"), stall_after=3):
         async with page as items:
             assert_type(items, list[bytes])
+            await page.commit(7)
     async with watchdog(90) as dog:
         dog.touch()
     assert_type(await poll(state_async), str)

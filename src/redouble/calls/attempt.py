@@ -20,12 +20,17 @@ class Attempt:
 
     __module__ = "redouble"
 
-    __slots__ = ("_call",)
+    __slots__ = ("_of",)
 
     is_attempt = True
 
     def __init__(self, call: Call) -> None:
-        self._call = call
+        self._of = call
+
+    @property
+    def _call(self) -> Call:
+        """The call; a block makes it late."""
+        return self._of
 
     @property
     def number(self) -> int:

@@ -14,24 +14,30 @@ from time import monotonic
 from redouble.calls.tracebacks import forget_earlier_passes
 from redouble.control import faults
 from redouble.control.around import (
+    AROUND,
     BEGAN,
     BOUND,
     ENDS,
     KIND,
+    NEAR,
     NODE,
     NUMBER,
     OUTER,
+    WATCHDOG,
     WHO,
+    bounds_of,
+    ends_calls,
     first_live,
     holds,
     leave_bound,
     left_of,
     new_bound,
     nodes,
+    patience,
 )
 from redouble.control.clock import SYSTEM, is_set
 from redouble.control.events import Event, EventKind
-from redouble.control.mark import mark
+from redouble.control.mark import ended_around, mark
 from redouble.control.outcome import DeadlineExceeded, GaveUp, Reason, StillPending, Stopped, Unwanted
 from redouble.control.policy import OWN_BUDGET
 from redouble.control.scope import effective
@@ -55,8 +61,8 @@ if TYPE_CHECKING:
 SHORTEST = 0.001
 """Seconds that an operation gets where no time is left: to most clients a timeout of 0 means another thing."""
 
-NEAR = 1e-9
-"""So few seconds before its time a timer counts as due: sums of floats are not exact."""
+PAST = -1e-6
+"""So many seconds are left at most of a watchdog whose time is over: no attempt begins any more, not even at once."""
 
 TOO_LONG = "the attempt took longer than its timeout"
 TIMED_OUT = Classification(Verdict.TRANSIENT, reason=TOO_LONG)
@@ -76,7 +82,7 @@ class Site:
     So that the success path makes nothing: whoever asks for the attempt meanwhile turns it into a call (`call_at`).
     """
 
-    __slots__ = ("budget", "judge", "name", "policy")
+    __slots__ = ("budget", "judge", "name", "policy", "scoped")
 
     is_attempt = True
 
@@ -86,8 +92,10 @@ class Site:
         name: str | None,
         judge: Callable[[Policy], Judge] | None = None,
         budget: RetryBudget | None = None,
+        scoped: bool = False,
     ) -> None:
         self.policy = policy
+        self.scoped = scoped  # whether the fields of the scopes around are in the policy already
         self.name = name
         self.judge = judge
         self.budget = budget  # of the function's own, unless a policy names another
@@ -112,12 +120,15 @@ class Judge:
         on_stop: What becomes of the call when it is stopped.
         expires: Whether the policy's deadline is an expiry: its moment itself is too late, and what was not ready by
             then is `StillPending`.
+        hands_out: Whether a value is handed to a body that goes on with it: the attempt ends with that body, which tells
+            the call what came of it.
     """
 
     __slots__ = ("policy",)
 
     on_stop = OnStop.RAISE
     expires = False
+    hands_out = False
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
@@ -130,6 +141,37 @@ class Judge:
         """Classify what an attempt returned; `None`: it is wanted."""
         rule = self.policy.result
         return None if rule is None else judge_result(value, rule, faults.rule_raised)
+
+    def late(self) -> Classification:
+        """Classify an attempt that took longer than its own timeout."""
+        return TIMED_OUT
+
+    def ends(self, end: GaveUp, error: Exception | None) -> End | None:
+        """Say what follows where the call gives up, and tell of it; `None`: what `on_stop` says, else it is raised.
+
+        Args:
+            end: The decision to give up.
+            error: The error on which it does; `None`: a value.
+        """
+        return None
+
+
+class First:
+    """The time limit of a first attempt by written deadlines alone, before there is a call."""
+
+    __slots__ = ("_link",)
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    def cut_in(self) -> float:
+        """As that of a call."""
+        left = min(map(left_of, bounds_of(self._link)), default=inf)
+        return 0.0 if left <= NEAR else left
+
+    def cut_off(self, cancelled: BaseException) -> TimeoutError:
+        """As that of a call, which is made for it."""
+        return call_at(self._link).cut_off(cancelled)
 
 
 class Call:
@@ -147,6 +189,7 @@ class Call:
         raised: The error that ends the call, by which it can be told from a fault of ours.
         value: The last value.
         delay: Seconds to wait, where the call goes on.
+        rest: Seconds to wait after those: beneath a watchdog a wait is cut in pieces.
         closing: What is left to await of a dropped result.
         alert: Whether something besides the time is to be looked at between attempts.
     """
@@ -174,6 +217,7 @@ class Call:
         "over",
         "policy",
         "raised",
+        "rest",
         "tally",
         "value",
     )
@@ -194,6 +238,7 @@ class Call:
     raised: BaseException | None
     value: Any
     delay: float
+    rest: float
     closing: Awaitable[object] | None
     alert: bool
     _judge: Judge | None
@@ -222,12 +267,11 @@ class Call:
         self.link = link
         self.fn, self.args, self.kwargs = fn, args, kwargs or {}
         self._judge = judge
-        self.delay = self._lag = 0.0
+        self.delay = self._lag = self.rest = 0.0
         self.over = False
         self.given = self.error = self.raised = self.value = self.closing = self._bounding = self._cut = None
         self._given_timeout = self._timeout_ends = inf
         self._heard = policy.audience.hears(EventKind.RETRY)
-        self.alert = policy.stop is not None or policy.timeout_as is not None or tally.clock is not SYSTEM
         began = link[BEGAN]
         tally.began = began
         if judge is not None:
@@ -240,7 +284,19 @@ class Call:
         if bound is None and policy.is_bounded:
             link[NODE] = bound = new_bound(first_live(outer), tally.now, tally.own_end)
         self.bound = bound
-        self._begin_attempt()
+        self.alert = not (
+            policy.stop is None
+            and policy.timeout_as is None
+            and policy.attempt_timeout is None
+            and tally.clock is SYSTEM
+            and judge is None
+            and not policy.observers
+            and not self._bounds
+        )
+        if self.alert:
+            self._begin_attempt()
+        else:
+            self.attempting = True
 
     # What the drivers tell.
 
@@ -273,6 +329,9 @@ class Call:
             Unwanted: When it is unwanted, the call is over, and the policy says so.
         """
         self.value = value
+        if self._judge is not None and self._judge.hands_out:
+            self.error = None
+            return False
         self.attempting = False
         self.over = over = self._is_wanted(value)
         return over
@@ -287,9 +346,9 @@ class Call:
             tally.succeeded()
         if tally.failures:
             if self._heard:
-                self._tell(EventKind.SUCCESS)
+                self.tell(EventKind.SUCCESS)
         elif self.policy.observers:
-            self._tell(EventKind.CALL)
+            self.tell(EventKind.CALL)
 
     def take_over(self, earlier: Call) -> None:
         """Go on where a driver of threads was given something to await; the clock of a first attempt begins here."""
@@ -308,6 +367,28 @@ class Call:
 
     # What the scripts ask.
 
+    def sleeps_on(self) -> bool:
+        """A wait is over, or a piece of it: whether `delay` more seconds are to be waited.
+
+        Beneath a watchdog that cannot cancel, a wait is cut in pieces that end with its time.
+        """
+        rest, stop = self.rest, self.policy.stop
+        if not rest or (stop is not None and is_set(stop)):
+            return False
+        if not patience(self._bounds, self.tally.began):
+            self.tally.due = None  # the time of the whole wait has not passed
+            return False
+        self._set_delay(rest)
+        return True
+
+    def _set_delay(self, seconds: float) -> None:
+        """Wait so long, or for a piece of it."""
+        if self._bounds:
+            self.delay = min(seconds, patience(self._bounds, self.tally.began))
+            self.rest = seconds - self.delay
+        else:
+            self.delay = seconds
+
     def goes_on(self, *, early: bool = False) -> bool:
         """The wait is over: begin the next attempt; `False`: the call ended meanwhile.
 
@@ -319,6 +400,16 @@ class Call:
         """
         tally = self.tally
         now = tally.now()
+        if not self.alert:  # nothing but time
+            own = tally.own_end
+            if now >= tally.due and (own is None or now <= own):  # type: ignore[operator]  # it was due
+                self.value = tally.due = None
+                tally.attempt += 1
+                tally.vouched = False
+                tally.began = now
+                self.link[NUMBER] = 0
+                self.attempting = True
+                return True
         stopped = self.alert and self.policy.stop is not None and is_set(self.policy.stop)
         if not (stopped or early):
             lag = tally.pass_wait(now)
@@ -346,7 +437,7 @@ class Call:
         if policy.attempt_timeout is not None or policy.timeout_as is not None:
             self._limit_attempt()
         if policy.observers and policy.audience.hears(EventKind.ATTEMPT):
-            self._tell(EventKind.ATTEMPT)
+            self.tell(EventKind.ATTEMPT)
 
     def let_go(self) -> None:
         """The call ends: hold nothing any more, and bound nothing that begins later."""
@@ -368,6 +459,43 @@ class Call:
         tally.fix_deadline(tally.now())
         self._move_bound()
 
+    # What is only so of a connection that is kept: it goes on after a success, and after an end.
+
+    def is_up(self) -> None:
+        """The connection is up: until it drops, the deadline bounds nothing of what its opening left running."""
+        if self.bound is not None:
+            self.bound[ENDS] = None
+
+    def drop(self, now: float, stable: bool) -> None:
+        """The connection dropped: a new episode begins where it was stable, else the old one goes on."""
+        if stable:
+            self.tally.drop(now)
+        self._move_bound()
+
+    def begin_again(self) -> None:
+        """Everything is fresh, and the next attempt comes at once."""
+        tally = self.tally
+        self.error = None
+        tally.begin_again()
+        tally.started = now = tally.now()
+        tally.fix_deadline(now)
+        self._move_bound()
+
+    def end_around(self) -> GaveUp:
+        """A bound around the call has passed while nothing was attempted: the decision to give up."""
+        tally = self.tally
+        now = tally.now()
+        tally.own_end = None
+        self._look_around(now)
+        return tally.give_up(Reason.DEADLINE, now)
+
+    def postpone(self, seconds: float) -> None:
+        """Leave so many seconds out of the policy's deadline, such as those of a body that went on with a value."""
+        tally = self.tally
+        if tally.own_end is not None:
+            tally.own_end += seconds
+        self._move_bound()
+
     def _move_bound(self) -> None:
         if self.bound is not None:
             self.bound[ENDS] = self.tally.own_end
@@ -376,9 +504,14 @@ class Call:
 
     def left(self) -> float:
         """Seconds until the nearest written deadline, below 0 when it has passed; infinite where nothing bounds."""
-        least = inf if self.bound is None else left_of(self.bound)
+        least = self.left_around() if self._bounds else inf
+        return least if self.bound is None else min(least, left_of(self.bound))
+
+    def left_around(self) -> float:
+        """Seconds until the nearest bound around the call, below 0 when it has passed; infinite where nothing bounds."""
+        least = inf
         for each in self._bounds:
-            if holds(each, self.tally.began):
+            if each[KIND] is BOUND and holds(each, self.tally.began):
                 least = min(least, left_of(each) - self._lag)
         return least
 
@@ -394,10 +527,11 @@ class Call:
             left = min(left, self._timeout_ends - self.tally.now())
         return 0.0 if left <= NEAR else left
 
-    def cut_off(self, cancelled: BaseException) -> TimeoutError:
+    def cut_off(self, cancelled: BaseException | None) -> TimeoutError:
         """Return the error that stands for the attempt, which was cancelled because its time was up.
 
-        That of a deadline is raised from the last error, so that this is not lost.
+        That of a deadline is raised from the last error, so that this is not lost. `cancelled` is `None` where the
+        attempt did not heed that, and came too late.
         """
         left = self.left()
         if self._timeout_ends - self.tally.now() < left:
@@ -433,18 +567,25 @@ class Call:
         self.kwargs = {**self.kwargs, keyword: max(least, SHORTEST) if least is timeout else least}
 
     def _look_around(self, now: float) -> None:
-        """Find the bound around the call that is over first; of several, the outermost."""
+        """Find the bound around the call that is over first; of several that are over already, the outermost.
+
+        A watchdog counts when its time is over, and not before: somebody may touch it during a wait.
+        """
         least, self._bounding = inf, None
         for each in self._bounds:
             if holds(each, self.tally.began):
                 left = left_of(each) - self._lag
-                if left <= least:
-                    least, self._bounding = left, each
+                if each[KIND] is WATCHDOG:
+                    if left > NEAR:
+                        continue
+                    left = min(left, PAST)
+                if left <= least or left <= 0:
+                    least, self._bounding = min(left, least), each
         self.tally.bound = now + least
 
     # Judging.
 
-    def _is_end(self, error: Exception) -> End:
+    def _is_end(self, error: Exception) -> End:  # noqa: C901  # a list of cases, in their order
         tally = self.tally
         if tally.attempt > 1:
             forget_earlier_passes(error)
@@ -454,12 +595,17 @@ class Call:
         now = tally.now()
         if self._bounds:
             self._look_around(now)
-        cut, self._cut = self._cut, None
+            if ended_around(error, self._bounds, tally.began):
+                tally.give_up(Reason.DEADLINE, now, None, error)
+                return End.RAISE  # as it is, as a cancellation would pass
+        cut = self._cut
+        if cut is not None:
+            self._cut = None
         if error is cut:
-            found = TIMED_OUT
             if isinstance(error, DeadlineExceeded):
-                return self._ends_cut_off(tally.give_up(Reason.DEADLINE, now, found, error), error)
-        elif self._was_stopped_within(error):
+                return self._ends_cut_off(tally.give_up(Reason.DEADLINE, now, TIMED_OUT, error), error)
+            found = TIMED_OUT if self._judge is None else self._judge.late()
+        elif self._judge is not None and self._was_stopped_within(error):
             tally.give_up(Reason.STOPPED, now)
             return End.IN_ORDER
         elif self._judge is None:
@@ -469,9 +615,9 @@ class Call:
         decision = tally.decide(found, error, now, tally.draw(), None, self.link[NUMBER])
         if decision.__class__ is GaveUp:
             return self._ends(decision, error)  # type: ignore[arg-type]
-        self.delay = decision  # type: ignore[assignment]  # what is no GaveUp is seconds
+        self._set_delay(decision)  # type: ignore[arg-type]  # what is no GaveUp is seconds
         if self._heard:
-            self._tell(EventKind.RETRY, decision, error, found)  # type: ignore[arg-type]
+            self.tell(EventKind.RETRY, decision, error, found)  # type: ignore[arg-type]
         return End.GOES_ON
 
     def _was_stopped_within(self, error: Exception) -> bool:
@@ -499,13 +645,12 @@ class Call:
             self._look_around(now)
         decision = tally.decide(found, None, now, tally.draw(), value, self.link[NUMBER])
         if isinstance(decision, GaveUp):
-            self._tell_end(decision, None)
-            if self._stops(decision, None) is None:
+            if self._becomes(decision, None) is None:
                 self._raise_for_value(decision)
             return True
-        self.delay = decision
+        self._set_delay(decision)
         if self._heard:
-            self._tell(EventKind.RETRY, decision, None, found)
+            self.tell(EventKind.RETRY, decision, None, found)
         self._discard(value)
         return False
 
@@ -520,18 +665,25 @@ class Call:
     # Ending.
 
     def _ends(self, end: GaveUp, error: Exception) -> End:
-        self._tell_end(end, error)
-        return self._stops(end, error) or End.RAISE
+        return self._becomes(end, error) or End.RAISE
+
+    def _becomes(self, end: GaveUp, error: Exception | None) -> End | None:
+        """Tell of the end; return what its judge makes of it, `None` where the error is to be raised."""
+        instead = None if self._judge is None else self._judge.ends(end, error)
+        if instead is not None:
+            return instead
+        self.tell_end(end, error)
+        return self._stops(end, error)
 
     def _ends_cut_off(self, end: GaveUp, error: DeadlineExceeded) -> End:
         """A written deadline cut the attempt off; that of a poll is its expiry, as if the answer had come too late."""
         if self._judge is None or not self._judge.expires or end.limit != "own":
             return self._ends(end, error)
         if self.error is not None:
-            self._tell_end(end, self.error)
+            self.tell_end(end, self.error)
             self.raised = self.error
             raise self.error
-        self._tell_end(end, None)
+        self.tell_end(end, None)
         self.raised = late = StillPending(f"still pending: {end}", self.value)
         self._mark(end, late)
         late.__cause__ = error
@@ -542,8 +694,7 @@ class Call:
         """The call ended while waiting: with the error that it holds, else with what became of the last value."""
         self.over = True
         error, self.error = self.error, None
-        self._tell_end(end, error)
-        if self._stops(end, error) is None:
+        if self._becomes(end, error) is None:
             self.raised = error
             if error is None:
                 self._raise_for_value(end)
@@ -578,10 +729,10 @@ class Call:
             del error  # as above
             raise self.raised
 
-    def _tell_end(self, end: GaveUp, error: BaseException | None) -> None:
+    def tell_end(self, end: GaveUp, error: BaseException | None) -> None:
         if error is not None:
             self._mark(end, error)
-        self._tell(EventKind.GIVE_UP, None, error, end.classification, end.reason, end.limit)
+        self.tell(EventKind.GIVE_UP, None, error, end.classification, end.reason, end.limit)
 
     def _mark(self, end: GaveUp, error: BaseException) -> None:
         if end.reason is not Reason.PERMANENT or end.attempts > 1:
@@ -600,7 +751,7 @@ class Call:
             return tally.own_retries.advice
         return ""
 
-    def _tell(
+    def tell(
         self,
         kind: EventKind,
         delay: float | None = None,
@@ -625,8 +776,8 @@ class Call:
 
 
 def _bounds_from(node: Node, began: float) -> tuple[Node, ...]:
-    """The bounds from a node outwards that hold for a call that began then."""
-    return tuple(each for each in nodes(node) if each[KIND] is BOUND and holds(each, began))
+    """The bounds and watchdogs from a node outwards that hold for a call that began then."""
+    return tuple(each for each in nodes(node) if ends_calls(each) and holds(each, began))
 
 
 def is_fault(name: str | None, fault: BaseException) -> bool:
@@ -649,10 +800,17 @@ def is_fault(name: str | None, fault: BaseException) -> bool:
 
 def new_call(site: Site, link: Link, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
     """Begin a call of a site, under the policy that the scopes around it make of the site's."""
-    policy = effective(site.policy)
+    policy = site.policy if site.scoped else effective(site.policy)
     judge = None if site.judge is None else site.judge(policy)
     link[WHO] = call = Call(policy, site.name, link, fn, args, kwargs, judge, None, site.budget)
     return call
+
+
+def call_of_attempt() -> Call:
+    """Return the call of the attempt that has just begun: what calls this is its operation."""
+    link = AROUND.get()
+    assert link is not None
+    return call_at(link)
 
 
 def call_at(link: Link) -> Call:

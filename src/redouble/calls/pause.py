@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from time import monotonic
 
 from redouble.control.clock import STOP_POLL, is_set, wakes_threads
@@ -36,6 +37,9 @@ class AnyOf:
         waking: list[Any] = [event for event in self.events if wakes_threads(event)]
         if len(self.events) == 1 and waking:
             return bool(waking[0].wait(timeout))
+        if all(map(_has_waiters, self.events)):
+            _Waker().wait_among(waking, timeout)
+            return self.is_set()
         end = None if timeout is None else monotonic() + timeout
         while not self.is_set():
             left = STOP_POLL if end is None else min(STOP_POLL, end - monotonic())
@@ -48,6 +52,50 @@ class AnyOf:
 
                 sleep(left)
         return True
+
+
+class _Waker:
+    """Stands among the waiters of several `threading.Event`s, as the lock of a thread that waits for one of them does.
+
+    Nothing in the standard library waits for two events, and looking at them twenty times a second would keep a computer
+    awake for every loop that is idle.
+    """
+
+    __slots__ = ("_lock",)
+
+    def __init__(self) -> None:
+        from threading import Lock
+
+        self._lock = Lock()
+        self._lock.acquire()
+
+    def release(self) -> None:
+        """Wake the thread: what an event that is set calls."""
+        try:
+            self._lock.release()
+        except RuntimeError:  # another event has done so already
+            return
+
+    def wait_among(self, events: list[Any], timeout: float | None) -> None:
+        """Block the thread until one of the events is set, or for `timeout` seconds."""
+        conditions = [event._cond for event in events]
+        for condition in conditions:
+            with condition:
+                condition._waiters.append(self)
+        try:
+            if not any(event.is_set() for event in events):
+                self._lock.acquire(True, -1 if timeout is None else timeout)
+        finally:
+            for condition in conditions:
+                with condition, suppress(ValueError):  # who was woken is taken out already
+                    condition._waiters.remove(self)
+
+
+def _has_waiters(event: Any) -> bool:
+    """Whether an event is one of `threading` as Python has it: gevent's and a user's own are looked at now and then."""
+    if type(event).__module__ != "threading":
+        return False
+    return hasattr(getattr(getattr(event, "_cond", None), "_waiters", None), "remove")
 
 
 class Pause:

@@ -22,8 +22,9 @@ class Step(Enum):
     """What a driver is asked for.
 
     `ATTEMPT`: call the operation and tell the call, or hand the attempt to the body that is the operation. `WAIT`: let
-    `call.delay` seconds pass, or less when the call is stopped. `PAUSE`: let the time of a `Pause` pass, or less when one of its events is set. `RAISE`: raise the
-    error that the call held. `HAND_OUT`: return to whoever loops; the script goes on when the next item is asked for.
+    `call.delay` seconds pass, or less when the call is stopped. `PAUSE`: let the time of a `Pause` pass, or less when
+    one of its events is set. `RAISE`: raise the error that the call held. `HAND_OUT`: return to whoever loops; the script
+    goes on when the next item is asked for. `PERFORM`: run a generator that yields what it wants awaited.
     """
 
     ATTEMPT = 1
@@ -31,9 +32,10 @@ class Step(Enum):
     PAUSE = 3
     RAISE = 4
     HAND_OUT = 5
+    PERFORM = 6
 
 
-ATTEMPT, WAIT, PAUSE, RAISE, HAND_OUT = Step
+ATTEMPT, WAIT, PAUSE, RAISE, HAND_OUT, PERFORM = Step
 
 
 def attempts(call: Call, after_failure: bool = False) -> Script:
@@ -50,6 +52,8 @@ def attempts(call: Call, after_failure: bool = False) -> Script:
                 return
         after_failure = False
         yield WAIT, call
+        while call.rest and call.sleeps_on():
+            yield WAIT, call
         if not call.goes_on():
             if call.raised is not None:
                 yield RAISE, call

@@ -4,9 +4,9 @@ The variable holds the innermost *link* of a chain; each link knows the one arou
 blocks, sessions, pages, scopes and watchdogs are links. A context is copied into tasks and threads, so a link may be
 seen after it has ended: ending is one assignment to the link itself, and readers pass over ended links.
 
-What a scope adds is a *node*: a moment at which everything is over (`BOUND`), changed policies, a watchdog. Nodes have
-a chain of their own, so that looking at scopes costs no walk over calls. Each link knows the innermost node around what
-runs within it.
+What a scope adds is a *node*: a moment at which everything is over (`BOUND`), changed policies, a watchdog (`WATCHDOG`).
+Nodes have a chain of their own, so that looking at scopes costs no walk over calls. Each link knows the innermost node
+around what runs within it.
 
 Neither holds an argument, error, result or function once it has ended, so a context that outlives them keeps nothing
 alive. Both are plain lists: a decorated function that succeeds makes one link and pays for nothing else.
@@ -22,7 +22,7 @@ from time import monotonic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any, TypeAlias
 
     Link: TypeAlias = list[Any]
@@ -32,11 +32,16 @@ WHO, OUTER, BEGAN, NODE, NUMBER = 0, 1, 2, 3, 4
 """The places of a link: what it stands for (`None` once it has ended), the link around it, when it began (by
 `time.monotonic`), the innermost node around what runs within it, its number (0 until somebody asks)."""
 
-KIND, NOW, ENDS, CLOSED, NAME = 0, 2, 3, 4, 5
+KIND, NOW, ENDS, CLOSED, NAME, CANCELS = 0, 2, 3, 4, 5, 6
 """The places of a bound: its kind, the node around it (`OUTER`), its clock, the moment by that clock (`None`: it bounds nothing,
-or no more), when it was left with its time over (by `time.monotonic`; `None`: it was not), its number."""
+or no more), when it was left with its time over (by `time.monotonic`; `None`: it was not), its number. A watchdog has the
+same, and whether it cancels its coroutine by itself; its moment moves."""
 
-BOUND = "bound"
+BOUND, WATCHDOG = "bound", "watchdog"
+"""What ends calls: a bound refuses each wait that would end after it, a watchdog ends what is under way when its time is over."""
+
+NEAR = 1e-9
+"""So few seconds before its time a moment counts as come: sums of floats are not exact."""
 
 AROUND: ContextVar[Link | None] = ContextVar("redouble.around", default=None)
 
@@ -119,14 +124,24 @@ def nodes(node: Node | None) -> Iterator[Node]:
 
 def first_live(node: Node | None) -> Node | None:
     """Return the innermost node that still holds, so that a chain does not grow by those that ended."""
-    while node is not None and (node[KIND] is None or (node[KIND] is BOUND and not is_open(node))):
+    while node is not None and (node[KIND] is None or (ends_calls(node) and not is_open(node))):
         node = node[OUTER]
     return node
+
+
+def ends_calls(node: Node) -> bool:
+    """Return whether a node is a bound or a watchdog."""
+    return node[KIND] is BOUND or node[KIND] is WATCHDOG
 
 
 def new_bound(outer: Node | None, now: Callable[[], float], ends: float | None) -> Node:
     """Return a bound that ends at a moment of a clock; `None`: it bounds nothing."""
     return [BOUND, outer, now, ends, None, 0]
+
+
+def new_watchdog(outer: Node | None, now: Callable[[], float], ends: float | None, cancels: bool) -> Node:
+    """Return a watchdog that ends at a moment of a clock, unless that is moved; `None`: it ends nothing."""
+    return [WATCHDOG, outer, now, ends, None, 0, cancels]
 
 
 def is_open(bound: Node) -> bool:
@@ -174,3 +189,36 @@ def holds(bound: Node, began: float) -> bool:
 def left_around() -> float:
     """Return the least that is left of the bounds around the caller, in seconds; infinite where nothing bounds."""
     return min(map(left_of, bounds_of(innermost())), default=inf)
+
+
+def is_over(node: Node, early: float = NEAR) -> bool:
+    """Return whether the time of a bound or a watchdog is over, or is within `early` seconds."""
+    return left_of(node) <= early
+
+
+def over_around(early: float = NEAR) -> Node | None:
+    """Return the bound or the watchdog around the caller whose time is over; of several the outermost, `None`: none is."""
+    link, found = innermost(), None
+    for node in nodes(None if link is None else link[NODE]):
+        if ends_calls(node) and holds(node, link[BEGAN]) and is_over(node, early):  # type: ignore[index]  # it has a node
+            found = node
+    return found
+
+
+def patience(among: Iterable[Node], began: float) -> float:
+    """Return the seconds that a wait may last before a watchdog has to be asked again; infinite: it need not.
+
+    One that cancels its coroutine by itself ends the wait without being asked.
+
+    Args:
+        among: The nodes around the call that waits.
+        began: When that began.
+    """
+    watching = (node for node in among if node[KIND] is WATCHDOG and not node[CANCELS] and holds(node, began))
+    return max(0.0, min(map(left_of, watching), default=inf))
+
+
+def patience_around() -> float:
+    """Return the `patience` of the caller."""
+    link = innermost()
+    return inf if link is None else patience(nodes(link[NODE]), link[BEGAN])

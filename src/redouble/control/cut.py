@@ -15,12 +15,16 @@ if TYPE_CHECKING:
     from redouble.control.clock import Clock
 
 
+CUT_OFF, LET_GO = object(), object()
+"""What came of something whose time was up: it was cancelled, or it goes on without being waited for."""
+
+
 class Cut:
-    """Cancels its coroutine after `seconds` of the clock; made by `cut_after`, ended by `settle`.
+    """Cancels its coroutine after `seconds` of the clock, or when told to; made by `cut_after`, ended by `settle`.
 
     Args:
         clock: The clock whose `call_later` is used.
-        seconds: When it fires first.
+        seconds: When it fires first. `None`: only when `fire` is called.
         again: Asked when it would fire: seconds that are left after all, <= 0 to fire. `None`: none are.
 
     Attributes:
@@ -31,10 +35,16 @@ class Cut:
 
     fired: bool
 
-    def __init__(self, clock: Clock, seconds: float, again: Callable[[], float] | None) -> None:
+    def __init__(self, clock: Clock, seconds: float | None, again: Callable[[], float] | None) -> None:
         self._clock, self._again = clock, again
         self.fired = self._settled = False
-        self._timer = clock.call_later(max(0.0, seconds), self._fire)
+        self._timer = None if seconds is None else clock.call_later(max(0.0, seconds), self._fire)
+
+    def fire(self) -> None:
+        """Cancel the coroutine now, unless it is done or cancelled already. To be called on its host."""
+        if not (self._settled or self.fired):
+            self.fired = True
+            self._cancel()
 
     def _fire(self) -> None:
         if self._settled:  # a timer that could not be cancelled may still come
@@ -43,8 +53,7 @@ class Cut:
         if left > 0:
             self._timer = self._clock.call_later(left, self._fire)
             return
-        self.fired = True
-        self._cancel()
+        self.fire()
 
     def _cancel(self) -> None:
         raise NotImplementedError
@@ -56,11 +65,15 @@ class Cut:
             Whether this, and no other cancellation, cut the coroutine off.
         """
         self._settled = True
+        self._stop_timer()
+        return self._was_this(error)
+
+    def _stop_timer(self) -> None:
         try:
-            self._timer.cancel()
+            if self._timer is not None:
+                self._timer.cancel()
         except Exception as fault:  # whatever a user's clock gave
             faults.report("clock", type(self._timer), fault, "a timer is left running")
-        return self._was_this(error)
 
     def _was_this(self, error: BaseException | None) -> bool:
         raise NotImplementedError
@@ -75,10 +88,13 @@ class AsyncioCut(Cut):
     __slots__ = ("_before", "_task")
 
     def __init__(
-        self, clock: Clock, seconds: float, again: Callable[[], float] | None = None, before: int | None = None
+        self,
+        clock: Clock,
+        seconds: float | None,
+        again: Callable[[], float] | None = None,
+        before: int | None = None,
     ) -> None:
-        task: Any = sys.modules["asyncio"].current_task()
-        self._task = task
+        self._task = task = sys.modules["asyncio"].current_task()
         self._before: int = task.cancelling() if before is None else before
         super().__init__(clock, seconds, again)
 
@@ -86,32 +102,47 @@ class AsyncioCut(Cut):
         self._task.cancel()
 
     def _was_this(self, error: BaseException | None) -> bool:
+        task, self._task = self._task, None  # an error's frames hold this, and a task holds its error
         if not self.fired:
             return False
-        others = self._task.uncancel() > self._before
+        others = task.uncancel() > self._before
         return not others and isinstance(error, sys.modules["asyncio"].CancelledError)
 
 
 class TrioCut(Cut):
-    """A cancel scope around the body, cancelled by the clock's timer."""
+    """A cancel scope around the body, cancelled by the clock's timer.
+
+    Scopes of trio are left in the order in which they were entered. So one around what opens something (which may hold
+    scopes of its own) stays open until that is closed: it rests in between, and is armed again for the closing.
+    """
 
     __slots__ = ("_scope",)
 
-    def __init__(self, clock: Clock, seconds: float, again: Callable[[], float] | None = None) -> None:
+    def __init__(self, clock: Clock, seconds: float | None, again: Callable[[], float] | None = None) -> None:
         self._scope: Any = sys.modules["trio"].CancelScope()
         super().__init__(clock, seconds, again)
         self._scope.__enter__()
+
+    def rest(self) -> None:
+        """Limit nothing for now."""
+        self._stop_timer()
+        self._timer = self._again = None
+
+    def arm(self, seconds: float) -> None:
+        """Fire after so many seconds from now."""
+        self._timer = self._clock.call_later(seconds, self._fire)
 
     def _cancel(self) -> None:
         self._scope.cancel()
 
     def _was_this(self, error: BaseException | None) -> bool:
         kind, traceback = (None, None) if error is None else (type(error), error.__traceback__)
-        return bool(self._scope.__exit__(kind, error, traceback))
+        swallowed = self._scope.__exit__(kind, error, traceback)
+        return error is not None and bool(swallowed)  # trio answers the same where there was nothing to swallow
 
 
-def cut_after(clock: Clock, seconds: float, again: Callable[[], float] | None = None) -> Cut:
-    """Cancel the running coroutine after `seconds`, unless the cut is settled before.
+def cut_after(clock: Clock, seconds: float | None, again: Callable[[], float] | None = None) -> Cut:
+    """Cancel the running coroutine after `seconds`, unless the cut is settled before; `None`: when it is fired.
 
     Raises:
         NoHost: When neither asyncio nor trio runs it.

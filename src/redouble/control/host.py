@@ -41,9 +41,11 @@ def running_host() -> Host:
 
 def in_trio() -> bool:
     """Return whether a trio task runs the caller."""
-    trio: Any = sys.modules.get("trio")
+    if "trio" not in sys.modules:
+        return False
+    trio: Any = sys.modules["trio"]
     try:
-        return trio is not None and bool(trio.lowlevel.in_trio_task())
+        return bool(trio.lowlevel.in_trio_task())
     except AttributeError:  # half imported by another thread, or none of ours
         return False
 
@@ -59,6 +61,10 @@ def in_asyncio_task() -> bool:
 
 def in_event_loop() -> bool:
     """Return whether an event loop runs the caller, which a blocking wait would hold up."""
-    asyncio: Any = sys.modules.get("asyncio")
-    running = asyncio is not None and getattr(asyncio, "_get_running_loop", None)
-    return bool(running and running() is not None) or in_trio()
+    modules = sys.modules
+    try:
+        if "asyncio" in modules and modules["asyncio"]._get_running_loop() is not None:
+            return True
+    except AttributeError:  # half imported by another thread
+        return False
+    return "trio" in modules and in_trio()

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from time import monotonic
 
-from redouble.control.around import AROUND, BEGAN, is_attempt, links, named, number_of
+from redouble.control.around import AROUND, BEGAN, NAME, is_attempt, links, named, number_of
 from redouble.control.outcome import GaveUp, Reason
 from redouble.core.causes import causes, leaves
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
     from redouble.control.around import Link, Node
@@ -105,13 +105,31 @@ def mark(
 
 
 def mark_bound(error: BaseException, bound: Node) -> None:
-    """Write on an error of ours which scope it stands for."""
-    setattr(error, MARK, {"bound": named(bound)})
+    """Write on an error of ours which scope or watchdog it stands for."""
+    setattr(error, MARK, {"bound": named(bound), "at": monotonic()})
 
 
 def ended_by(error: BaseException, number: int) -> bool:
     """Whether the bound of that number ended the call that raised this error, or an error beneath it."""
     return any((read(each) or {}).get("bound") == number for each in _related(error))
+
+
+def ended_around(error: BaseException, among: Iterable[Node], since: float) -> bool:
+    """Return whether a scope or a watchdog around a call ended what the attempt called: then nothing within tries again.
+
+    The one place that decides whose end an error is. A scope within the attempt is not among those around the call: its
+    end is a failure of the attempt like any other.
+
+    Args:
+        error: What the attempt raised.
+        among: The bounds and watchdogs around the call.
+        since: When the attempt began: what ended something before that does not count.
+    """
+    numbers = [node[NAME] for node in among if node[NAME]]
+    if not numbers:
+        return False
+    marks = (read(each) or {} for each in _related(error))
+    return any(data.get("bound") in numbers and data.get("at", 0.0) >= since for data in marks)
 
 
 def unmark(error: BaseException) -> None:

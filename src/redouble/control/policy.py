@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from redouble.control.budget import RetryBudget
 from redouble.control.clock import wakes_threads
-from redouble.control.events import audience, kinds_of
+from redouble.control.events import EventKind, audience, kinds_of
 from redouble.core import checks
 from redouble.core.backoff import as_curve, exponential
 from redouble.core.record import Record
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
     from datetime import timedelta
     from decimal import Decimal
-    from typing import Any, Literal, Protocol, TypeAlias, TypedDict
+    from typing import Any, ClassVar, Literal, Protocol, TypeAlias, TypedDict
 
     from redouble.control.clock import Clock
     from redouble.control.events import Audience, Observer
@@ -90,7 +90,12 @@ class Policy(Record):
     draw: Callable[[], float] | None
     written: frozenset[str]
 
-    __slots__ = ("_audience",)  # derived from the observers, so no part of the value
+    _DERIVED = ("audience", "is_bounded", "is_plain")
+    __slots__ = _DERIVED  # derived, so no part of the value
+
+    audience: ClassVar[Any]  # who is told of a call
+    is_bounded: ClassVar[Any]  # whether a deadline is written: only such a one cancels, and is handed down
+    is_plain: ClassVar[Any]  # whether an attempt that succeeds needs nothing but the time at which it began
 
     def __init__(self, **fields: Any) -> None:
         self._write(fields, fields)
@@ -123,20 +128,24 @@ class Policy(Record):
         """As `changed`, for `copy.replace`."""
         return self.changed(**changes)
 
-    @property
-    def audience(self) -> Audience:
-        """Who is told of a call under this policy; made once."""
-        try:
-            found: Audience = self._audience  # type: ignore[has-type]
-        except AttributeError:
-            found = audience(self.observers)
-            object.__setattr__(self, "_audience", found)
+    def __getattr__(self, name: str) -> Any:
+        """Derive what is no part of the value when it is first asked for, and keep it."""
+        if name not in Policy._DERIVED:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        found = getattr(self, f"_find_{name}")()
+        object.__setattr__(self, name, found)
         return found
 
-    @property
-    def is_bounded(self) -> bool:
-        """Whether a deadline is written: only such a one cancels, and is handed down."""
+    def _find_audience(self) -> Audience:
+        return audience(self.observers)
+
+    def _find_is_bounded(self) -> bool:
         return self.deadline is not None and "deadline" in self.written
+
+    def _find_is_plain(self) -> bool:
+        asked = self.result, self.attempt_timeout, self.timeout_as, self.clock
+        heard = self.audience.hears(EventKind.CALL) or self.audience.hears(EventKind.ATTEMPT)
+        return all(each is None for each in asked) and not heard
 
     def _written_fields(self) -> dict[str, Any]:
         return {field: getattr(self, field) for field in self.written}

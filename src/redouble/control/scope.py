@@ -68,8 +68,8 @@ class _Within:
 _WITHIN = _Within()
 
 
-def _open(node: Node) -> Link:
-    """Open a scope: make its link the innermost one, with its node."""
+def open_scope(node: Node) -> Link:
+    """Open a scope: make its link the innermost one, with its node; `close_link` ends it."""
     link = new_link(_WITHIN, innermost())
     node[OUTER] = first_live(link[NODE])
     link[NODE] = node
@@ -116,7 +116,7 @@ class override:  # noqa: N801  # used as a verb: with override(attempts=1):
         global overriding
         if self._link is not None:
             raise RuntimeError("this override scope is open already; make a new one with override(...)")
-        self._link = _open([CHANGES, None, self])
+        self._link = open_scope([CHANGES, None, self])
         with _lock:
             overriding += 1
             if self._everywhere:
@@ -259,7 +259,7 @@ class deadline:  # noqa: N801  # used as a noun with its number: with deadline(5
         self._clock = current_clock()
         now = monotonic if self._clock is SYSTEM else guarded_now(self._clock)
         self._bound = new_bound(None, now, None if self._seconds is None else now() + self._seconds)
-        self._link = _open(self._bound)
+        self._link = open_scope(self._bound)
         return self
 
     def __exit__(self, *exc_info: object) -> None:

@@ -247,13 +247,14 @@ class _Match(Rule, Record):
     redact: bool
     causes: bool
     reason: str  # what a classification by this rule says of it; made once, for every failure needs it
+    fixed: Classification | None = None  # the answer, where it is the same for every error of these types
 
     def ask(self, subject: Any, on_fault: Fault | None = None) -> Classification | None:
         try:
             # By the real type: `__class__`, which `isinstance` asks besides, may lie or raise.
             if self.types and not issubclass(type(subject), self.types):
                 return None
-            return self._judge(subject, on_fault)
+            return self._judge(subject, on_fault) if self.fixed is None else self.fixed
         except Exception as error:
             if on_fault is not None:
                 on_fault(self, error)
@@ -265,7 +266,8 @@ class _Match(Rule, Record):
 
     def without_types(self) -> _Match:
         """Return this rule for what its types hold: its predicate alone."""
-        return restore(_Match, (self.verdict, (), *self._values()[2:]))  # type: ignore[return-value]
+        without = (self.verdict, (), *self._values()[2:-1], None)  # no fixed answer: its predicate is asked
+        return restore(_Match, without)  # type: ignore[return-value]
 
     def _judge(self, subject: Any, on_fault: Fault | None) -> Classification | None:
         answer = True if self.when is None else self.when(subject)
@@ -486,7 +488,12 @@ def _match(
     hint, said = _hint(maker, retry_after), checks.one_of("applied", applied, (None, True, False))
     curve, deep = _curve(maker, backoff), checks.flag("causes", causes)
     reason = f"by the rule {_label(verdict, kinds, predicate, deep)}"
-    return _Match(verdict, kinds, predicate, hint, said, curve, checks.flag("redact", redact), deep, reason)
+    fields = verdict, kinds, predicate, hint, said, curve, checks.flag("redact", redact), deep, reason
+    made = _Match(*fields)
+    if predicate is not None or callable(hint) or curve is not None:
+        return made
+    fixed = made._said(verdict, None, None)
+    return _Match(*fields, fixed.but(rule=made))  # of an equal rule: of its own it would be a cycle
 
 
 def transient(

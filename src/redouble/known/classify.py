@@ -88,7 +88,7 @@ def judge_exception(error: Exception, rule: Rule | None, on_fault: Fault | None 
         try:
             found = rule.ask(error, on_fault)
             if found is not None:
-                if (error.__cause__ is None or _meet(type(error)) == _STRAIGHT) and not found.unsaid:
+                if (error.__cause__ is None or _meet(type(error)) in (_STRAIGHT, _NOTHING)) and not found.unsaid:
                     return found
             elif _is_alone(error):
                 return unknown(error)
@@ -111,7 +111,7 @@ def _judge_alone(error: Exception, rule: Rule, on_fault: Fault | None) -> Classi
     found = ask_guarded(rule, error, on_fault)
     if found is None:
         return unknown(error)
-    if not found.unsaid:
+    if not found.unsaid or _meet(type(error)) == _NOTHING:
         return found
     known = ask_guarded(_tables_of(parts(rule)), error, on_fault)
     return found if known is None else _filled(found, known.applied, known.retry_after)
@@ -148,9 +148,9 @@ def _report(rule: Rule, fault: Exception, on_fault: Fault | None) -> None:
 
 # The kinds of types that were met, and what they mean for the walk.
 
-_STRAIGHT, _INHERITS, _SEVERAL = 0, 1, 2
-"""One that says by itself what it means, or means nothing; one whose cause may know better; one whose errors may stand
-for several."""
+_STRAIGHT, _INHERITS, _SEVERAL, _NOTHING = 0, 1, 2, 3
+"""One that says by itself what it means; one whose cause may know better; one whose errors may stand for several; one of
+Python's own of which no table says anything."""
 
 _kinds: dict[type, int] = {}
 
@@ -179,7 +179,7 @@ def _kind_of(cls: type) -> int:
         return _SEVERAL
     key = known_as(cls)
     if key is None:
-        return _STRAIGHT
+        return _NOTHING if cls.__module__ == "builtins" else _STRAIGHT
     package = key[0]
     if package == "builtins":
         return _INHERITS if issubclass(cls, (ConnectionError, TimeoutError)) else _STRAIGHT

@@ -1,8 +1,11 @@
-"""Floor 5. What all loops share: a policy without the limits of single calls."""
+"""Floor 5. What all loops share: a policy without the limits of single calls, and what ends a loop between two calls."""
 
 from __future__ import annotations
 
 from redouble.control import scope
+from redouble.control.around import KIND, WATCHDOG, over_around
+from redouble.control.mark import mark_bound
+from redouble.control.outcome import DeadlineExceeded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,3 +26,27 @@ def for_loop(policy: P, *, scopes: bool = True) -> P:
     if not policy.written & {"attempts", "deadline"}:
         policy = policy.overridden(attempts=None, deadline=None)
     return scope.effective(policy) if scopes else policy
+
+
+def end_if_over(message: str) -> None:
+    """Raise where the time of a scope or a watchdog around the loop is over, so that it begins nothing any more.
+
+    Raises:
+        DeadlineExceeded: Marked with the scope or the watchdog, so that nothing between takes it for a failure.
+    """
+    node = over_around()
+    if node is not None:
+        over = DeadlineExceeded(message)
+        mark_bound(over, node)
+        raise over
+
+
+def end_beneath_watchdog() -> None:
+    """Raise where a watchdog around the loop has run out; a scope ends the loop in another way.
+
+    Raises:
+        DeadlineExceeded: Marked with the watchdog, which raises its own error from it.
+    """
+    node = over_around()
+    if node is not None and node[KIND] is WATCHDOG:
+        end_if_over("a watchdog around the loop has run out")

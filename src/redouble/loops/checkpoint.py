@@ -38,12 +38,23 @@ else:
 
 VERSION = 1
 
+PRIVATE = 0o600
+"""The mode of a new file: a cursor may hold what is not for everybody, such as a token."""
+
+TRIES = 3
+"""How often a file is written whose other half is removed meanwhile, as left over, by a process that looks at it."""
+
 
 class FileCheckpoint:
     """A cursor in a file of JSON, for `resume`; it also counts the runs that came to nothing, for `stall_after`.
 
-    The file is written aside, forced to disk, and moved into its place: whoever is killed at whatever moment finds the
-    old cursor or the new one. It is for one reader at a time. Writing takes as long as the disk does, also in asyncio.
+    The file is written aside, forced to disk, and moved into its place: a process that is killed at whatever moment
+    leaves the old cursor or the new one. It may also leave the file aside, `PATH.redouble`, which the next `load()` or
+    `save()` removes. It is for one reader at a time. Writing takes as long as the disk does, also in asyncio.
+
+    A new file can be read by its owner alone (mode 0600, as a cursor may hold a token); one that exists keeps its mode,
+    and its owner where the system allows that. Where `path` is a symbolic link, the file that it points to is written,
+    and the link stays. A hard link does not: the file is a new one after each `save()`.
 
     Args:
         path: The file; it need not exist, its folder does.
@@ -72,12 +83,15 @@ class FileCheckpoint:
         self._path = os.fspath(path)
 
     def load(self) -> Any:
-        """The cursor; `None` when there is no file yet, and after everything has been read.
+        """Return the cursor; `None` when there is no file yet, and after everything has been read.
+
+        What a process that was killed in `save()` has left aside is removed.
 
         Raises:
             ValueError: When the file is not one of this class: it is left as it is, and nothing is read anew unasked.
             OSError: When it cannot be read.
         """
+        _remove(_aside(os.path.realpath(self._path)))
         return self._read()[0]
 
     def save(self, cursor: Any) -> None:
@@ -91,7 +105,7 @@ class FileCheckpoint:
         self._write(cursor, self._read()[1])
 
     def load_stalls(self) -> int:
-        """How many runs in a row ended in a failure without an advance; raises as `load` does."""
+        """Return the number of runs in a row that ended in a failure without an advance; raises as `load` does."""
         return self._read()[1]
 
     def save_stalls(self, stalls: int) -> None:
@@ -129,20 +143,60 @@ class FileCheckpoint:
         )
 
     def _write(self, cursor: Any, stalls: int) -> None:
-        import _thread
-
         text = _as_json({"version": VERSION, "cursor": cursor, "stalls": stalls}, cursor)
-        aside = f"{self._path}.{os.getpid()}-{_thread.get_ident()}.tmp"  # nobody else's, and in the same file system
-        try:
-            with open(aside, "w", encoding="utf-8") as file:  # noqa: PTH123  # as above
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(aside, self._path)  # noqa: PTH105  # as above
-        except BaseException:
-            _remove(aside)
-            raise
-        _force_folder(os.path.dirname(self._path))  # noqa: PTH120  # as above
+        path = os.path.realpath(self._path)  # what a link points to: the link stays
+        aside = _aside(path)
+        left = TRIES
+        while True:
+            left -= 1
+            try:
+                _write_aside(aside, text, path)
+                try:
+                    os.replace(aside, path)  # noqa: PTH105  # pathlib takes long to load
+                    break
+                except FileNotFoundError:  # another process asked where the read stands, and removed it as left over
+                    if not left:
+                        raise
+            except BaseException:
+                _remove(aside)
+                raise
+        _force_folder(os.path.dirname(path))  # noqa: PTH120  # as above
+
+
+def _aside(path: str) -> str:
+    """The file that is written before it is moved: beside the real one, so in the same file system."""
+    return f"{path}.redouble"
+
+
+def _write_aside(aside: str, text: str, path: str) -> None:
+    """Write a file anew, as private as the one whose place it takes, and force it to disk."""
+    _remove(aside)  # what a kill left, or a link that another user put there, which would be followed
+    with open(aside, "x", encoding="utf-8", opener=_private) as file:  # as above
+        _take_after(path, file.fileno())
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, PRIVATE)
+
+
+def _take_after(path: str, handle: int) -> None:
+    """Give an open file the owner and the mode of the one whose place it takes, where there is one."""
+    if not hasattr(os, "fchmod"):  # Windows
+        return
+    try:
+        old = os.stat(path)  # noqa: PTH116  # as above
+    except FileNotFoundError:
+        return
+    own = os.fstat(handle)
+    if (old.st_uid, old.st_gid) != (own.st_uid, own.st_gid):
+        from contextlib import suppress
+
+        with suppress(OSError):  # only root gives files away: else it is the writer's
+            os.fchown(handle, old.st_uid, old.st_gid)
+    os.fchmod(handle, old.st_mode & 0o777)
 
 
 def _as_json(state: dict[str, Any], cursor: Any) -> str:

@@ -7,12 +7,12 @@ from redouble.calls.hosts import threads
 from redouble.calls.pause import FOR_GOOD, AnyOf, Pause
 from redouble.calls.script import ATTEMPT, PAUSE, RAISE
 from redouble.calls.tracebacks import strip
-from redouble.control.around import close_link, open_link
+from redouble.control.around import close_link, open_link, patience_around
 from redouble.control.clock import SYSTEM, is_set
 from redouble.control.policy import is_of_event_loop
 from redouble.control.scope import remaining
 from redouble.core import checks
-from redouble.loops.base import for_loop
+from redouble.loops.base import end_beneath_watchdog, for_loop
 from redouble.ways.policy import RetryPolicy, retry
 from redouble.ways.shape import (
     is_coroutine_function,
@@ -186,18 +186,19 @@ class _Work:
         policy = for_loop(self._policy)
         self._ends = self._closed, policy.stop
         self._clock = SYSTEM if policy.clock is None else policy.clock
-        site = Site(policy.overridden(stop=AnyOf(*self._ends), nested="multiply"), self.name, _Pushing)
+        site = Site(policy.overridden(stop=AnyOf(*self._ends), nested="multiply"), self.name, _Pushing, scoped=True)
         while True:
             yield PAUSE, self._pause(0.0, None)  # in a coroutine others run, also where no wait is needed
             if self._is_over():
                 return
+            end_beneath_watchdog()
             if self._is_due():
                 yield from self._push_until_done(site)
                 continue
             left = remaining()
             if left == 0.0:
                 return
-            yield PAUSE, self._pause(FOR_GOOD if left is None else left, self._changed)
+            yield PAUSE, self._pause(min(FOR_GOOD if left is None else left, patience_around()), self._changed)
 
     def _push_until_done(self, site: Site) -> Script:
         """Push the state until it is accepted, or a newer one; each push has fresh failures and a fresh curve."""
@@ -207,8 +208,11 @@ class _Work:
             call = new_call(site, link, self._send, (), {})
             yield ATTEMPT, call
             while not call.over:
-                yield PAUSE, self._pause(call.delay, self._changed if self._supersede else None, call)
-                if not call.goes_on(early=self._supersede and self._changed.is_set()):
+                also = self._changed if self._supersede else None
+                yield PAUSE, self._pause(call.delay, also, call)
+                while not (also is not None and is_set(also)) and call.sleeps_on():
+                    yield PAUSE, self._pause(call.delay, also, call)
+                if not call.goes_on(early=also is not None and is_set(also)):
                     if call.raised is not None:
                         yield RAISE, call
                     return

@@ -1,46 +1,56 @@
-"""Floor 5. The state of a link while a loop is at work on it: what a failure leads to, and what observers are told.
+"""Floor 5. One loop over a link: the script by which it goes on, and what outcomes mean to it.
 
-No waiting and no dialling here: the two colours in `reconnect` do that, and ask this what comes next.
+A line has a call, whose attempts are the dials, and is the judge of it: a session that has ended is judged as if its dial
+had ended then. What happens to a link from outside, in any thread, is noted under a lock and looked at where the
+script decides; a bell wakes the waits.
 """
 
 from __future__ import annotations
 
-import sys
+from _thread import allocate_lock
 from enum import Enum
 
-from redouble.control import faults, scope
-from redouble.control.clock import is_set
-from redouble.control.controller import BackoffController
-from redouble.control.cut import Cut
-from redouble.control.events import ENDED, Event, EventKind, audience
-from redouble.control.outcome import DeadlineExceeded, GaveUp, Reason, mark
-from redouble.control.stack import least_left
-from redouble.core.verdict import Classification, Verdict
-from redouble.known.classify import UNKNOWN, judge_exception
-from redouble.loops.base import FOR_GOOD, for_loop
-from redouble.wrappers.run import ATTEMPTING, CUT_OFF, say_unknown, traceback_of
+from redouble.calls.call import TIMED_OUT, Call, End, Judge, OnStop
+from redouble.calls.hosts import coroutines, threads
+from redouble.calls.pause import FOR_GOOD, AnyOf, Pause
+from redouble.calls.script import ATTEMPT, HAND_OUT, PAUSE, RAISE
+from redouble.calls.tracebacks import traceback_of
+from redouble.control import faults
+from redouble.control.around import AROUND, NODE, OUTER, close_link, first_live, innermost, new_link, patience_around
+from redouble.control.clock import SYSTEM, is_set
+from redouble.control.cut import Cut, cut_after
+from redouble.control.events import ENDED, EventKind
+from redouble.control.host import Host
+from redouble.control.outcome import DeadlineExceeded, GaveUp, Reason
+from redouble.core.causes import is_exception
+from redouble.core.record import Record
+from redouble.core.verdict import Classification, Rule, Verdict
+from redouble.known.classify import is_unknown, judge_exception
+from redouble.loops.base import for_loop
+from redouble.loops.orderly import is_orderly
+from redouble.loops.session import Session
+from redouble.ways.closing import CloseLimit
+from redouble.ways.opening import Opened, Opening, cut_of_opening, leaving, open_under, opening
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import asyncio
-    from types import CodeType, FrameType
-    from typing import Any
+    from collections.abc import Callable, Generator
+    from threading import Event
+    from types import TracebackType
+    from typing import Any, Literal
 
+    from redouble.calls.script import Script
     from redouble.control.clock import Clock
-    from redouble.control.policy import Policy
-    from redouble.core.verdict import Rule
-
-OUTER: str = "the deadline around the loop has passed"
-
-OURS: set[CodeType] = set()
-"""The code of the functions that dial and close."""
+    from redouble.control.policy import Policy, Stop
+    from redouble.core.checks import Seconds
+    from redouble.loops.bell import Bell
 
 
 class LinkStatus(Enum):
-    """What a link is doing: `IDLE CONNECTING CONNECTED WAITING PARKED`.
+    """Tells what a link is doing: `IDLE CONNECTING CONNECTED CLOSING WAITING PARKED`.
 
-    `IDLE`: no loop is at work on it, or it is between two passes of its loop. `WAITING`: for the next dial. `PARKED`:
-    it has given up, and waits for `Link.reset()`.
+    `IDLE`: no loop is at work on it, or it is between two passes of its loop. `CLOSING`: a session has ended, and its
+    connection is being closed. `WAITING`: for the next dial. `PARKED`: it has given up, and waits for `Link.reset()`.
     """
 
     __module__ = "redouble"
@@ -48,6 +58,7 @@ class LinkStatus(Enum):
     IDLE = "idle"
     CONNECTING = "connecting"
     CONNECTED = "connected"
+    CLOSING = "closing"
     WAITING = "waiting"
     PARKED = "parked"
 
@@ -56,7 +67,7 @@ class LinkStatus(Enum):
 
 
 class Next(Enum):
-    """What the next pass of a loop does."""
+    """Names what the script does next."""
 
     DIAL = 1
     WAIT = 2
@@ -64,361 +75,551 @@ class Next(Enum):
     END = 4
 
 
-class Line(BackoffController):
-    """One loop over a link: counts, decides and tells.
+class Wish(Enum):
+    """Names what a user asked for from outside, until it is granted.
 
-    While a connection is up its attempt is still under way: only when it ends can be said whether it was stable.
+    `FRESH`: dial at once if it waits, and forget the failures. `ANEW`: besides, the session that is up ends.
+    """
+
+    FRESH = 1
+    ANEW = 2
+
+
+class Keeping(Record):
+    """Tells how a link is kept, as `reconnect` was told."""
+
+    open_: Callable[..., Any]
+    name: str
+    policy: Policy
+    stable_after: float
+    parks: bool  # whether giving up parks
+    park: Rule | Literal[True] | None  # the errors that park at once
+    half_open: float | None
+    close_timeout: Seconds | None
+
+
+UNWANTED = Classification(Verdict.TRANSIENT, applied=False, reason="the connection came when nobody wanted it any more")
+NOT_YET = Classification(Verdict.PERMANENT, reason="a parked link's one dial came to nothing")
+
+_ENDED_IN_ORDER: Any = object()
+"""What the call of a line is told to have returned when a session ended in order."""
+
+
+class Line(Judge):
+    """Counts, judges and decides for one loop over a link.
+
+    Attributes:
+        call: Its call; `None` before the first dial, and once the loop is over.
+        status: What the link is doing.
+        session: The session that was handed out, until it is closed.
+        end: Why it is parked.
+        over: Whether the loop has ended.
+        left: Whether the iterator is gone, with a session that was never entered.
     """
 
     __slots__ = (
         "_alarmed",
-        "_bounding",
-        "_half_open",
+        "_bell",
+        "_closed",
+        "_counts",
+        "_dialling",
+        "_ended_at",
+        "_host",
+        "_how",
+        "_in_pieces",
+        "_lock",
+        "_next",
         "_outer_first",
-        "_park",
         "_parks",
+        "_plan",
         "_since",
-        "_stable_after",
+        "_stop",
         "_trial",
-        "asked",
+        "_until",
+        "_wish",
+        "call",
         "clock",
-        "cut",
-        "doing",
         "end",
-        "ended_at",
-        "loop",
-        "next",
+        "left",
         "over",
         "session",
+        "status",
     )
 
-    asked: Any  # an event: somebody asked for a fresh start
+    on_stop = OnStop.END
+
+    call: Call | None
     clock: Clock
-    cut: TimeoutError | None  # what stands for a dial that its time limit cut off
-    doing: LinkStatus
-    end: GaveUp | None  # why it is parked
-    ended_at: float | None  # when the last connection ended in order
-    loop: asyncio.AbstractEventLoop | None
-    name: str | None
-    next: Next
-    over: bool
-    session: Any  # what the loop has given, until it is closed
-    _alarmed: bool  # whether observers know that it is parked
-    _bounding: scope.deadline | None
-    _half_open: float | None
-    _outer_first: bool  # whether a parked link waits for the end of a scope
-    _park: Rule | None
-    _parks: bool  # whether the error at hand parks the link, whatever the policy says of it
-    _since: float  # when the connection came up
-    _stable_after: float
+    end: GaveUp | None
+    session: Session[Any] | None
+    _bell: Bell | None
+    _closed: Event  # set by `close`
+    _counts: tuple[int, int]  # attempts and failures, once the loop is over
+    _dialling: Cut | None  # cuts off the dial under way
+    _ended_at: float | None  # when the last session ended in order
+    _host: Host | None
+    _in_pieces: bool  # whether a pause ends with the time of a watchdog around the loop
+    _parks: bool  # whether the outcome at hand parks the link, whatever the policy says of it
+    _since: float | None  # when the connection came up; `None`: none is up, or its end has been judged
+    _stop: Stop | None  # the policy's
     _trial: bool  # whether this is the one dial of a parked link
+    _until: float | None  # when the rest under way is over
+    _wish: Wish | None
 
-    def __init__(
-        self, policy: Policy, name: str, stable_after: float, half_open: float | None, park: Rule | None, asked: Any
-    ) -> None:
-        super().__init__(for_loop(policy))
-        self.name = self.policy.name or name
-        self.clock = self._clock
-        self.asked = asked
-        self.doing = LinkStatus.IDLE
-        self.next = Next.DIAL
-        self.cut = self.end = self.ended_at = self.loop = self.session = self._bounding = None
-        self.over = self._alarmed = self._outer_first = self._parks = self._trial = False
-        self._since = 0.0
-        self._stable_after, self._half_open, self._park = stable_after, half_open, park
+    def __init__(self, plan: Keeping, asynchronous: bool) -> None:
+        from threading import Event
 
-    # What a pass of the loop asks, in this order.
+        policy = for_loop(plan.policy)
+        self._stop, self._closed = policy.stop, Event()
+        super().__init__(policy.overridden(stop=AnyOf(self._stop, self._closed)))
+        self._plan = plan
+        self.clock = SYSTEM if policy.clock is None else policy.clock
+        limit = CloseLimit(plan.close_timeout, plan.name, self.clock)
+        self._how = Opening(
+            plan.open_, (), plan.name, "reconnect", closing=False, asynchronous=asynchronous, limit=limit
+        )
+        self._lock = allocate_lock()
+        self._counts = 0, 0
+        self._next, self.status = Next.DIAL, LinkStatus.IDLE
+        self.call = self.end = self.session = None
+        self._bell = self._dialling = self._ended_at = self._host = self._since = self._until = self._wish = None
+        self.over = self.left = self._in_pieces = self._alarmed = self._outer_first = self._parks = self._trial = False
 
-    def begin(self, frame: FrameType) -> None:
-        """A pass begins: decide now what follows from a connection that ended in order.
+    @property
+    def name(self) -> str:
+        """The name of the link in messages."""
+        return self.policy.name or self._plan.name
+
+    # How it goes on.
+
+    def sessions(self, bell: Bell, host: Host | None) -> Script:
+        """Go on with the loop: dial, hand out, and see what follows from the end of that.
+
+        Args:
+            bell: What wakes it.
+            host: What runs it; `None`: a thread.
+        """
+        self._bell, self._host = bell, host
+        while True:
+            self._settle()
+            while self._next in (Next.WAIT, Next.PARK):
+                yield PAUSE, self._pause()
+                self._look_up()
+            if self._next is Next.END:
+                return
+            begins, call = self._begin_dial()
+            if begins:
+                link = self._stand(call)
+                try:
+                    yield ATTEMPT, call
+                finally:
+                    close_link(link)
+                    call.value = None
+                if self._since is not None:
+                    call.tell(EventKind.CONNECTED)
+                    yield HAND_OUT, call
+                elif not call.over:
+                    self._next = Next.WAIT
+            elif call.raised is not None:
+                yield RAISE, call
+
+    def _settle(self) -> None:
+        """Begin a pass: decide now what follows from a session that ended in order.
 
         Not before: a `break` is no reason to connect again.
         """
-        if self.attempt == 0:
-            self._bind(frame)
-        if self.status is ATTEMPTING:
-            at = self.now(self.ended_at)
-            self.ended_at = None
-            self._dropped(None, ENDED, at)
+        call = self.call
+        if self._since is not None and call is not None:
+            if self._wish is Wish.ANEW:
+                self._drop(call, None, ENDED)
+                self._next = Next.WAIT  # for 0 s: in a coroutine others run, and a cancellation is seen
+            else:
+                call.returned(_ENDED_IN_ORDER)
+                self._next = self._next if call.over else Next.WAIT
         if self.is_stopped():
-            self.next = Next.END
+            self._next = Next.END
 
-    def pause(self) -> float:
-        """For how many seconds to wait, unless one of the events is set before."""
-        if self.next is Next.WAIT:
-            self.doing = LinkStatus.WAITING
-            return self.due_in()
-        self.doing = LinkStatus.PARKED
+    def _pause(self) -> Pause:
+        """Return the wait for the next dial, or for a user who wakes a parked link."""
+        assert self.call is not None
+        assert self._bell is not None
+        now = self.call.tally.now()
+        if self._until is None:
+            self._until = now + self._rest(self.call, now)
+        self._bell.renew()
+        seconds = 0.0 if self._wish or self.is_stopped() else max(0.0, self._until - now)
+        self._in_pieces = (piece := patience_around()) < seconds
+        seconds = min(seconds, piece)
+        return Pause(self.clock, seconds, (self._stop, self._bell.event), self.name)
+
+    def _rest(self, call: Call, now: float) -> float:
+        """Begin a rest, and return its length in seconds."""
+        if self._next is Next.WAIT:
+            self.status = LinkStatus.WAITING
+            due = call.tally.due
+            return 0.0 if due is None else due - now
+        self.status = LinkStatus.PARKED
+        half_open = self._plan.half_open
         if not self._alarmed:
             self._alarmed = True
-            self._tell(EventKind.PARKED, None, None if self.end is None else self.end.classification, self._half_open)
-        seconds = FOR_GOOD if self._half_open is None else self._half_open
-        left = self._left_of_bound()
-        self._outer_first = left is not None and left <= seconds
-        return seconds if left is None else min(seconds, left)
+            call.tell(EventKind.PARKED, half_open, None, None if self.end is None else self.end.classification)
+        seconds, left = FOR_GOOD if half_open is None else half_open, call.left_around()
+        self._outer_first = left <= seconds
+        return min(seconds, left)
 
-    def rested(self) -> None:
-        """The wait is over: what ended it?
+    def _look_up(self) -> None:
+        """See what ended a pause.
 
         Raises:
             DeadlineExceeded: When the time of a scope around the loop did.
         """
+        assert self._bell is not None
         if self.is_stopped():
-            self.next = Next.END
-        elif self.asked.is_set():
-            self._fresh()
-            self.next = Next.DIAL
-        elif self.next is Next.WAIT:
-            self._waited()
-        elif self._outer_first:
-            self._blame()
-            raise DeadlineExceeded(OUTER)
-        elif self._half_open is not None:
-            self.reset()
-            self._trial = True
-            self.next = Next.DIAL
-        else:  # nobody came in thirty years, which virtual time may skip
-            self.next = Next.END
+            self._next = Next.END
+        elif self._wish:
+            self._next = Next.DIAL
+        elif is_set(self._bell.event) or (self._in_pieces and patience_around() > 0.0):
+            return  # it rang for something that has been dealt with, or a watchdog has been touched meanwhile
+        elif self._next is Next.PARK:
+            self._outer_first = self._outer_first or self._in_pieces
+            self._next = self._after_parking()
+        else:
+            if self._in_pieces and self.call is not None:
+                self.call.tally.due = None  # the time of the whole wait has not passed
+            self._next = Next.DIAL
+        self._until = None
 
-    def _waited(self) -> None:
-        """After a wait that overslept a deadline no dial begins."""
-        now = self.now()
-        self.next = Next.DIAL
-        if self._ends is not None and now > self._ends:
-            self._decided_by(self.expire(now), None, None)
+    def _after_parking(self) -> Next:
+        """Decide what follows where a parked link has rested for its time."""
+        assert self.call is not None
+        if self._outer_first:
+            self.ends(self.call.end_around(), None)  # raises
+        if self._plan.half_open is None:
+            return Next.END  # nobody came in thirty years, which virtual time may skip
+        self.call.begin_again()
+        self._trial = True
+        return Next.DIAL
 
-    def dial(self) -> dict[str, float]:
-        """A dial begins; the keywords for it."""
-        self.doing = LinkStatus.CONNECTING
-        self.start()
-        timeout, keyword = self.timeout(), self.policy.timeout_as
-        return {} if keyword is None or timeout is None else {keyword: timeout}
+    def _begin_dial(self) -> tuple[bool, Call]:
+        """Begin a dial; return whether it begins, as the call may have ended while it waited, and the call."""
+        with self._lock:
+            wish, self._wish = self._wish, None
+            self.status = LinkStatus.CONNECTING
+        self._next = Next.DIAL
+        call = self.call
+        if call is None:
+            dial = self._dial_async if self._how.asynchronous else self._dial
+            self.call = call = Call(self.policy, self._plan.name, new_link(None, innermost()), dial, judge=self)
+            return True, call
+        if wish:
+            self._forget(call)
+        call.over = False
+        return call.goes_on(), call
 
-    def limit(self) -> Cut | None:
-        """The timer that cuts off a dial in asyncio; `cut` is what stands for one that it did cut off."""
-        limit, policy = self.policy.attempt_timeout, self.policy
-        if limit is not None:
-            self.cut = TimeoutError(f"no connection within {limit:g} s")
-        if self.own_end is not None:
-            left = self.own_end - self.now()
-            if limit is None or left <= limit:
-                limit = left
-                self.cut = DeadlineExceeded(f"the deadline of {policy.deadline:g} s has passed")
+    def _stand(self, call: Call) -> Any:
+        """Make the dial the innermost link of the chain, beneath what is around this pass of the loop."""
+        call.link = link = new_link(call, innermost())
+        if call.bound is not None:
+            call.bound[OUTER] = first_live(link[NODE])
+            link[NODE] = call.bound
+        AROUND.set(link)
+        return link
+
+    # Dialling: what the drivers call.
+
+    def _dial(self, **kwargs: Any) -> Opened:
+        return threads.perform(opening(self._how, kwargs))
+
+    async def _dial_async(self, **kwargs: Any) -> Opened:
+        call = self.call
+        assert call is not None
+        on_trio = self._host is Host.TRIO
+        cut = self._dialling = cut_of_opening(self.clock, call) if on_trio else cut_after(self.clock, None)
         try:
-            return None if limit is None else Cut(self.clock, limit)
-        except Exception as error:
-            faults.report("clock", type(self.clock), error, "dials have no time limit")
-            return None
+            opened = await open_under(cut, self._how, kwargs, call)
+        except TimeoutError:
+            if cut.fired and self._closed.is_set():
+                return Opened(None)  # `close()` cut it off, and nothing is wanted any more
+            raise
+        finally:
+            self._dialling = None
+        if call.cut_in() <= 0.0:
+            await coroutines.perform(self._closing_quietly(opened))
+            raise call.cut_off(None)  # it did not heed its time limit, and came too late
+        return opened
 
-    def failed(self, error: Exception) -> bool:
-        """The dial failed; `True`: raise it again."""
-        self._forgive_if_asked()
-        ours, self.cut = error is self.cut, None
-        found = CUT_OFF if ours else judge_exception(error, self.policy.on, faults.rule_raised)
-        if ours and isinstance(error, DeadlineExceeded):
-            return self._decided_by(self.expire(), error, found)
-        return self._decided(error, found, self.now())
+    _dial_async.limits_itself = True  # type: ignore[attr-defined]
 
-    def arrived(self) -> bool:
-        """The dial succeeded; `False`: but nobody wants the connection any more."""
-        self.cut = None
-        if self.is_stopped():
-            self.next = Next.END
+    def _closing_quietly(self, opened: Opened) -> Generator[Any, Any, None]:
+        """Close what nobody will use; what goes wrong with that matters to nobody."""
+        try:
+            yield from leaving(opened, self._how)
+        except Exception:
+            return
+
+    # Judging: what the call asks.
+
+    def error(self, error: Exception) -> Classification:
+        found = super().error(error)
+        self._forgive()
+        call = self.call
+        assert call is not None
+        _forget_earlier_passes(error)
+        if self._since is not None:
+            self._drop(call, error, found)
+        return self._parking(error, found)
+
+    def late(self) -> Classification:
+        self._forgive()
+        return self._parking(TimeoutError(), TIMED_OUT)
+
+    def value(self, value: object) -> Classification | None:
+        if value is _ENDED_IN_ORDER:
+            assert self.call is not None
+            self._drop(self.call, None, ENDED)
+            self._parks = self._trial
+            return NOT_YET if self._trial else ENDED
+        assert isinstance(value, Opened)
+        if value.refusal:
+            raise TypeError(value.refusal)
+        return None if self._arrives(value) else UNWANTED
+
+    def ends(self, end: GaveUp, error: Exception | None) -> End | None:
+        call = self.call
+        assert call is not None
+        if end.reason is Reason.STOPPED:
+            self._next = Next.END
+            return End.IN_ORDER
+        if self._gives_up_by_parking(end):
+            self._next = Next.PARK
+            if not self._trial:
+                self.end = end
+                call.tell(EventKind.GIVE_UP, None, error, end.classification, end.reason)
+            return End.IN_ORDER
+        if error is None:
+            call.raised = error = _instead(end)
+            call.tell_end(end, error)
+            raise error
+        return None
+
+    def _gives_up_by_parking(self, end: GaveUp) -> bool:
+        """Return whether an end parks the link; that of a scope never does: the caller is done with the link then."""
+        if end.reason is Reason.DEADLINE and end.limit == "scope":
             return False
-        self._since = self.now()
-        self.doing = LinkStatus.CONNECTED
-        if self.failures:
-            self._tell(EventKind.SUCCESS)
-        self._tell(EventKind.CONNECTED)
+        return self._parks if end.reason is Reason.PERMANENT else self._plan.parks
+
+    def _parking(self, error: Exception, found: Classification) -> Classification:
+        """Return the classification of an error; that of one that parks the link is PERMANENT."""
+        rule, permanent = self._plan.park, found.verdict is Verdict.PERMANENT
+        self._parks = (rule is True and permanent) or (self._trial and not permanent)
+        if rule is not None and rule is not True:
+            park = judge_exception(error, rule, faults.rule_raised)
+            if park.verdict is not Verdict.PERMANENT or not is_unknown(park):
+                self._parks = True
+                return Classification(Verdict.PERMANENT, reason=park.reason, redact=park.redact or found.redact)
+        if self._parks and not permanent:
+            return Classification(Verdict.PERMANENT, reason=found.reason, redact=found.redact)
+        return found
+
+    def _arrives(self, opened: Opened) -> bool:
+        """Take the connection of a dial; return whether it is still wanted."""
+        call = self.call
+        assert call is not None
+        session = Session[object](self, opened, self._how, call.tally.attempt)
+        with self._lock:
+            self.session = session
+            if self.is_stopped():
+                return False
+            self.status = LinkStatus.CONNECTED
+            self._since, self._ended_at = call.tally.now(), None
+        self._forgive()
+        call.is_up()
         return True
+
+    def _drop(self, call: Call, error: Exception | None, found: Classification) -> None:
+        """Note that the connection dropped, and tell of it."""
+        since, at = self._since, self._ended_at
+        now = call.tally.now() if at is None else at
+        stable = since is not None and now - since >= self._plan.stable_after
+        call.drop(now, stable)
+        if stable:
+            self._unpark()
+        call.tell(EventKind.DROPPED, None, error, found)
+        self._since = self._ended_at = None
+
+    def handed_out(self) -> Session[Any]:
+        """Return the session that the script has handed out."""
+        assert self.session is not None
+        return self.session
 
     # What a session tells.
 
-    def ended(self, error: Exception | None) -> bool:
-        """The connection is closed; `True`: its error ends the loop."""
-        self._forgive_if_asked()
-        self.doing = LinkStatus.IDLE
-        if error is None:
-            self.ended_at = self.now()
+    def closes(self) -> None:
+        """Note that the body of the session has ended, and the connection is being closed."""
+        self.status = LinkStatus.CLOSING
+
+    def ended(self, error: BaseException | None) -> bool:
+        """Note that the connection is closed; return whether the error of its body is dealt with."""
+        with self._lock:
+            self.session, self.status = None, LinkStatus.IDLE
+            asked = self.is_ending()
+        call, failed = self.call, is_exception(error)
+        if call is None:  # another pass was asked for within the session, which ended the loop
             return False
-        return self._dropped(error, judge_exception(error, self.policy.on, faults.rule_raised), self.now())
+        if is_exception(error) and not asked and not is_orderly(error):
+            passes = call.failed(error)
+            if passes:
+                self.finish()
+            elif not call.over:
+                self._next = Next.WAIT
+            return not passes
+        self._ended_at = call.tally.now()
+        self._forgive()
+        return failed
 
-    def finish(self) -> None:
-        """The loop is over."""
-        self.over = True
-        self.next = Next.END
-        self.doing = LinkStatus.IDLE
-        self.cut = None
+    def is_ending(self) -> bool:
+        """Return whether the session that is up is to end."""
+        return self._wish is Wish.ANEW or self._closed.is_set()
 
-    # What happens from outside.
+    # What happens from outside, in any thread or task.
 
-    def is_stopped(self) -> bool:
-        """Whether the policy's `stop` is set."""
-        stop = self.policy.stop
-        return stop is not None and is_set(stop)
+    def ask(self, wish: Wish) -> None:
+        """Ask for a fresh start; a dial under way is one already, and only its failures are forgotten."""
+        with self._lock:
+            if self.over:
+                return
+            if self.status is LinkStatus.CONNECTING:
+                wish = Wish.FRESH
+            if self._wish is not Wish.ANEW:
+                self._wish = wish
+            session = self.session if wish is Wish.ANEW else None
+        if session is not None:
+            session.end(self._bell)
+        self._ring()
 
-    def ask(self) -> None:
-        """Somebody asks for a fresh start, perhaps in another thread."""
-        if self.over:
-            return
-        loop = self.loop
-        if loop is None or sys.modules["asyncio"]._get_running_loop() is loop:
-            self.asked.set()
-        else:
-            try:
-                loop.call_soon_threadsafe(self.asked.set)
-            except RuntimeError:  # the event loop is closed, and nobody is at work on the link any more
+    def close(self) -> None:
+        """Ask for the end of the loop."""
+        with self._lock:
+            if self.over:
+                return
+            self._closed.set()
+            session, dial = self.session, self._dialling
+        if dial is not None and self._bell is not None:
+            self._bell.call(dial.fire)
+        if session is not None:
+            session.end(self._bell)
+        self._ring()
+
+    def leave(self) -> None:
+        """Note that the iterator is gone; the next loop, or the end of the link, closes the session that it left."""
+        session = self.session
+        if session is None or not session.is_entered:
+            self.left = True
+            if session is None and not self.over:
                 self.finish()
 
+    def close_what_was_left(self) -> None:
+        """Close the session that a loop left behind when it went, in a task of its own."""
+        bell = self._bell
+        if bell is not None and self.left and self.session is not None:
+            bell.call(lambda: bell.spawn(coroutines.perform, self.leftovers()))
+
+    def _ring(self) -> None:
+        if self._bell is not None:
+            self._bell.ring()
+
+    def is_stopped(self) -> bool:
+        """Return whether the loop is to end: by the policy's `stop`, or by `close`."""
+        return self._closed.is_set() or (self._stop is not None and is_set(self._stop))
+
     @property
-    def in_a_row(self) -> int:
-        """How many dials and connections have failed in a row, by what is known now."""
-        stable = self.doing is LinkStatus.CONNECTED and self.now() - self._since >= self._stable_after
-        return 0 if stable or self.asked.is_set() else self.failures
+    def is_at_work(self) -> bool:
+        """Whether no other loop may begin: it dials, waits, or has a session that may still be entered."""
+        if self.over:
+            return False
+        return self.session is not None and not self.left if self.status in _BETWEEN else True
 
-    # What is asked from within a dial, as of any retried call.
+    @property
+    def attempt(self) -> int:
+        """The number of the last dial."""
+        return self._counts[0] if self.call is None else self.call.tally.attempt
 
-    def left(self) -> float | None:
-        """Seconds until the deadline, < 0 when it has passed; `None` when nothing bounds the dial."""
-        return None if self._ends is None else self._ends - self.now()
+    @property
+    def failures(self) -> int:
+        """The number of dials and connections that failed in a row, by what is known now."""
+        call = self.call
+        if call is None:
+            return self._counts[1]
+        up = self.status is LinkStatus.CONNECTED and self._since is not None
+        stable = up and call.tally.now() - (self._since or 0.0) >= self._plan.stable_after
+        return 0 if stable or self._wish else call.tally.failures
 
-    def timeout(self) -> float | None:
-        """Seconds that the dial may take, never more than what is left; `None`: no limit."""
-        known = [limit for limit in (self.policy.attempt_timeout, self.left()) if limit is not None]
-        return max(0.0, min(known)) if known else None
+    # Forgetting and ending.
 
-    # Deciding.
-
-    def _dropped(self, error: Exception | None, found: Classification, at: float) -> bool:
-        if at - self._since >= self._stable_after:
-            self._drop(at)
-            self._unpark()
-        self._tell(EventKind.DROPPED, error, found)
-        return self._decided(error, found, at)
-
-    def _decided(self, error: Exception | None, found: Classification, at: float) -> bool:
-        found = found if error is None else self._parking(error, found)
-        return self._decided_by(self.decide(found, error, at, self._draw()), error, found)
-
-    def _decided_by(self, decision: float | GaveUp, error: Exception | None, found: Classification | None) -> bool:
-        if not isinstance(decision, GaveUp):
-            self._goes_on(decision, error, found)
-        elif decision.reason is Reason.STOPPED:
-            self.next = Next.END
-        elif self._is_last(decision):
-            self._ends_with(decision, error)
-            return True
-        else:
-            self._gives_up(decision, error, found)
-        if error is not None:
-            _forget(error)
-        return False
-
-    def _goes_on(self, delay: float, error: Exception | None, found: Classification | None) -> None:
-        if self._trial:
-            self.next = Next.PARK
-        else:
-            self.next = Next.WAIT
-            self._tell(EventKind.RETRY, error, found, delay)
-
-    def _gives_up(self, end: GaveUp, error: Exception | None, found: Classification | None) -> None:
-        """It is parked; who was told of that already is not told again."""
-        self.next = Next.PARK
-        if not self._trial:
-            self.end = end
-            self._tell(EventKind.GIVE_UP, error, found, None, end.reason)
-
-    def _is_last(self, end: GaveUp) -> bool:
-        """Whether the loop ends: by a permanent error, or by the time of others, beyond which parking is of no use."""
-        if end.reason is Reason.DEADLINE:
-            return self._bound is not None and (self.own_end is None or self._bound <= self.own_end)
-        return end.reason is Reason.PERMANENT and not self._parks
-
-    def _ends_with(self, end: GaveUp, error: Exception | None) -> None:
-        self.finish()
-        found = end.classification
-        if end.reason is Reason.DEADLINE:
-            self._blame()
-        if error is None:
-            self._tell(EventKind.GIVE_UP, None, found, None, end.reason)
-            raise DeadlineExceeded(OUTER)
-        if end.reason is not Reason.PERMANENT or end.attempts > 1:
-            mark(error, end, end.attempts > 1)
-        elif found is not None and found.reason.startswith(UNKNOWN):
-            say_unknown(self.name, type(error))
-        self._tell(EventKind.GIVE_UP, error, found, None, end.reason)
-
-    def _parking(self, error: Exception, found: Classification) -> Classification:
-        """The classification of an error, which for one that parks the link is PERMANENT."""
-        self._parks = False
-        if self._park is None:
-            return found
-        park = judge_exception(error, self._park, faults.rule_raised)
-        self._parks = park.verdict is not Verdict.PERMANENT or UNKNOWN not in park.reason
-        if not self._parks:
-            return found
-        return Classification(Verdict.PERMANENT, reason=park.reason, redact=park.redact or found.redact)
-
-    def _forgive_if_asked(self) -> None:
-        """Somebody asked for a fresh start of what was under way: only the counts can be."""
-        if self.asked.is_set():
-            self.asked.clear()
-            self._unpark()
-            self.record_progress()
-
-    def _fresh(self) -> None:
-        self.asked.clear()
+    def _forgive(self) -> None:
+        """Grant a fresh start to what is under way: only its counts can begin again."""
+        with self._lock:
+            if self._wish is not Wish.FRESH:
+                return
+            self._wish = None
         self._unpark()
-        self.reset()
+        if self.call is not None:
+            self.call.progress()
+
+    def _forget(self, call: Call) -> None:
+        """Begin everything again."""
+        self._unpark()
+        call.begin_again()
 
     def _unpark(self) -> None:
         self._trial = self._alarmed = False
         self.end = None
 
-    # The scopes and retried calls around the loop.
-
-    def _bind(self, frame: FrameType) -> None:
-        least = least_left(frame)
-        for each in scope.innermost_deadlines():
-            left = each.left()
-            if left is not None and (least is None or left < least):
-                least, self._bounding = left, each
-        if least is not None:
-            self.bound(self.now() + least)
-
-    def _left_of_bound(self) -> float | None:
-        return None if self._bound is None else self._bound - self.now()
-
-    def _blame(self) -> None:
-        if self._bounding is not None:
-            self._bounding.blame()
-
-    # Telling.
-
-    def _tell(
-        self,
-        kind: EventKind,
-        error: Exception | None = None,
-        found: Classification | None = None,
-        delay: float | None = None,
-        reason: Reason | None = None,
-    ) -> None:
-        attempts = self.policy.attempts
-        event = Event(
-            kind, self.name, self.attempt, self.failures, self.elapsed, delay, error, found, reason, attempts=attempts
-        )
-        audience(self.policy.observers).tell(event)
-
-
-def _forget(error: Exception) -> None:
-    """An error that nobody gets from us may come back: cut its traceback to the first pass, so that it does not grow.
-
-    A body's error is known by the user's frame, through which it passes once; another by the code of ours.
-    """
-    head = traceback_of(error)
-    at = None if head is None else head.tb_next
-    while head is not None and at is not None:
-        if at.tb_frame is head.tb_frame or at.tb_frame.f_code is head.tb_frame.f_code in OURS:
-            BaseException.with_traceback(error, at)
+    def leftovers(self) -> Generator[Any, Any, None]:
+        """Close a session that was handed out and never entered; that of an open `with` is left to it."""
+        session = self.session
+        opened = None if session is None else session.take()
+        if opened is None:
             return
+        self.status = LinkStatus.CLOSING
+        try:
+            yield from self._closing_quietly(opened)
+        finally:
+            self.session, self.status = None, LinkStatus.IDLE
+
+    def finish(self) -> None:
+        """End the loop, and hold nothing any more."""
+        self.over = True
+        self._next, self.status = Next.END, LinkStatus.IDLE
+        self._since = self._wish = None
+        call, self.call = self.call, None
+        if call is not None:
+            self._counts = call.tally.attempt, call.tally.failures
+            call.let_go()
+
+
+_BETWEEN = (LinkStatus.IDLE, LinkStatus.CONNECTED)
+
+
+def _instead(end: GaveUp) -> Exception:
+    """Return the error of a link that gives up although its connections ended in order."""
+    if end.reason is Reason.DEADLINE:
+        whose = "around the loop" if end.limit == "scope" else "of the link"
+        return DeadlineExceeded(f"the deadline {whose} has passed")
+    return ConnectionError("the connection ended in order, again and again")
+
+
+def _forget_earlier_passes(error: Exception) -> None:
+    """Cut the traceback of an error that comes back from one dial or closing after the other, so that it does not grow."""
+    passes = [at for at in _walk(traceback_of(error)) if at.tb_frame.f_code in _PASSES]
+    if len(passes) > 1:
+        passes[0].tb_next = passes[-1].tb_next
+
+
+def _walk(at: TracebackType | None) -> Generator[TracebackType, None, None]:
+    while at is not None:
+        yield at
         at = at.tb_next
+
+
+_PASSES = (Line._dial.__code__, Line._dial_async.__code__, Session._leaving.__code__)

@@ -6,7 +6,7 @@ the policy says another.
 
 from __future__ import annotations
 
-from redouble.calls.call import Judge, OnStop, Site
+from redouble.calls.call import TIMED_OUT, Judge, OnStop, Site
 from redouble.calls.tracebacks import strip
 from redouble.control import faults
 from redouble.control.tally import SHORTEST_PENDING
@@ -189,6 +189,9 @@ class _Asking(Judge):
             self._interval += SLOW_DOWN
             return self._at_interval(_pending(asked))
         return self._at_interval(super().error(error))
+
+    def late(self) -> Classification:
+        return self._at_interval(TIMED_OUT)
 
     def value(self, value: object) -> Classification | None:
         rule, until = self.policy.result, self._question.until

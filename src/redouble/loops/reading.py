@@ -1,32 +1,36 @@
-"""Floor 5. One run of a `resume` loop: the page that it is about, what has been committed, and what counts as stalled.
+"""Floor 5. One run of a `resume` loop, written once for all hosts: what it fetches, commits, and counts as stalled.
 
-What both colours do alike; in `resume` they fetch, wait and save.
+Each page is a retried call of its own; an attempt of it is the fetch, and what the body does with the page. The script
+of a run (`Reading.script`) fetches, waits and commits; the end of the `with` tells the call of the page what came of it.
+`redouble.loops.resume` has the two ways in.
 """
 
 from __future__ import annotations
 
 import sys
+from enum import Enum
 
+from redouble.calls.awaitable import is_awaitable
+from redouble.calls.call import Call, Judge, OnStop
+from redouble.calls.script import ATTEMPT, HAND_OUT, PERFORM, RAISE, WAIT
 from redouble.control import faults
+from redouble.control.around import AROUND, ENDS, NODE, close_link, innermost, new_link, over_around
 from redouble.control.clock import is_set
-from redouble.control.controller import Status
-from redouble.control.outcome import DeadlineExceeded
-from redouble.control.scope import remaining
-from redouble.control.stack import close_block, open_block
 from redouble.core import checks
-from redouble.loops.watchdog import expired_around
-from redouble.wrappers.run import Run, traceback_of
-from redouble.wrappers.shape import is_awaitable, name_of
+from redouble.loops.base import end_if_over, for_loop
+from redouble.ways.shape import name_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import FrameType
-    from typing import Any, Generic, TypeVar
+    from collections.abc import Callable, Generator
+    from typing import Any, Generic, TypeAlias, TypeVar
 
+    from redouble.calls.script import Script
+    from redouble.control.around import Link
     from redouble.control.policy import Policy
 
     T = TypeVar("T")
+    Steps: TypeAlias = Generator[Any, Any, T]
 else:
     T = None
 
@@ -40,288 +44,444 @@ else:
 EARLY = 0.02
 """So many seconds before its time a timer of asyncio may come: the resolution of the coarsest system clock."""
 
-# What the loop is about: nothing yet; a page that was given out, is open, has been dealt with, or must come again;
-# nothing between two pages; nothing any more.
-NEW, GIVEN, OPEN, DONE, AGAIN, BETWEEN, OVER = range(7)
+SAVING = 5.0
+"""How many seconds saving the count of stalled runs may take in a task that is being cancelled."""
+
+WHOLE: Any = object()
+"""Stands for the cursor of the next page, by which the whole page is committed."""
 
 
 class Stalled(Exception):  # noqa: N818  # it tells of a state, as the errors of `redouble.control.outcome` do
-    """So many runs of a `resume` loop in a row ended in a failure without reading a single page to its end.
+    """So many runs of a `resume` loop in a row ended in a failure without an advance of the cursor.
 
     Raised from the error of the last run; by a later run at once, without any error and without fetching anything.
 
     Attributes:
         stalls: How many runs it were.
         stall_after: How many the loop allows.
+        cursor: The place at which the read stands: the cursor with which a run begins.
+        name: The policy's name, or that of the function that fetches.
     """
 
     __module__ = "redouble"
 
-    def __init__(self, stalls: int = 0, stall_after: int = 0) -> None:
+    def __init__(self, stalls: int = 0, stall_after: int = 0, cursor: Any = None, name: str | None = None) -> None:
         super().__init__(
-            f"stalled: {stalls} of {stall_after} runs in a row failed without an advance of the cursor; a higher"
-            " stall_after, or checkpoint.save_stalls(0), lets it try again"
+            f"stalled: {stalls} of {stall_after} runs in a row of {name or 'a long read'} failed without an advance, at"
+            f" cursor {checks.shown(cursor)}; a higher stall_after, or checkpoint.save_stalls(0), lets it try again"
         )
-        self.stalls = stalls
-        self.stall_after = stall_after
+        self.stalls, self.stall_after = stalls, stall_after
+        self.cursor, self.name = cursor, name
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.stalls, self.stall_after), self.__dict__
+        return type(self), (self.stalls, self.stall_after, self.cursor, self.name), self.__dict__
 
 
-class Reading(Generic[T]):
-    """One run of the loop, and the page that it is about: what both colours do alike.
+class _Fetching(Judge):
+    """Judges the attempts of a page: what was fetched goes to a body, and a stop ends the run in order."""
 
-    Each page is a retried call of its own, whose attempts are a fetch and what the body does with the page.
+    __slots__ = ()
+
+    on_stop = OnStop.END
+    hands_out = True
+
+
+class PageState(Enum):
+    """Where a page stands: given by the loop, its `with` open, dealt with (that ended without an error), committed, or failed."""
+
+    GIVEN = 1
+    OPEN = 2
+    DEALT_WITH = 3
+    COMMITTED = 4
+    FAILED = 5
+
+
+class Turn:
+    """The state of a page, which the page and its run share without holding each other.
+
+    Attributes:
+        state: Where the page stands.
+        next: The cursor that is saved when the whole of it is committed.
+    """
+
+    __slots__ = ("next", "state")
+
+    def __init__(self, next_: Any) -> None:
+        self.state, self.next = PageState.GIVEN, next_
+
+
+class BasePage(Generic[T]):
+    """A page that was fetched, as both ways in give it; what does not differ between them.
+
+    Attributes:
+        cursor: The cursor that it was fetched with; `None` for the first one of all.
+        next: The cursor that is saved when it is committed; `None` for the last one.
+        attempt: The number of this attempt at the page, from 1.
+    """
+
+    __slots__ = ("_items", "_link", "_reading", "_turn", "attempt", "cursor", "next")
+
+    cursor: Any
+    next: Any
+    attempt: int
+
+    def __init__(self, reading: Reading, items: Any, turn: Turn) -> None:
+        self.cursor, self.next, self.attempt = reading.cursor, turn.next, reading.call.tally.attempt
+        self._items, self._reading, self._turn = items, reading, turn
+        self._link: Link = None  # type: ignore[assignment]  # made when it is entered
+
+    def _enter(self, keyword: str) -> T:
+        if self._turn.state is not PageState.GIVEN or self._reading.turn is not self._turn:
+            raise RuntimeError(f"`{keyword} page:` enters a page once, as soon as the loop has given it")
+        self._turn.state = PageState.OPEN
+        self._link = self._reading.begin_body()
+        items: T = self._items
+        return items
+
+    def _leave(self, error: BaseException | None) -> Steps[bool]:
+        """Tell the call how the body ended; returns whether the error is dealt with."""
+        close_link(self._link)
+        self._items, turn = None, self._turn
+        committed = turn.state is PageState.COMMITTED
+        if error is None:  # or the loop is left by `break`: that shows when no page is asked for any more
+            if not committed:
+                turn.state = PageState.DEALT_WITH
+            return False
+        if not committed:
+            turn.state = PageState.FAILED
+            if isinstance(error, Exception) and not self._reading.body_failed(error):
+                return True
+        yield from self._reading.ends_with(error)
+        return False
+
+    def _commit(self, cursor: Any) -> Steps[None]:
+        turn = self._turn
+        if turn.state not in (PageState.OPEN, PageState.DEALT_WITH) or self._reading.turn is not turn:
+            raise RuntimeError("commit() is for a page that is open; the whole of it is committed once")
+        if cursor is WHOLE or (cursor is None and self.next is None):
+            yield from self._reading.commit(turn)
+        elif cursor is None:
+            raise ValueError(
+                "commit(None) would say that everything has been read, and this is not the last page; commit() commits"
+                " the whole page"
+            )
+        else:
+            yield from self._reading.commit_until(cursor)
+
+    def __repr__(self) -> str:
+        state = self._turn.state.name.lower().replace("_", " ")
+        return f"<redouble.Page of {self._reading.name}, attempt {self.attempt}, {state}>"
+
+
+class Progress:
+    """Whether the newest run of a long read has advanced; shared by the read and its runs.
+
+    Attributes:
+        advanced: Whether it has.
+    """
+
+    __slots__ = ("advanced",)
+
+    def __init__(self) -> None:
+        self.advanced = False
+
+
+class Reading:
+    """One run of the loop.
+
+    Attributes:
+        asynchronous: Whether a coroutine runs it.
+        call: The call of the page at hand.
+        cursor: The place at which it stands: the cursor of the page at hand, or the last one that was committed within it.
+        turn: The state of the page at hand, where one was given out; `None` before.
+        name: The policy's name, or that of the function that fetches.
     """
 
     __slots__ = (
         "_advanced",
         "_checkpoint",
-        "_committed",
-        "_cursor",
         "_fetch",
-        "_frame",
-        "_items",
-        "_next",
+        "_handed_at",
+        "_make_page",
+        "_over",
         "_policy",
-        "_run",
+        "_progress",
         "_stall_after",
         "_stalls",
-        "_state",
+        "asynchronous",
+        "call",
+        "cursor",
+        "name",
+        "turn",
     )
 
-    _fetch: Callable[..., Any]
-    _checkpoint: Any
-    _policy: Policy
-    _stall_after: int | None
-    _run: Run
-    _frame: int  # the `id` of the frame that the attempt stands in
-    _state: int
-    _committed: bool  # whether the page at hand has been
-    _cursor: Any  # of the page at hand
-    _next: Any  # of the page after it
-    _items: Any
-    _stalls: int  # runs in a row that came to nothing
-    _advanced: bool  # whether this run has got on
+    call: Call
+    cursor: Any
+    turn: Turn | None
+    _handed_at: float  # when the page was given out, by the policy's clock
 
-    def __init__(self, fetch: Callable[..., Any], checkpoint: Any, policy: Policy, stall_after: int | None) -> None:
+    def __init__(
+        self,
+        fetch: Callable[..., Any],
+        checkpoint: Any,
+        policy: Policy,
+        stall_after: int | None,
+        progress: Progress,
+        make_page: Callable[[Reading, Any, Turn], Any],
+        asynchronous: bool,
+    ) -> None:
         self._fetch, self._checkpoint = fetch, checkpoint
-        self._policy, self._stall_after = policy, stall_after
-        self._state = NEW
-        self._cursor = self._next = self._items = None
-        self._stalls = self._frame = 0
-        self._committed = self._advanced = False
+        self._policy: Policy = for_loop(policy).overridden(result=None, nested="multiply")
+        self.name = policy.name or name_of(fetch)
+        self._stall_after, self._stalls = stall_after, 0
+        self._progress, self._make_page, self.asynchronous = progress, make_page, asynchronous
+        progress.advanced = self._advanced = self._over = False
+        self.call = None  # type: ignore[assignment]  # made with the first page
+        self.cursor = self.turn = None
+        self._handed_at = 0.0
 
-    @property
-    def cursor(self) -> Any:
-        """The cursor that this page was fetched with; `None` for the first."""
-        return self._cursor
+    # What the ways in do.
 
-    @property
-    def next(self) -> Any:
-        """The cursor that is saved when this page is committed; `None` for the last one."""
-        return self._next
+    def next_page(self, script: Script, drive: Callable[[Script, Call | None], Any]) -> Steps[Any]:
+        """Go on to the next page; returns `None` when none comes any more.
 
-    @property
-    def attempt(self) -> int:
-        """The how many-th time it is that this page is fetched and dealt with, from 1."""
-        return self._run.attempt
+        Args:
+            script: That of this run, which only the loop holds: when the loop is left, it ends.
+            drive: The driver of the host.
+        """
+        self._refuse_forgotten_with()
+        if self._over:
+            script.close()
+        try:
+            driven = drive(script, self.call)
+            call = (yield driven) if self.asynchronous else driven
+        except BaseException as error:
+            yield from self.ends_with(error)
+            if isinstance(error, (StopIteration, StopAsyncIteration)):  # it would pass for the end of the loop
+                raise RuntimeError(f"fetch raised {type(error).__name__}") from error
+            raise
+        if call is None:
+            return None
+        try:
+            return self._page_of(call)
+        except BaseException:
+            self._over = True
+            script.close()
+            raise
 
-    # Between two pages.
+    def _page_of(self, call: Call) -> Any:
+        """Make a page of what was fetched. What is none is a mistake in the program, which no rule retries."""
+        found = call.value if call.given is None else call.given
+        call.value = call.given = None
+        if not isinstance(found, tuple) or len(found) != 2:
+            refuse_awaitable("fetch", found)
+            raise TypeError(f"fetch must return a tuple (items, next), got {checks.shown(found)}")
+        items, next_ = found
+        self.turn = Turn(next_)
+        return self._make_page(self, items, self.turn)
 
-    def _refuse_forgotten_with(self, keyword: str) -> None:
-        if self._state == GIVEN:
+    def _refuse_forgotten_with(self) -> None:
+        state = None if self.turn is None else self.turn.state
+        keyword = "async with" if self.asynchronous else "with"
+        if state is PageState.GIVEN:
             raise RuntimeError(f"the page was never entered: write `{keyword} page as items:` in the body of the loop")
-        if self._state == OPEN:
+        if state is PageState.OPEN:
             raise RuntimeError("the page is still open: the next one comes when its `with` has ended")
 
-    def _refuse_stalled(self, stalls: Any) -> None:
-        """Fetch nothing at all where the runs before this one came to nothing too often."""
-        self._stalls = checks.whole("what Checkpoint.load_stalls gives", stalls, least=0)
-        if self._is_stalled():
-            self._state = OVER
-            raise self._stalled()
+    # The script.
 
-    def _begins_at(self, cursor: Any) -> None:
-        self._next = cursor
-        self._state = BETWEEN
+    def script(self) -> Script:
+        """The going-on of a run."""
+        yield PERFORM, self._load()
+        first = True
+        while not (self._over or self._is_stopped()):
+            if not first:
+                end_if_over("the time for reading was over between two pages")
+            first = False
+            yield from self._read_page()
 
-    def _is_over(self) -> bool:
-        """Whether no page comes any more; also when somebody stopped it."""
-        if self._is_stopped():
-            self._state = OVER
-        return self._state == OVER
+    def _read_page(self) -> Script:
+        """Fetch a page until a body has dealt with it, and commit it."""
+        link = new_link(None, innermost())
+        self.call = call = Call(
+            self._policy, self.name, link, self._fetch, (self.cursor,), judge=_Fetching(self._policy)
+        )
+        try:
+            while True:
+                yield from self._fetch_once(call)
+                turn = self.turn
+                if turn is not None and turn.state is PageState.DEALT_WITH:
+                    yield PERFORM, self.commit(turn)
+                if turn is not None and turn.state is PageState.COMMITTED:
+                    return
+                if call.over:
+                    self._over = True  # stopped
+                    return
+                yield WAIT, call
+                while call.rest and call.sleeps_on():
+                    yield WAIT, call
+                if not call.goes_on():
+                    if call.raised is not None:
+                        yield RAISE, call
+                    self._over = True
+                    return
+        finally:
+            call.let_go()
+
+    def _fetch_once(self, call: Call) -> Script:
+        """Fetch the page at the cursor; where one comes, hand it out until its body has ended."""
+        self.turn = None
+        call.args = (self.cursor,)
+        link = self._open_link(call.bound)
+        try:
+            yield ATTEMPT, call
+        finally:
+            close_link(link)
+        if call.attempting:
+            self._stop_deadline()
+            yield HAND_OUT, call
 
     def _is_stopped(self) -> bool:
         return self._policy.stop is not None and is_set(self._policy.stop)
 
-    def _begin_page(self, frame: FrameType, *, asynchronous: bool) -> None:
-        """The next page: a retried call of its own, whose failures, curve and deadline begin afresh."""
-        first = not self._committed
-        self._cursor, self._committed = self._next, False
-        self._frame = id(frame)
-        self._run = Run(self._policy, name_of(self._fetch), {}, frame, asynchronous)
-        left = self._run.left()
-        if left is not None and left <= 0 and not first:
-            self._interrupted()
-            raise DeadlineExceeded("the time for reading was over between two pages")
+    # The body of a page.
 
-    # Fetching.
+    def _open_link(self, bound: Any) -> Link:
+        """What is called from here on is inside of the attempt."""
+        link = new_link(self.call, innermost())
+        if bound is not None:
+            link[NODE] = bound
+        self.call.link = link
+        AROUND.set(link)
+        return link
 
-    def _open(self) -> dict[str, Any]:
-        """What is called from here on is inside of the attempt; the keywords that `fetch` is given."""
-        open_block(self._frame, self._run)
-        return self._run.kwargs or {}
+    def begin_body(self) -> Link:
+        """The body begins: it is inside of the attempt, but not beneath the deadline, which is the fetch's."""
+        return self._open_link(None)
 
-    def _fetched(self, found: Any) -> None:
-        """A page has come: `(items, next)`. What is none is a mistake in the program, which no rule retries."""
-        self._close()
-        if not isinstance(found, tuple) or len(found) != 2:
-            self._interrupted()
-            refuse_awaitable("fetch", found)
-            raise TypeError(f"fetch must return a tuple (items, next), got {checks.shown(found)}")
-        self._items, self._next = found
-        self._state = GIVEN
+    def body_failed(self, error: Exception) -> bool:
+        """Tell the call of the page that its body failed; returns whether the error is to be raised."""
+        call = self.call
+        call.postpone(call.tally.now() - self._handed_at)
+        return call.failed(error)
 
-    def _failed(self, error: Exception) -> bool:
-        """The attempt failed; `True`: and so does the run, `False`: the page comes again, or the run was stopped."""
-        run = self._run
-        if isinstance(error, DeadlineExceeded) and expired_around():  # not this loop's to retry
-            over = True
-        else:
-            over = run.failed(error) and run.status is not Status.STOPPED
-        self._close()
-        self._state = OVER if over else AGAIN
-        if over:
-            run.let_go()
-        return over
-
-    def _close(self) -> None:
-        """The fetch, or the body, is done; a time limit of attempts is the fetch's: the body may take its time."""
-        close_block(self._frame, self._run)
-        self._run._cut_settled(None)
-
-    def _interrupted(self) -> None:
-        """The run is over, without anything to be judged."""
-        self._state = OVER
-        self._close()
-        self._run.let_go()
-
-    def _may_wait(self) -> bool:
-        return not self._is_stopped() and self._run.status is not Status.STOPPED
-
-    def _end_of_wait(self) -> Exception | None:
-        """The wait was the end: the error to raise, `None` when the run was stopped, which ends it in order."""
-        error = self._run.error if self._may_wait() else None
-        self._state = OVER
-        if not isinstance(error, Exception):
-            self._run.let_go()
-            return None
-        return error
-
-    # The body.
-
-    def _enter(self, keyword: str, frame: FrameType) -> T:
-        if self._state != GIVEN:
-            raise RuntimeError(f"`{keyword} page:` enters a page once, as soon as the loop has given it")
-        self._state = OPEN
-        self._frame = id(frame)
-        open_block(self._frame, self._run)
-        items: T = self._items
-        return items
-
-    def _left(self, error: BaseException | None) -> bool:
-        """The body ended; `True`: its error is dealt with here."""
-        self._close()
-        self._items = None
-        run = self._run
-        if error is None:  # or somebody is leaving the loop by `break`: that shows when no page is asked for any more
-            run.error = run.passed = None
-            self._state = self._after() if self._committed else DONE
-            return False
-        if self._committed or not isinstance(error, Exception):
-            self._interrupted()
-            return False
-        if error is run.error:  # the same object came back: its traceback must not grow
-            BaseException.with_traceback(error, run.passed)
-        if self._failed(error):
-            return False
-        run.passed = traceback_of(error)
-        return True
+    def _stop_deadline(self) -> None:
+        """The time of a body is left out of the deadline of the page: a person may deal with it."""
+        self._handed_at = self.call.tally.now()
+        if self.call.bound is not None:
+            self.call.bound[ENDS] = None
 
     # Committing.
 
-    def _refuse_commit(self) -> None:
-        if self._state not in (OPEN, DONE) or self._committed:
-            raise RuntimeError("commit() is for a page that is open, once")
+    def commit(self, turn: Turn) -> Steps[None]:
+        """Commit the whole page: save the cursor of the next one."""
+        advanced = yield from self._save(turn.next)
+        turn.state = PageState.COMMITTED
+        self._over = turn.next is None
+        self.call.succeeded()
+        yield from self._note(advanced)
 
-    def _saved(self) -> bool:
-        """The cursor of the next page has been saved; `True`: the runs that came to nothing are to be forgotten."""
-        self._committed = True
-        self._run.succeeded()
-        if self._state == DONE:
-            self._state = self._after()
-        if self._next is not None and self._next == self._cursor:  # a stream that has nothing new
-            return False
-        self._advanced = True
-        stalls, self._stalls = self._stalls, 0
-        return stalls > 0
+    def commit_until(self, cursor: Any) -> Steps[None]:
+        """Commit a part of the page: whatever happens, that does not come again."""
+        advanced = yield from self._save(cursor)
+        if advanced:
+            self.call.progress()
+            self._stop_deadline()
+        yield from self._note(advanced)
 
-    def _after(self) -> int:
-        return OVER if self._next is None else BETWEEN
+    def _save(self, cursor: Any) -> Steps[bool]:
+        """Save where to go on; returns whether that is an advance: a stream that has nothing new stays where it is."""
+        yield from self._settled("Checkpoint.save", self._checkpoint.save(cursor))
+        advanced = cursor is None or bool(cursor != self.cursor)
+        self.cursor = cursor
+        return advanced
 
-    # Stalling.
+    def _note(self, advanced: bool) -> Steps[None]:
+        """After an advance the runs that came to nothing are forgotten."""
+        if advanced:
+            self._advanced = self._progress.advanced = True
+            stalls, self._stalls = self._stalls, 0
+            if stalls:
+                yield from self._save_stalls()
+
+    def _load(self) -> Steps[None]:
+        """Find the place at which the run begins."""
+        stalls = 0
+        if self._stall_after is not None:
+            stalls = yield from self._settled("Checkpoint.load_stalls", self._checkpoint.load_stalls())
+            self._stalls = checks.whole("what Checkpoint.load_stalls gives", stalls, least=0)
+        self.cursor = yield from self._settled("Checkpoint.load", self._checkpoint.load())
+        if self._is_stalled():
+            self._over = True  # this run is none that is counted
+            raise self._stalled()
+
+    def _settled(self, what: str, value: Any) -> Steps[Any]:
+        """What comes back decides: awaited where it can be."""
+        if not self.asynchronous:
+            refuse_awaitable(what, value)
+            return value
+        return (yield value) if is_awaitable(value) else value
+
+    # Ending.
+
+    def ends_with(self, error: BaseException) -> Steps[None]:
+        """End the run: count it where it came to nothing.
+
+        Raises:
+            Stalled: When that makes one too many.
+        """
+        counting, self._over = not self._over, True
+        stalled = None
+        try:
+            if self.call is not None:
+                self.call.let_go()
+            if counting and self._counts(error):
+                self._stalls += 1
+                yield from self._save_stalls(cancelled=not isinstance(error, Exception))
+                stalled = self._stalled() if self._is_stalled() and isinstance(error, Exception) else None
+        except Exception as fault:  # ours: the error of the run matters more
+            if faults.raised_by_signal(fault):
+                raise
+            faults.report("redouble", self.name, fault, "the stalled run is not counted")
+        if stalled is not None:
+            raise stalled from error
 
     def _counts(self, error: BaseException) -> bool:
-        """The run ends with `error`: one more that came to nothing? A cancellation tells nothing, a deadline does."""
-        failed = isinstance(error, Exception) or (_is_cancellation(error) and _time_is_over())
-        if self._stall_after is None or self._advanced or not failed:
+        """Whether the run came to nothing; a cancellation does not say so, unless a scope or watchdog around made it."""
+        if self._stall_after is None or self._advanced:
             return False
-        self._stalls += 1
-        return True
+        return isinstance(error, Exception) or (_is_cancellation(error) and over_around(EARLY) is not None)
+
+    def _save_stalls(self, cancelled: bool = False) -> Steps[None]:
+        try:
+            saved = self._checkpoint.save_stalls(self._stalls)
+            if cancelled and is_awaitable(saved):
+                from redouble.calls.hosts.coroutines import shielded
+
+                saved = shielded(saved, SAVING)
+            yield from self._settled("Checkpoint.save_stalls", saved)
+        except Exception as fault:
+            if faults.raised_by_signal(fault):  # meant for whoever runs the loop
+                raise
+            faults.report("checkpoint", type(self._checkpoint), fault, "the stalled run is not counted")
 
     def _is_stalled(self) -> bool:
         return self._stall_after is not None and self._stalls >= self._stall_after
 
     def _stalled(self) -> Stalled:
-        return Stalled(self._stalls, self._stall_after or 0)
-
-    def _not_counted(self, fault: Exception) -> None:
-        faults.report("checkpoint", type(self._checkpoint), fault, "the stalled run is not counted")
+        return Stalled(self._stalls, self._stall_after or 0, self.cursor, self.name)
 
 
 def refuse_awaitable(what: str, value: Any) -> None:
-    """In the synchronous form nobody awaits what comes."""
+    """Refuse what is to be awaited in the synchronous form."""
     if is_awaitable(value):
         if hasattr(value, "close"):
             value.close()  # a coroutine: let it not complain
         raise TypeError(f"{what} gives something to await: write `async for page in resume(...)`")
 
 
-def plain(what: str, value: Any) -> Any:
-    """A value that can be used as it is."""
-    refuse_awaitable(what, value)
-    return value
-
-
-async def settled(value: Any) -> Any:
-    """What comes back decides: awaited when it can be."""
-    return await value if is_awaitable(value) else value
-
-
-def refuse_silence(error: BaseException) -> None:
-    """What would end the loop as if everything had been read is raised as Python does it for generators (PEP 479)."""
-    if isinstance(error, (StopIteration, StopAsyncIteration)):
-        raise RuntimeError(f"fetch raised {type(error).__name__}") from error
-
-
 def _is_cancellation(error: BaseException) -> bool:
-    asyncio = sys.modules.get("asyncio")
-    return asyncio is not None and isinstance(error, asyncio.CancelledError)
-
-
-def _time_is_over() -> bool:
-    """Whether a deadline or a watchdog around the caller has ended what is under way: else somebody cancelled it."""
-    left = remaining()
-    return expired_around() or (left is not None and left <= EARLY)
+    """Whether an error is the cancellation of asyncio or trio, which is loaded where it is."""
+    asyncio, trio = sys.modules.get("asyncio"), sys.modules.get("trio")
+    kinds = getattr(asyncio, "CancelledError", None), getattr(trio, "Cancelled", None)
+    return any(kind is not None and isinstance(error, kind) for kind in kinds)

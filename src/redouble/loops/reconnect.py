@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-import sys
-
-from redouble.control import faults
-from redouble.control.policy import Policy, refuse_async_stop, thread_event
-from redouble.control.stack import known_by
+from redouble.calls.hosts import coroutines, threads
+from redouble.calls.tracebacks import strip
+from redouble.control.host import running_host
+from redouble.control.policy import refuse_async_stop
 from redouble.core import checks
 from redouble.core.verdict import as_rule
-from redouble.loops.base import pause, pause_async
-from redouble.loops.link import OURS, Line, LinkStatus, Next
+from redouble.loops.base import for_loop
+from redouble.loops.bell import Bell, bell_here
+from redouble.loops.link import Keeping, Line, LinkStatus, Wish
 from redouble.loops.session import Session
-from redouble.wrappers.decorator import retry
-from redouble.wrappers.opening import opened, opened_async
-from redouble.wrappers.run import in_event_loop, trim
-from redouble.wrappers.shape import is_awaitable, name_of, refuse_missing_keyword, refuse_what_cannot_be_called
+from redouble.ways.closing import CLOSE_TIMEOUT, CloseLimit
+from redouble.ways.policy import RetryPolicy, retry
+from redouble.ways.shape import name_of, refuse_missing_keyword, refuse_what_cannot_be_called
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
-    from types import FrameType
-    from typing import Any, Generic, TypedDict, TypeVar, Unpack, overload
+    from typing import Any, Generic, Literal, Self, TypedDict, TypeVar, Unpack, overload
 
-    from redouble.control.cut import Cut
+    from redouble.calls.script import Script
     from redouble.control.outcome import GaveUp
+    from redouble.control.policy import Policy
     from redouble.core.checks import Seconds
-    from redouble.core.verdict import Rule, RuleLike
-    from redouble.wrappers.opening import Leave, Opened
+    from redouble.core.verdict import RuleLike
 
     T = TypeVar("T")
 else:
@@ -41,39 +39,25 @@ else:
             return cls
 
 
-_RESTS = (Next.WAIT, Next.PARK)
-
-
 class Link(Generic[T]):
     """A connection that is dialled again when it drops, made by `reconnect(...)`: for `for` or `async for`.
 
-    Each loop over it begins afresh; there can be one at a time.
+    Each loop over it begins afresh; there can be one at a time. In asyncio and trio it may be entered, too: the end of
+    `async with link:` ends the loop and closes what the loop left open.
     """
 
     __module__ = "redouble"
 
-    __slots__ = ("_half_open", "_line", "_name", "_open", "_park", "_policy", "_stable_after")
+    __slots__ = ("_line", "_plan")
 
-    def __init__(
-        self,
-        open_: Callable[..., Any],
-        policy: Policy,
-        stable_after: float,
-        half_open: float | None,
-        park: Rule | None,
-    ) -> None:
-        self._open = open_
-        self._name = name_of(open_)
-        self._policy = policy
-        self._stable_after = stable_after
-        self._half_open = half_open
-        self._park = park
+    def __init__(self, plan: Keeping) -> None:
+        self._plan = plan
         self._line: Line | None = None
 
     @property
     def status(self) -> LinkStatus:
         """What it is doing: a `LinkStatus`."""
-        return LinkStatus.IDLE if self._line is None else self._line.doing
+        return LinkStatus.IDLE if self._line is None else self._line.status
 
     @property
     def attempt(self) -> int:
@@ -82,12 +66,12 @@ class Link(Generic[T]):
 
     @property
     def failures(self) -> int:
-        """How many dials and unstable connections there were in a row, by what is known now."""
-        return 0 if self._line is None else self._line.in_a_row
+        """The number of dials and unstable connections that failed in a row, by what is known now."""
+        return 0 if self._line is None else self._line.failures
 
     @property
     def parked(self) -> bool:
-        """Whether it has given up, and waits for `reset()`."""
+        """Whether it has given up, and waits for `reset()` or `reconnect()`."""
         return self.status is LinkStatus.PARKED
 
     @property
@@ -96,70 +80,104 @@ class Link(Generic[T]):
         return None if self._line is None else self._line.end
 
     def reset(self) -> None:
-        """Somebody asks for it: begin afresh. May be called from any thread or task.
+        """Begin afresh: forget the failures. May be called from any thread or task.
 
-        While it waits or is parked, the next dial comes at once. While it dials or is connected, that goes on, and only
-        the failures are forgotten. Without a loop at work on it nothing happens.
+        While the link waits or is parked, the next dial comes at once. While it dials or is connected, that goes on. A
+        link without a loop begins afresh anyway.
         """
         if self._line is not None:
-            self._line.ask()
+            self._line.ask(Wish.FRESH)
+
+    def reconnect(self) -> None:
+        """End the live session and dial at once, with everything fresh. May be called from any thread or task.
+
+        The body of the session is cancelled in asyncio and trio. A thread cannot be cancelled: there the connection is
+        shut down where it has `shutdown`, then closed, so that the body fails or comes to an end when it next reads or
+        writes. Whatever the body then raises is the end that was asked for: it counts as no failure, and no wait follows.
+
+        While the link waits, is parked, or a session is ending, the next dial comes at once. A dial under way is what
+        was asked for, and its failures are forgotten. A link without a loop dials at once when it gets one.
+        """
+        if self._line is not None:
+            self._line.ask(Wish.ANEW)
+
+    def close(self) -> None:
+        """End the loop in order, and the live session as `reconnect()` does. May be called from any thread or task.
+
+        It does not wait until the connection is closed: the loop does. A session of asyncio or trio that was given by a
+        loop which is gone, and never entered, is closed by a task of its own; `async with link:` closes it in place.
+        """
+        line = self._line
+        if line is not None:
+            line.close()
+            line.close_what_was_left()
 
     def __iter__(self) -> Iterator[Session[T]]:
-        from threading import Event
-
-        line = self._new_line(Event())
-        refuse_async_stop(line.policy)
-        if line.policy.attempt_timeout is not None and line.policy.timeout_as is None:
+        policy, name = for_loop(self._plan.policy), self._plan.name
+        refuse_async_stop(policy, name)
+        if policy.attempt_timeout is not None and policy.timeout_as is None:
             raise TypeError(
-                f"connect_timeout cannot cut off the synchronous {self._name}: nothing can stop a running function."
+                f"connect_timeout cannot cut off the synchronous {name}: nothing can stop a running function."
                 " Give a policy with timeout_as='timeout' to hand each dial its timeout under that keyword, or loop"
                 " with `async for`"
             )
-        self._line = line
-        return _Sessions(line, self._open, self._name)
+        return _Sessions(self._begin(asynchronous=False))
 
     def __aiter__(self) -> AsyncIterator[Session[T]]:
-        from asyncio import Event
+        before = self._line
+        return _AsyncSessions(self._begin(asynchronous=True), before)
 
-        self._line = line = self._new_line(Event())
-        return _AsyncSessions(line, self._open, self._name)
+    async def __aenter__(self) -> Self:
+        return self
 
-    def _new_line(self, asked: Any) -> Line:
-        busy = self._line
-        if busy is not None and (busy.session is not None or busy.doing is not LinkStatus.IDLE):
+    async def __aexit__(self, *exc_info: object) -> None:
+        line = self._line
+        if line is not None:
+            line.close()
+            await coroutines.perform(line.leftovers())
+            if not (line.over or line.is_at_work):
+                line.finish()
+
+    def _begin(self, *, asynchronous: bool) -> Line:
+        """Begin a loop."""
+        if self._line is not None and self._line.is_at_work:
             raise RuntimeError("another loop is at work on this link, and it has one connection at a time")
-        return Line(self._policy, self._name, self._stable_after, self._half_open, self._park, asked)
+        self._line = line = Line(self._plan, asynchronous)
+        return line
 
     def __repr__(self) -> str:
-        return f"<redouble.Link by {self._name}: {self.status.value}>"
+        return f"<redouble.Link by {self._plan.name}: {self.status.value}>"
 
 
-class _Dialling(Generic[T]):
-    """What the loops of both colours do alike."""
+class _Loop(Generic[T]):
+    """What the loops of all hosts do alike."""
 
-    __slots__ = ("_line", "_name", "_open")
+    __slots__ = ("_line", "_script")
 
-    def __init__(self, line: Line, open_: Callable[..., Any], name: str) -> None:
+    _script: Script | None
+
+    def __init__(self, line: Line) -> None:
         self._line = line
-        self._open = open_
-        self._name = name
+        self._script = None
 
-    def _session(self, value: Any, leave: Leave, asynchronous: bool) -> Session[T]:
-        self._line.session = session = Session[T](self._line, value, leave, asynchronous)
-        return session
-
-    def _forgotten(self, keyword: str) -> tuple[Leave | None, RuntimeError]:
-        """What closes the session that the pass before left behind, where nobody else does, and what to say of it."""
-        session, self._line.session = self._line.session, None
-        self._line.finish()
-        if session.entered:
-            return None, RuntimeError("the session is still open: the next one begins when its `with` has ended")
-        return session.closer(), RuntimeError(
+    def _forgotten(self, keyword: str) -> RuntimeError | None:
+        """Return what to say of the session that the pass before left behind; `None` where it has ended."""
+        session = self._line.session
+        if session is None:
+            return None
+        if session.is_entered:
+            return RuntimeError("the session is still open: the next one begins when its `with` has ended")
+        return RuntimeError(
             f"the session was never entered: write `{keyword} session as connection:` around the body of the loop"
         )
 
+    def _refuse_to_end_in_silence(self, error: BaseException) -> None:
+        """Say in other words, as generators do (PEP 479), an error that Python takes for the end of a loop."""
+        if isinstance(error, (StopIteration, StopAsyncIteration)):
+            raise RuntimeError(f"{self._line.name} raised {type(error).__name__}") from error
 
-class _Sessions(_Dialling[T]):
+
+class _Sessions(_Loop[T]):
     """The sessions of `for session in link`."""
 
     __slots__ = ()
@@ -169,181 +187,79 @@ class _Sessions(_Dialling[T]):
 
     def __next__(self) -> Session[T]:
         line = self._line
-        if line.session is not None:
-            self._refuse_forgotten_with()
-        if not line.over:
-            try:
-                line.begin(sys._getframe(1))
-                while self._rest():
-                    session = self._dial()
-                    if session is not None:
-                        return session
-                line.finish()
-            except BaseException as error:
-                line.finish()
-                trim(error)
-                raise
+        refusal = self._forgotten("with")
+        try:
+            if refusal is not None:
+                raise refusal
+            if not line.over:
+                if self._script is None:
+                    self._script = line.sessions(Bell(), None)
+                if threads.drive(self._script, line.call) is not None:
+                    return line.handed_out()
+        except BaseException as error:
+            self._end()
+            strip(error)
+            self._refuse_to_end_in_silence(error)
+            raise
+        self._end()
         raise StopIteration
 
-    def _rest(self) -> bool:
-        """Wait until the next dial; `False`: there is none."""
+    def _end(self) -> None:
+        """End the loop; close what was handed out and never entered."""
         line = self._line
-        while line.next in _RESTS:
-            seconds = line.pause()
-            _warn_in_event_loop(line, seconds)
-            pause(line.clock, seconds, thread_event(line.policy.stop), line.asked)
-            line.rested()
-        return line.next is not Next.END
+        threads.perform(line.leftovers())
+        if not line.over:
+            line.finish()
 
-    def _dial(self) -> Session[T] | None:
-        line = self._line
-        try:
-            value, leave = opened(self._open(**line.dial()), self._name, False, "reconnect")
-        except Exception as error:
-            if line.failed(error):
-                _refuse_to_end_in_silence(error, self._name)
-                raise
-            return None
-        if leave is None:
-            raise TypeError(value)
-        try:
-            if not line.arrived():
-                _close(leave)
-                return None
-        except BaseException:
-            _close(leave)
-            raise
-        return self._session(value, leave, asynchronous=False)
-
-    def _refuse_forgotten_with(self) -> None:
-        leave, refusal = self._forgotten("with")
-        if leave is not None:
-            _close(leave)
-        raise refusal
+    def __del__(self) -> None:
+        if not self._line.over and not (self._line.session is not None and self._line.session.is_entered):
+            self._end()
 
 
-class _AsyncSessions(_Dialling[T]):
+class _AsyncSessions(_Loop[T]):
     """The sessions of `async for session in link`."""
 
-    __slots__ = ()
+    __slots__ = ("_before",)
+
+    _before: Line | None
+
+    def __init__(self, line: Line, before: Line | None) -> None:
+        super().__init__(line)
+        self._before = before  # which may have left a session behind
 
     def __aiter__(self) -> AsyncIterator[Session[T]]:
         return self
 
     async def __anext__(self) -> Session[T]:
-        line = self._line
-        if line.session is not None:
-            await self._refuse_forgotten_with()
-        if not line.over:
-            try:
-                line.loop = sys.modules["asyncio"].get_running_loop()
-                line.begin(sys._getframe(1))
-                while await self._rest():
-                    session = await self._dial()
-                    if session is not None:
-                        return session
-                line.finish()
-            except BaseException as error:
-                line.finish()
-                trim(error)
-                raise
+        line, before = self._line, self._before
+        refusal = self._forgotten("async with")
+        try:
+            if refusal is not None:
+                raise refusal
+            if before is not None:
+                self._before = None
+                await coroutines.perform(before.leftovers())
+            if not line.over:
+                if self._script is None:
+                    self._script = line.sessions(bell_here(), running_host())
+                if await coroutines.drive(self._script, line.call) is not None:
+                    return line.handed_out()
+        except BaseException as error:
+            await self._end()
+            strip(error)
+            self._refuse_to_end_in_silence(error)
+            raise
+        await self._end()
         raise StopAsyncIteration
 
-    async def _rest(self) -> bool:
-        """Wait until the next dial; `False`: there is none."""
+    async def _end(self) -> None:
         line = self._line
-        while line.next in _RESTS:
-            await pause_async(line.clock, line.pause(), line.policy.stop, line.asked)
-            line.rested()
-        return line.next is not Next.END
+        await coroutines.perform(line.leftovers())
+        if not line.over:
+            line.finish()
 
-    async def _dial(self) -> Session[T] | None:
-        line = self._line
-        try:
-            value, leave = await self._opened_in_time()
-        except Exception as error:
-            if line.failed(error):
-                _refuse_to_end_in_silence(error, self._name)
-                raise
-            return None
-        if leave is None:
-            raise TypeError(value)
-        try:
-            if not line.arrived():
-                await _close_async(leave)
-                return None
-        except BaseException:
-            await _close_async(leave)
-            raise
-        return self._session(value, leave, asynchronous=True)
-
-    async def _opened_in_time(self) -> Opened:
-        line = self._line
-        kwargs = line.dial()
-        cut: Cut | None = line.limit()
-        try:
-            found = await opened_async(self._open(**kwargs), self._name, False, "reconnect")
-        except BaseException as error:
-            if cut is not None and cut.settle(error) and line.cut is not None:
-                raise line.cut from error
-            raise
-        if cut is not None:
-            cut.settle(None)
-            if cut.fired and line.cut is not None:  # it took no notice, and came too late
-                if found[1] is not None:
-                    await _close_async(found[1])
-                raise line.cut
-        return found
-
-    async def _refuse_forgotten_with(self) -> None:
-        leave, refusal = self._forgotten("async with")
-        if leave is not None:
-            await _close_async(leave)
-        raise refusal
-
-
-def _close(leave: Leave) -> None:
-    """Close what nobody will use; what goes wrong with that matters to nobody."""
-    try:
-        leave(None, None, None)
-    except Exception:
-        return
-
-
-async def _close_async(leave: Leave) -> None:
-    try:
-        answer = leave(None, None, None)
-        if is_awaitable(answer):
-            await answer
-    except Exception:
-        return
-
-
-def _refuse_to_end_in_silence(error: Exception, name: str) -> None:
-    """An error that Python takes for the end of a loop is said in other words, as generators do (PEP 479)."""
-    if isinstance(error, (StopIteration, StopAsyncIteration)):
-        raise RuntimeError(f"{name} raised {type(error).__name__}") from error
-
-
-def _warn_in_event_loop(line: Line, seconds: float) -> None:
-    if seconds > 0 and in_event_loop() and faults.once("in loop", line.name):
-        faults.warn(
-            "%s: a synchronous wait of %.3g s holds up the running event loop; loop with `async for session in link`,"
-            " or in a thread with `await asyncio.to_thread(...)`",
-            line.name,
-            seconds,
-        )
-
-
-def _line_of(frame: FrameType) -> Line | None:
-    """The line of a frame that dials, for who asks from within."""
-    found: Line | None = frame.f_locals["self"]._line
-    return found
-
-
-for _dials in (_Sessions._dial, _AsyncSessions._dial):
-    known_by(_dials.__code__, _line_of)
-    OURS.add(_dials.__code__)
+    def __del__(self) -> None:
+        self._line.leave()
 
 
 if TYPE_CHECKING:
@@ -353,46 +269,48 @@ if TYPE_CHECKING:
 
         stable_after: Seconds
         connect_timeout: Seconds | None
+        close_timeout: Seconds | None
+        give_up: Literal["raise", "park"]
+        park: RuleLike | Literal[True] | None
         half_open: Seconds | None
-        park: RuleLike | None
 
     @overload
     def reconnect(
         open_: Callable[..., AbstractAsyncContextManager[T]],
-        policy: Policy = ...,
+        policy: RetryPolicy = ...,
         **options: Unpack[Options],
     ) -> Link[T]: ...
     @overload
     def reconnect(
         open_: Callable[..., Awaitable[AbstractAsyncContextManager[T]]],
-        policy: Policy = ...,
+        policy: RetryPolicy = ...,
         **options: Unpack[Options],
     ) -> Link[T]: ...
     @overload
     def reconnect(
         open_: Callable[..., Awaitable[AbstractContextManager[T]]],
-        policy: Policy = ...,
+        policy: RetryPolicy = ...,
         **options: Unpack[Options],
     ) -> Link[T]: ...
     @overload
     def reconnect(
         open_: Callable[..., Awaitable[T]],
-        policy: Policy = ...,
+        policy: RetryPolicy = ...,
         **options: Unpack[Options],
     ) -> Link[T]: ...
     @overload
     def reconnect(
         open_: Callable[..., AbstractContextManager[T]],
-        policy: Policy = ...,
+        policy: RetryPolicy = ...,
         **options: Unpack[Options],
     ) -> Link[T]: ...
     @overload
     def reconnect(
         open_: Callable[..., T],
-        policy: Policy = ...,
+        policy: RetryPolicy = ...,
         **options: Unpack[Options],
     ) -> Link[T]: ...
-    def reconnect(open_: Any, policy: Policy = retry, **options: Unpack[Options]) -> Link[Any]:
+    def reconnect(open_: Any, policy: RetryPolicy = retry, **options: Unpack[Options]) -> Link[Any]:
         """Keep a connection alive: see below."""
         ...
 
@@ -404,33 +322,45 @@ else:
         *,
         stable_after=5.0,
         connect_timeout=None,
-        half_open=None,
+        close_timeout=CLOSE_TIMEOUT,
+        give_up="raise",
         park=None,
+        half_open=None,
     ):
         """Keep a connection alive: dial, use it, and dial again when it drops.
 
-        Use it as `for session in link: with session as conn: ...`, or with `async for` and `async with`. Each pass dials
-        what `open_` gives, in the way of `RetryPolicy.connect`, and waits between failures as the policy says (without
-        its two default limits: a link is long-lived). The end of the `with` closes the connection. When that was a
-        normal end or a transient error, the next pass waits and dials again; a permanent error passes and ends the loop;
-        `break` closes and leaves.
+        Use it as `for session in link: with session as conn: ...`, or with `async for` and `async with` in asyncio and
+        trio. Each pass dials what `open_` gives, in the way of `RetryPolicy.connect`, and waits between failures as the
+        policy says (without its two default limits: a link is long-lived). The end of the `with` closes the connection.
+        After a normal end, an orderly close or a transient error the next pass waits and dials again; a permanent error
+        passes and ends the loop; `break` closes and leaves.
+
+        An orderly close is an end in order, however the client tells it: the end of an `async for`, or an error of a
+        read or write (websockets' `ConnectionClosedOK`, the EOF of a stream, the orderly closes of aiohttp and
+        asyncssh).
 
         A connection that lasted less than `stable_after` counts as a failure, however it ended, so that a server which
         accepts and closes is not stormed. When attempts, curve or deadline are used up, or the server asks for a longer
-        wait than `max_hint`, the link is *parked*: observers get one `GIVE_UP` and one `PARKED`, and the loop waits for
-        `Link.reset()`. The policy's `stop` ends the loop in order, from every wait; `result` is not asked, `idempotent`
-        counts only where it is written, and errors on which an inner retry gave up are failures like others.
+        wait than `max_hint`, the operation's error is raised, as of any retried call (a `ConnectionError` where the
+        connections ended in order). With `give_up="park"` the link is *parked* instead: observers get one `GIVE_UP` and
+        one `PARKED`, and the loop waits for `Link.reset()` or `Link.reconnect()`. The end of a `deadline` scope around the
+        loop ends it in any case. The policy's `stop` ends the loop in order, from every wait, and lets a session that
+        is up come to its own end; `Link.close()` ends that, too. `result` is not asked, `idempotent` counts only where it
+        is written, and errors on which an inner retry gave up are failures like others.
 
         Args:
             open_: What opens a connection, called without arguments (and with `timeout_as`, where the policy has one).
+                It may give `None`: a probe, which needs no closing.
             policy: A `RetryPolicy`. Its `attempts` are failures in a row.
             stable_after: After how many seconds a connection counts as good, so that failures and curve begin again.
-            connect_timeout: Seconds for one dial; asyncio cuts it off with a `TimeoutError`, which is transient, and
-                synchronous code is handed it as the policy's `timeout_as`. `None`: no limit but the policy's.
-            half_open: Seconds after which a parked link dials once. When that fails it stays parked, and nobody is told
-                again. `None`: it dials only when it is reset.
+            connect_timeout: Seconds for one dial; asyncio and trio cut it off with a `TimeoutError`, which is transient,
+                and synchronous code is handed it as the policy's `timeout_as`. `None`: no limit but the policy's.
+            close_timeout: Seconds for closing a connection, as of `RetryPolicy.connect`. `None`: no limit.
+            give_up: `"raise"`, or `"park"`.
             park: Rules for errors that park the link at once, where they would end the loop or be retried: a key that
-                was revoked, until somebody has put in another one. `None`: none do.
+                was revoked, until somebody has put in another one. `True`: all permanent errors do. `None`: none do.
+            half_open: Seconds after which a parked link dials once. When that fails it stays parked, and nobody is told
+                again. A link with it parks when it gives up. `None`: a parked link dials only when it is reset.
 
         Raises:
             TypeError, ValueError: For an argument of a wrong kind or value.
@@ -450,21 +380,34 @@ else:
         hello after [1.0]
         """
         refuse_what_cannot_be_called(open_)
-        if not isinstance(policy, Policy):
-            raise TypeError(f"policy must be a policy such as retry(...), got {checks.shown(policy)}")
+        if not isinstance(policy, RetryPolicy):
+            raise TypeError(f"policy must be a RetryPolicy such as retry(attempts=5), got {checks.shown(policy)}")
         if policy.timeout_as is not None:
             refuse_missing_keyword(open_, policy.timeout_as)
-        changes = {"nested": "multiply", "result": None}
-        if policy.idempotent is None:
-            changes["idempotent"] = True  # to dial again is what a link is for
-        limits = [checks.seconds_or_none("connect_timeout", connect_timeout, positive=True), policy.attempt_timeout]
-        known = [limit for limit in limits if limit is not None]
-        if known:
-            changes["attempt_timeout"] = min(known)
+        changes = _changes(policy, checks.seconds_or_none("connect_timeout", connect_timeout, positive=True))
+        CloseLimit(close_timeout, "")  # refuses what is no duration
+        half_open = checks.seconds_or_none("half_open", half_open, positive=True)
+        parks = checks.one_of("give_up", give_up, ("raise", "park")) == "park" or half_open is not None
         return Link(
-            open_,
-            policy.overridden(**changes),
-            checks.seconds("stable_after", stable_after),
-            checks.seconds_or_none("half_open", half_open, positive=True),
-            None if park is None else as_rule("park", park),
+            Keeping(
+                open_,
+                name_of(open_),
+                policy.overridden(**changes),
+                checks.seconds("stable_after", stable_after),
+                parks,
+                park if park is None or park is True else as_rule("park", park),
+                half_open,
+                close_timeout,
+            )
         )
+
+
+def _changes(policy: Policy, connect_timeout: float | None) -> dict[str, Any]:
+    """Return what is otherwise in a link's policy: it is there to dial again, and a connection is no answer."""
+    changes: dict[str, Any] = {"nested": "multiply", "result": None}
+    if policy.idempotent is None:
+        changes["idempotent"] = True
+    limits = [limit for limit in (connect_timeout, policy.attempt_timeout) if limit is not None]
+    if limits:
+        changes["attempt_timeout"] = min(limits)
+    return changes

@@ -1,36 +1,29 @@
-"""Floor 5. A long read that goes on where it stopped: page after page, each one committed when it has been dealt with."""
+"""Floor 5. A long read that goes on where it stopped: page after page, each one committed when it has been dealt with.
+
+The two ways in, `for` and `async for`. What a run does is written once, in `redouble.loops.reading`.
+"""
 
 from __future__ import annotations
 
-import sys
-
-from redouble.control.policy import Policy, refuse_async_stop
+from redouble.calls.hosts import coroutines, threads
+from redouble.calls.tracebacks import strip
+from redouble.control.policy import Policy
 from redouble.core import checks
-from redouble.loops.base import for_loop
-from redouble.loops.reading import AGAIN, BETWEEN, DONE, NEW, OVER, Reading, plain, refuse_silence, settled
-from redouble.wrappers import sync
-from redouble.wrappers.decorator import retry
-from redouble.wrappers.shape import is_awaitable, name_of, refuse_missing_keyword, refuse_timeout_without_keyword
+from redouble.loops.reading import WHOLE, BasePage, Progress, Reading
+from redouble.ways.policy import RetryPolicy, retry
+from redouble.ways.shape import name_of, refuse_missing_keyword, refuse_timeout_without_keyword
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
     from types import TracebackType
     from typing import Any, Generic, Self, TypeVar, overload
 
     from redouble.loops.checkpoint import Checkpoint
-    from redouble.wrappers.decorator import RetryPolicy
-    from redouble.wrappers.run import Run
 
     T = TypeVar("T")
 else:
-    T = None
-
-    class Generic:
-        """Lets `X[T]` be written at run time without loading `typing`."""
-
-        def __class_getitem__(cls, item):
-            return cls
+    from redouble.loops.reading import Generic, T
 
 
 class Resuming(Generic[T]):
@@ -38,261 +31,135 @@ class Resuming(Generic[T]):
 
     __module__ = "redouble"
 
-    __slots__ = ("_checkpoint", "_fetch", "_policy", "_stall_after")
+    __slots__ = ("_checkpoint", "_fetch", "_policy", "_progress", "_stall_after")
 
     _fetch: Callable[..., Any]
     _checkpoint: Any
     _policy: Policy
     _stall_after: int | None
+    _progress: Progress  # of the newest run
 
     def __init__(self, fetch: Callable[..., Any], checkpoint: Any, policy: Policy, stall_after: int | None) -> None:
         self._fetch = fetch
         self._checkpoint = checkpoint
         self._policy = policy
         self._stall_after = stall_after
+        self._progress = Progress()
 
-    def __iter__(self) -> Pages[T]:
-        policy = self._begin()
-        refuse_async_stop(policy)
-        refuse_timeout_without_keyword(policy, name_of(self._fetch))
-        return Pages(self._fetch, self._checkpoint, policy, self._stall_after)
+    @property
+    def advanced(self) -> bool:
+        """Whether the newest run has advanced: committed a page, or a part of one, whose next cursor is another one."""
+        return self._progress.advanced
 
-    def __aiter__(self) -> AsyncPages[T]:
-        return AsyncPages(self._fetch, self._checkpoint, self._begin(), self._stall_after)
+    def __iter__(self) -> Iterator[Page[T]]:
+        refuse_timeout_without_keyword(self._policy, name_of(self._fetch))
+        return Pages(self._begin(Page, asynchronous=False))
 
-    def _begin(self) -> Policy:
-        """The policy of a run: a page is no answer to be judged, and every failure counts, wherever it was retried."""
-        policy: Policy = for_loop(self._policy).overridden(result=None, nested="multiply")
-        return policy
+    def __aiter__(self) -> AsyncIterator[AsyncPage[T]]:
+        return AsyncPages(self._begin(AsyncPage, asynchronous=True))
+
+    def _begin(self, make_page: Any, *, asynchronous: bool) -> Reading:
+        self._progress = progress = Progress()
+        return Reading(
+            self._fetch, self._checkpoint, self._policy, self._stall_after, progress, make_page, asynchronous
+        )
 
     def __repr__(self) -> str:
         return f"<redouble.Resuming {name_of(self._fetch)}>"
 
 
-class Pages(Reading[T]):
-    """The pages of `for page in resume(...): with page as items: ...`, one after the other; what `with page:` enters."""
+class Pages(Generic[T]):
+    """The pages of `for page in resume(...): with page as items: ...`, one after the other."""
 
-    __slots__ = ()
+    __slots__ = ("_reading", "_script")
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading, self._script = reading, reading.script()
 
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> Self:
-        self._refuse_forgotten_with("with")
-        if self._state == NEW:
-            self._load()
-        elif self._state == DONE:
-            self._commit_done()
-        if self._state == BETWEEN and not self._is_over():
-            self._begin_page(sys._getframe(1), asynchronous=False)
-        while self._state != OVER:
-            if self._state == AGAIN and not self._wait():
-                self._end_in_order(self._end_of_wait())
-                break
-            try:
-                found = self._fetch(self._cursor, **self._open())
-            except Exception as error:
-                if self._failed(error):
-                    self._end(error)
-                    refuse_silence(error)
-                    raise
-            except BaseException as error:
-                self._interrupted()
-                self._end(error)
-                raise
-            else:
-                self._fetched(found)
-                return self
-        raise StopIteration
-
-    def __enter__(self) -> T:
-        return self._enter("with", sys._getframe(1))
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool:
-        suppress = self._left(error)
-        if error is not None and not suppress:
-            self._end(error)
-        return suppress
-
-    def commit(self) -> None:
-        """Commit this page now, for whoever leaves the loop with it: by itself it is when the next one is asked for.
-
-        An error of the body after that ends the run.
-
-        Raises:
-            RuntimeError: When no page is open, or it has been committed.
-        """
-        self._refuse_commit()
-        plain("Checkpoint.save", self._checkpoint.save(self._next))
-        if self._saved():
-            self._save_stalls()
-
-    def _load(self) -> None:
-        if self._stall_after is not None:
-            self._refuse_stalled(plain("Checkpoint.load_stalls", self._checkpoint.load_stalls()))
-        self._begins_at(plain("Checkpoint.load", self._checkpoint.load()))
-
-    def _commit_done(self) -> None:
+    def __next__(self) -> Page[T]:
         try:
-            self.commit()
+            page: Page[T] | None = threads.perform(self._reading.next_page(self._script, threads.drive))
         except BaseException as error:
-            self._interrupted()
-            self._end(error)
+            strip(error)
             raise
-
-    def _wait(self) -> bool:
-        try:
-            return self._may_wait() and sync.wait(self._run)
-        except BaseException as error:
-            self._interrupted()
-            self._end(error)
-            raise
-
-    def _end_in_order(self, error: Exception | None) -> None:
-        """The run ends after a wait: with the last error, or in order when it was stopped."""
-        if error is not None:
-            try:
-                raise error
-            except Exception as last:
-                self._run.as_raised(last)
-                self._end(last)
-                refuse_silence(last)
-                raise
-
-    def _end(self, error: BaseException) -> None:
-        """The run ends with `error`.
-
-        Raises:
-            Stalled: When that makes one too many.
-        """
-        if self._counts(error):
-            self._save_stalls()
-            if self._is_stalled() and isinstance(error, Exception):
-                raise self._stalled() from error
-
-    def _save_stalls(self) -> None:
-        try:
-            plain("Checkpoint.save_stalls", self._checkpoint.save_stalls(self._stalls))
-        except Exception as fault:
-            self._not_counted(fault)
+        if page is None:
+            raise StopIteration
+        return page
 
 
-class AsyncPages(Reading[T]):
+class AsyncPages(Generic[T]):
     """The pages of `async for page in resume(...): async with page as items: ...`, one after the other."""
 
-    __slots__ = ()
+    __slots__ = ("_reading", "_script")
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading, self._script = reading, reading.script()
 
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Self:  # noqa: C901  # one piece: what it were cut into would show in tracebacks
-        self._refuse_forgotten_with("async with")
-        if self._state == NEW:
-            await self._load()
-        elif self._state == DONE:
-            await self._commit_done()
-        if self._state == BETWEEN and not self._is_over():
-            self._begin_page(sys._getframe(1), asynchronous=True)
-        while self._state != OVER:
-            if self._state == AGAIN and not await self._wait():
-                await self._end_in_order(self._end_of_wait())
-                break
-            try:
-                try:
-                    given = self._fetch(self._cursor, **self._open())
-                    found = await given if is_awaitable(given) else given
-                except sys.modules["asyncio"].CancelledError as cancelled:
-                    if not self._run.cut_off(cancelled) or self._run.cut is None:
-                        raise
-                    raise self._run.cut from self._run.cause(cancelled)
-            except Exception as error:
-                if self._failed(error):
-                    await self._end(error)
-                    refuse_silence(error)
-                    raise
-            except BaseException as error:
-                self._interrupted()
-                await self._end(error)
-                raise
-            else:
-                self._fetched(found)
-                return self
-        raise StopAsyncIteration
+    async def __anext__(self) -> AsyncPage[T]:
+        try:
+            page: AsyncPage[T] | None = await coroutines.perform(
+                self._reading.next_page(self._script, coroutines.drive)
+            )
+        except BaseException as error:
+            strip(error)
+            raise
+        if page is None:
+            raise StopAsyncIteration
+        return page
+
+
+class Page(BasePage[T]):
+    """A page of a synchronous loop: what `with page as items:` enters."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> T:
+        return self._enter("with")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        return threads.perform(self._leave(error))
+
+    def commit(self, cursor: Any = WHOLE) -> None:
+        """Commit this page now, or the part of it before `cursor`.
+
+        Without a cursor the whole page is committed, for a loop that is left with it: by itself it is when the next page
+        is asked for. An error of the body after that ends the run. With a cursor, that one is saved: what comes after a
+        failure, a restart or a `break` begins there, and the failures in a row, the curve and the deadline begin again.
+
+        Args:
+            cursor: Where the rest of the page begins, such as `fetch` takes it.
+
+        Raises:
+            RuntimeError: When the page is not open any more, or the whole of it has been committed.
+            ValueError: For `None` within a page that is not the last: it would say that everything has been read.
+        """
+        threads.perform(self._commit(cursor))
+
+
+class AsyncPage(BasePage[T]):
+    """A page of an asynchronous loop: what `async with page as items:` enters."""
+
+    __slots__ = ()
 
     async def __aenter__(self) -> T:
-        return self._enter("async with", sys._getframe(1))
+        return self._enter("async with")
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
-        suppress = self._left(error)
-        if error is not None and not suppress:
-            await self._end(error)
-        return suppress
+        return await coroutines.perform(self._leave(error))
 
-    async def commit(self) -> None:
-        """Commit this page now, for whoever leaves the loop with it: by itself it is when the next one is asked for.
-
-        An error of the body after that ends the run.
-
-        Raises:
-            RuntimeError: When no page is open, or it has been committed.
-        """
-        self._refuse_commit()
-        await settled(self._checkpoint.save(self._next))
-        if self._saved():
-            await self._save_stalls()
-
-    async def _load(self) -> None:
-        if self._stall_after is not None:
-            self._refuse_stalled(await settled(self._checkpoint.load_stalls()))
-        self._begins_at(await settled(self._checkpoint.load()))
-
-    async def _commit_done(self) -> None:
-        try:
-            await self.commit()
-        except BaseException as error:
-            self._interrupted()
-            await self._end(error)
-            raise
-
-    async def _wait(self) -> bool:
-        try:
-            return self._may_wait() and await _wait_in_asyncio(self._run)
-        except BaseException as error:
-            self._interrupted()
-            await self._end(error)
-            raise
-
-    async def _end_in_order(self, error: Exception | None) -> None:
-        """The run ends after a wait: with the last error, or in order when it was stopped."""
-        if error is not None:
-            try:
-                raise error
-            except Exception as last:
-                self._run.as_raised(last)
-                await self._end(last)
-                refuse_silence(last)
-                raise
-
-    async def _end(self, error: BaseException) -> None:
-        """The run ends with `error`.
-
-        Raises:
-            Stalled: When that makes one too many.
-        """
-        if self._counts(error):
-            await self._save_stalls()
-            if self._is_stalled() and isinstance(error, Exception):
-                raise self._stalled() from error
-
-    async def _save_stalls(self) -> None:
-        try:
-            await settled(self._checkpoint.save_stalls(self._stalls))
-        except Exception as fault:
-            self._not_counted(fault)
+    def commit(self, cursor: Any = WHOLE) -> Coroutine[Any, Any, None]:
+        """Commit this page now, or the part of it before `cursor`: as `Page.commit`, to be awaited."""
+        return coroutines.perform(self._commit(cursor))
 
 
 if TYPE_CHECKING:
@@ -313,74 +180,71 @@ if TYPE_CHECKING:
         *,
         stall_after: int | None = None,
     ) -> Resuming[T]: ...
-    def resume(fetch: Any, checkpoint: Any, policy: Any = retry, *, stall_after: int | None = None) -> Any:
-        """Read page after page: see below."""
-        ...
-
-else:
-
-    def resume(fetch, checkpoint, policy=retry, *, stall_after=None):
-        """Read page after page, and after a failure, a restart or a `break` go on with the page that was not dealt with.
-
-        `for page in resume(...): with page as items: ...`, or `async for` with `async with`. A page is committed (the
-        cursor of the next one is saved) when its `with` has ended without an error and the loop asks for the next one:
-        so neither after a failure nor after a `break`, inside of the `with` or behind it. Who leaves a loop with a page
-        that has been dealt with calls `page.commit()`. When the last page is committed, `None` is saved.
-
-        A failing fetch is retried by the policy, and so is a transient error of the body: the same page is fetched and
-        given again. The failures in a row, the curve and a written deadline begin afresh with every page. A permanent
-        error, and one on which the policy gives up, ends the run. `stop` ends it in order. A loop has no limit of
-        attempts and no deadline unless the policy says so; `result` rules are not asked. In asyncio `attempt_timeout`
-        and a written deadline cut off a fetch, never the body. When the time of a `deadline` scope around the loop is over
-        between two pages, no further one is fetched: `DeadlineExceeded`.
-
-        Args:
-            fetch: Called with a cursor, `None` at the beginning; returns `(items, next)`, where `next` is the cursor of
-                the page after it and `None` the end. In the asynchronous form what it returns may be awaitable. With
-                `timeout_as` it is also given its timeout.
-            checkpoint: A `Checkpoint`: what remembers the cursor, such as a `FileCheckpoint`. What it raises is not
-                retried, and a page whose cursor could not be saved is not committed.
-            policy: What is retried, and how patiently.
-            stall_after: So many runs in a row that ended in a failure without an advance of the cursor are enough: the
-                last one raises `Stalled`, from its error, and so does every run after it, at once and without fetching.
-                An advance sets the count back; a cancellation leaves it; a deadline that ended a run counts. >= 1;
-                `None`: no limit. The checkpoint then needs `load_stalls()` and `save_stalls(stalls)` as well.
-
-        Raises:
-            TypeError, ValueError: When an argument is of no such kind.
-
-        Source: commit after processing, and never before, is Kafka's at-least-once consumer; the stall guard is that of
-        a syncing daemon whose export began anew for ever.
-
-        >>> from redouble.testing import fake_time
-        >>> pages = {None: ([1, 2], "b"), "b": ([3], None)}
-        >>> class Memory:
-        ...     cursor = None
-        ...     def load(self): return self.cursor
-        ...     def save(self, cursor): self.cursor = cursor
-        >>> for page in resume(pages.get, Memory()):
-        ...     with page as items:
-        ...         print(page.cursor, items)
-        None [1, 2]
-        b [3]
-        """
-        checks.function("fetch", fetch)
-        limit = checks.whole_or_none("stall_after", stall_after, least=1)
-        methods = ("load", "save") if limit is None else ("load", "save", "load_stalls", "save_stalls")
-        missing = [name for name in methods if not callable(getattr(checkpoint, name, None))]
-        if missing or isinstance(checkpoint, type):
-            why = "" if limit is None else " for stall_after"
-            raise TypeError(
-                f"checkpoint must have the methods {', '.join(methods)}{why}, got {checks.shown(checkpoint)}"
-            )
-        if not isinstance(policy, Policy):
-            raise TypeError(f"policy must be a RetryPolicy such as retry(attempts=5), got {checks.shown(policy)}")
-        if policy.timeout_as is not None:
-            refuse_missing_keyword(fetch, policy.timeout_as)
-        return Resuming(fetch, checkpoint, policy, limit)
 
 
-async def _wait_in_asyncio(run: Run) -> bool:
-    from redouble.wrappers import aio
+def resume(
+    fetch: Callable[[Any], Any], checkpoint: Checkpoint, policy: RetryPolicy = retry, *, stall_after: int | None = None
+) -> Any:
+    """Read page after page, and after a failure, a restart or a `break` go on with the page that was not dealt with.
 
-    return await aio.wait(run)
+    `for page in resume(...): with page as items: ...`, or `async for` with `async with`. A page is committed (the
+    cursor of the next one is saved) when its `with` has ended without an error and the loop asks for the next one:
+    so neither after a failure nor after a `break`, inside of the `with` or behind it. To leave a loop with a page that
+    has been dealt with, call `page.commit()`; to commit a part of a page, `page.commit(cursor)` with the cursor of the
+    rest. When the last page is committed, `None` is saved. A page knows its `cursor`, `next` and `attempt`.
+
+    A failing fetch is retried by the policy, and so is a transient error of the body: the same page is fetched and
+    given again, or its rest after `page.commit(cursor)`. The failures in a row, the curve and a written deadline begin
+    afresh with every page. A permanent error, and one on which the policy gives up, ends the run. `stop` ends it in
+    order. A loop has no limit of attempts and no deadline unless the policy says so; `result` rules are not asked.
+
+    Time limits are the fetch's: in asyncio and trio `attempt_timeout` and a written deadline cut off a fetch, never the
+    body, and the time of a body is not counted. A `deadline` scope or a `watchdog` around the loop ends it; when its
+    time is over between two pages, no further one is fetched: `DeadlineExceeded`.
+
+    Args:
+        fetch: Called with a cursor, `None` at the beginning; returns `(items, next)`, where `next` is the cursor of
+            the page after it and `None` the end. In the asynchronous form what it returns may be awaitable. With
+            `timeout_as` it is also given its timeout.
+        checkpoint: A `Checkpoint`: what remembers the cursor, such as a `FileCheckpoint`. What it raises is not
+            retried, and a page whose cursor could not be saved is not committed.
+        policy: What is retried, and how patiently.
+        stall_after: So many runs in a row that ended in a failure without an advance of the cursor are enough: the
+            last one raises `Stalled`, from its error, and so does every run after it, at once and without fetching.
+            An advance sets the count back; a cancellation leaves it, and so does a process that is killed; a scope or a
+            watchdog around that ended a run counts. >= 1; `None`: no limit. The checkpoint then needs `load_stalls()`
+            and `save_stalls(stalls)` as well, so that the count holds across restarts.
+
+    Returns:
+        A `Resuming`, each `for` or `async for` over which is a run; its `advanced` tells whether the newest one advanced.
+
+    Raises:
+        TypeError, ValueError: When an argument is of no such kind.
+
+    Source: commit after processing, and never before, is Kafka's at-least-once consumer; the stall guard is that of
+    a syncing daemon whose export began anew for ever.
+
+    >>> from redouble.testing import fake_time
+    >>> pages = {None: ([1, 2], "b"), "b": ([3], None)}
+    >>> class Memory:
+    ...     cursor = None
+    ...     def load(self): return self.cursor
+    ...     def save(self, cursor): self.cursor = cursor
+    >>> for page in resume(pages.get, Memory()):
+    ...     with page as items:
+    ...         print(page.cursor, items)
+    None [1, 2]
+    b [3]
+    """
+    checks.function("fetch", fetch)
+    limit = checks.whole_or_none("stall_after", stall_after, least=1)
+    methods = ("load", "save") if limit is None else ("load", "save", "load_stalls", "save_stalls")
+    missing = [name for name in methods if not callable(getattr(checkpoint, name, None))]
+    if missing or isinstance(checkpoint, type):
+        why = "" if limit is None else " for stall_after"
+        raise TypeError(f"checkpoint must have the methods {', '.join(methods)}{why}, got {checks.shown(checkpoint)}")
+    if not isinstance(policy, Policy):
+        raise TypeError(f"policy must be a RetryPolicy such as retry(attempts=5), got {checks.shown(policy)}")
+    if policy.timeout_as is not None:
+        refuse_missing_keyword(fetch, policy.timeout_as)
+    return Resuming(fetch, checkpoint, policy, limit)

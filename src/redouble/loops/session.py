@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
-from redouble.loops.link import OURS
-from redouble.wrappers.shape import is_awaitable
+from _thread import allocate_lock
+
+from redouble.calls.hosts import coroutines, threads
+from redouble.control.cut import cut_after
+from redouble.control.host import Host, running_host
+from redouble.ways.opening import leaving
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from types import TracebackType
-    from typing import Any, Generic, TypeVar
+    from typing import Any, Generic, Protocol, TypeVar
 
-    from redouble.loops.link import Line
-    from redouble.wrappers.opening import Leave
+    from redouble.control.clock import Clock
+    from redouble.control.cut import Cut
+    from redouble.loops.bell import Bell
+    from redouble.ways.opening import Opened, Opening
 
     T = TypeVar("T")
+
+    class Keeper(Protocol):
+        """What a session tells, and asks: the loop that gave it."""
+
+        clock: Clock
+
+        @property
+        def name(self) -> str: ...
+        def is_ending(self) -> bool: ...
+        def closes(self) -> None: ...
+        def ended(self, error: BaseException | None) -> bool: ...
 else:
     T = None
 
@@ -24,15 +42,16 @@ else:
             return cls
 
 
-_ENTERED: Any = object()
+BOTH_WAYS = 2
+"""`socket.SHUT_RDWR`, on every system."""
 
 
 class Session(Generic[T]):
     """One connection of a `Link`, to be entered once: `with session as conn:`, or `async with session as conn:`.
 
-    The connection is open already, and the end of that `with` is what closes it, so every session is to be entered.
-    Whether the loop goes on is decided there: a normal end and a transient error mean that it does, any other error
-    passes and ends the loop.
+    The connection is open already, and the end of that `with` closes it. Whether the loop goes on is decided there: a
+    normal end, an orderly close and a transient error mean that it does, any other error passes and ends the loop. A
+    session that is not entered is closed when the loop lets go of it.
 
     Attributes:
         number: The number of the dial that opened it, from 1.
@@ -40,89 +59,146 @@ class Session(Generic[T]):
 
     __module__ = "redouble"
 
-    __slots__ = ("_asynchronous", "_leave", "_line", "_value", "number")
+    __slots__ = ("_cut", "_entered", "_how", "_line", "_lock", "_opened", "number")
 
     number: int
+    _cut: Cut | None  # cancels the body when somebody asks for the end of the session
+    _opened: Opened | None  # `None` once somebody closes it
 
-    def __init__(self, line: Line, value: T, leave: Leave, asynchronous: bool) -> None:
-        self.number = line.attempt
-        self._line = line
-        self._value: Any = value
-        self._leave: Leave | None = leave
-        self._asynchronous = asynchronous
+    def __init__(self, line: Keeper, opened: Opened, how: Opening, number: int) -> None:
+        self.number = number
+        self._line, self._how = line, how
+        self._opened = opened
+        self._lock = allocate_lock()
+        self._entered = False
+        self._cut = None
 
     def __enter__(self) -> T:
-        if self._asynchronous:
+        if self._how.asynchronous:
             raise TypeError("this session was given by `async for`: write `async with session:`")
         return self._enter("with")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
-        suppressed = None
-        try:
-            suppressed = self.closer()(kind, error, traceback)
-        except BaseException as closing:
-            if _counts(closing, error):
-                if not self._swallows(closing):
-                    raise
-                return True
-        return self._swallows(None if suppressed else error) or bool(suppressed)
+        return threads.perform(self._leaving(error, kind, error, traceback))
 
     async def __aenter__(self) -> T:
-        if not self._asynchronous:
+        if not self._how.asynchronous:
             raise TypeError("this session was given by a plain `for`: write `with session:`")
-        return self._enter("async with")
+        value = self._enter("async with")
+        self._cut = cut_after(self._line.clock, None)
+        if self._line.is_ending():
+            self._cut.fire()
+        return value
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
-        suppressed = None
+        ended = await self._without_ours(error)
+        dealt_with = await coroutines.perform(self._leaving(ended, kind, error, traceback))
+        if ended is error or dealt_with:
+            return dealt_with
+        if ended is None:
+            return True
+        raise ended
+
+    async def _without_ours(self, error: BaseException | None) -> BaseException | None:
+        """Return the error of the body, without the cancellation that was asked for through the link."""
+        cut, self._cut = self._cut, None
+        if cut is None or not cut.fired:
+            if cut is not None:
+                cut.settle(error)
+            return error
         try:
-            answer = self.closer()(kind, error, traceback)
-            suppressed = await answer if is_awaitable(answer) else answer
-        except BaseException as closing:
-            if _counts(closing, error):
-                if not self._swallows(closing):
-                    raise
-                return True
-        return self._swallows(None if suppressed else error) or bool(suppressed)
+            if cut.settle(error):
+                return None
+        except BaseException as rest:  # trio's scope takes its own out of a group
+            return rest
+        if running_host() is Host.ASYNCIO:
+            from redouble.calls.hosts.asyncio import absorb
+
+            await absorb(cut)
+        return error
 
     @property
-    def entered(self) -> bool:
-        """Whether somebody has entered it: then the end of that `with` closes it."""
-        return self._value is _ENTERED
+    def is_entered(self) -> bool:
+        """Whether it was entered: then the end of that `with` closes it."""
+        return self._entered
+
+    def take(self) -> Opened | None:
+        """Take over a session that nobody has entered, to close it; `None` when somebody has, or it is closed."""
+        with self._lock:
+            if self._entered:
+                return None
+            self._entered = True
+            opened, self._opened = self._opened, None
+            return opened
+
+    def end(self, bell: Bell | None) -> None:
+        """Make the body of the session end, perhaps from another thread.
+
+        A coroutine is cancelled. A thread cannot be: its connection is shut down, which wakes a read, and closed.
+        """
+        if self._how.asynchronous:
+            cut = self._cut
+            if cut is not None and bell is not None:
+                bell.call(cut.fire)
+            return
+        opened = self._opened
+        if opened is not None:
+            _break(opened.value)
 
     def _enter(self, keyword: str) -> T:
-        value: Any = self._value
-        if value is _ENTERED:
-            raise RuntimeError(f"`{keyword} session:` enters a session once, as soon as the loop has given it")
-        self._value = _ENTERED
-        entered: T = value
-        return entered
+        with self._lock:
+            if self._entered or self._opened is None:
+                raise RuntimeError(
+                    f"`{keyword} session:` enters a session once, as soon as the loop has given it, and before the loop"
+                    " goes on or ends"
+                )
+            self._entered = True
+            value: T = self._opened.value
+            return value
 
-    def closer(self) -> Leave:
-        """What closes it, once."""
-        leave, self._leave = self._leave, None
-        self._value = _ENTERED
-        if leave is None:
+    def _leaving(self, ended: BaseException | None, *exc_info: Any) -> Generator[Any, Any, bool]:
+        """Close it, and let the line decide what follows; returns whether the error is dealt with.
+
+        Args:
+            ended: The error with which it ended.
+            exc_info: What a context manager is told of that.
+        """
+        with self._lock:
+            opened, self._opened = self._opened, None
+        if opened is None or not self._entered:
             raise RuntimeError("this session is closed already")
-        return leave
-
-    def _swallows(self, error: BaseException | None) -> bool:
-        """It is closed: tell the line how it ended. What is no `Exception` passes, and is nothing that it did."""
-        self._line.session = None
-        if isinstance(error, Exception):
-            return not self._line.ended(error)
-        self._line.ended(None)
-        return False
+        suppressed = None
+        self._line.closes()
+        try:
+            suppressed = yield from leaving(opened, self._how, *exc_info)
+        except BaseException as closing:
+            if _counts(closing, ended):
+                if not self._line.ended(closing):
+                    raise
+                return True
+        return self._line.ended(None if suppressed else ended) or bool(suppressed)
 
     def __repr__(self) -> str:
         return f"<redouble.Session {self.number} of {self._line.name}>"
 
 
+def _break(connection: Any) -> None:
+    """Shut a connection down, where it can be, then close it; it may be broken already."""
+    for method, args in (("shutdown", (BOTH_WAYS,)), ("close", ())):
+        act = getattr(connection, method, None)
+        if callable(act):
+            try:
+                act(*args)
+            except Exception:  # such as OSError: not connected any more
+                continue
+
+
 def _counts(closing: BaseException, error: BaseException | None) -> bool:
-    """Whether what closing raised stands for how the session ended.
+    """Return whether what closing raised stands for how the session ended.
 
     It does where it was raised instead of the body's error on purpose (`from`, or a group); a connection that is broken
     and cannot even be closed must not hide what the body has to say.
@@ -130,6 +206,3 @@ def _counts(closing: BaseException, error: BaseException | None) -> bool:
     if error is None or not isinstance(closing, Exception):
         return True
     return closing is not error and (closing.__suppress_context__ or isinstance(closing, BaseExceptionGroup))
-
-
-OURS |= {Session.__exit__.__code__, Session.__aexit__.__code__}

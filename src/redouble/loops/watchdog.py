@@ -1,13 +1,20 @@
-"""Floor 5. Progress, not time: ending what does not get on, and keeping a limit beneath those around it."""
+"""Floor 5. Progress, not time: ending what does not get on, and keeping a limit beneath those around it.
+
+A watchdog is a node of the chain of `redouble.control.around`, whose moment `touch()` moves. In a coroutine a timer
+cancels the body; everywhere else each retried call and each loop beneath it asks the node.
+"""
 
 from __future__ import annotations
 
-from contextvars import ContextVar
+from math import inf
 
-from redouble.control import faults, scope
+from redouble.control import faults
+from redouble.control.around import ENDS, NAME, NEAR, close_link, leave_bound, new_watchdog
 from redouble.control.clock import SYSTEM, guarded_now
-from redouble.control.cut import Cut
-from redouble.control.outcome import MARK, DeadlineExceeded, GaveUp, Reason, mark
+from redouble.control.cut import cut_after
+from redouble.control.mark import mark_bound, read, unmark
+from redouble.control.outcome import DeadlineExceeded
+from redouble.control.scope import current_clock, open_scope
 from redouble.core import checks
 
 TYPE_CHECKING = False
@@ -15,25 +22,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from redouble.control.clock import Clock
+    from redouble.control.around import Link, Node
+    from redouble.control.cut import Cut
     from redouble.core.checks import Seconds
-
-NEAR = 1e-9
-"""So few seconds before its time a timer counts as due: sums of floats are not exact."""
-
-_dogs: ContextVar[watchdog | None] = ContextVar("redouble.watchdog", default=None)
 
 
 class watchdog:  # noqa: N801  # used as a noun with its number: with watchdog(90) as dog:
     """End what makes no progress, however long what does may take.
 
-    As `async with` it cancels the body when nobody called `touch()` for `idle` seconds, and raises `DeadlineExceeded`
-    (a `TimeoutError`) in place of the cancellation. Anybody else's cancellation, and a deadline around it that ends at
-    the same moment, pass untouched. As `with`, in synchronous code, nothing can interrupt the body: there `touch()` and
-    `check()` raise it once the time is over, and a body that calls neither is never ended.
+    As `async with`, in asyncio and trio, it cancels the body when `touch()` was not called for `idle` seconds, and raises
+    `DeadlineExceeded` (a `TimeoutError`) in place of the cancellation. Other cancellations, and a deadline around it that
+    ends at the same moment, pass untouched.
+
+    As `with`, in synchronous code, nothing can interrupt a function that runs. There it ends what asks: `touch()` and
+    `check()` raise once the time is over, and every retried call and loop of redouble beneath it ends with its next
+    failure, its next question, or in its wait, and is not tried again.
 
     When it ends something, one line is logged on the logger `redouble` (WARNING). One timer is set at a time, none is
-    left at the end.
+    left at the end. Outside of the `with` its error is a timeout like any other, which a retry around it may retry.
 
     Args:
         idle: Seconds without a `touch()`, counted from the beginning at first; > 0. `None`: no such limit.
@@ -64,29 +70,30 @@ class watchdog:  # noqa: N801  # used as a noun with its number: with watchdog(9
 
     __module__ = "redouble"
 
-    __slots__ = ("_began", "_cut", "_hard_cap", "_idle", "_now", "_open", "_outer", "_said", "_touched", "_why")
+    __slots__ = ("_began", "_cut", "_hard_cap", "_idle", "_link", "_node", "_now", "_said", "_touched", "_why")
 
     _idle: float | None
     _hard_cap: float | None
     _now: Callable[[], float]
     _began: float
     _touched: float
-    _cut: _Cut | None
-    _outer: watchdog | None
-    _open: bool
+    _cut: Cut | None
+    _link: Link | None  # while it is open
+    _node: Node
     _said: bool
-    _why: str | None  # it ended: which limit was passed
+    _why: str | None  # its time was over: which limit was passed
 
     def __init__(self, idle: Seconds | None, hard_cap: Seconds | None = None) -> None:
         self._idle = checks.seconds_or_none("idle", idle, positive=True)
         self._hard_cap = _ceiling("hard_cap", hard_cap)
         self._now = SYSTEM.now
         self._began = self._touched = 0.0
-        self._cut = self._outer = self._why = None
-        self._open = self._said = False
+        self._cut = self._link = self._why = None
+        self._node = new_watchdog(None, SYSTEM.now, None, cancels=False)
+        self._said = False
 
     def touch(self) -> None:
-        """Something got on: the `idle` seconds begin again.
+        """Say that something got on: the `idle` seconds begin again.
 
         It only notes the time, so it may be called often, and from other threads too. Outside of the `with` it does
         nothing.
@@ -94,9 +101,13 @@ class watchdog:  # noqa: N801  # used as a noun with its number: with watchdog(9
         Raises:
             DeadlineExceeded: Under a plain `with`, when the time was over before.
         """
-        if self._open and self._cut is None:
+        if self._link is None:
+            return
+        if self._cut is None:
             self.check()
         self._touched = self._now()
+        if self._why is None:  # what is being ended may still touch it, which does not bring it back
+            self._node[ENDS] = self._ends()
 
     def check(self) -> None:
         """Raise when the time is over: for the places of synchronous code where it can stop, but has not got on.
@@ -104,22 +115,19 @@ class watchdog:  # noqa: N801  # used as a noun with its number: with watchdog(9
         Raises:
             DeadlineExceeded: When it is. No retried call within the `with` takes that for a failure to be retried.
         """
-        if self._open and self.left() <= 0:
+        if self._link is not None and self.left() <= 0:
             self._note()
             error = self._end()
-            # A retried call in the body must not take it for a failure of its own: it passes, as an inner retry's end.
-            mark(error, GaveUp(Reason.PERMANENT, 0, self._now() - self._began), retried=False)
+            mark_bound(error, self._node)
             try:
                 raise error
             finally:
                 del error  # its traceback holds this frame
 
     def left(self) -> float:
-        """Seconds until it would end the body if nobody touched it; <= 0 when that is over; infinite without a limit."""
-        now = self._now()
-        idle = float("inf") if self._idle is None else self._touched + self._idle - now
-        cap = float("inf") if self._hard_cap is None else self._began + self._hard_cap - now
-        left = min(idle, cap)
+        """Return the seconds until it would end the body if it is not touched; <= 0 when that is over; infinite without a limit."""
+        ends = self._ends()
+        left = inf if ends is None else ends - self._now()
         return 0.0 if left <= NEAR else left
 
     @property
@@ -128,47 +136,65 @@ class watchdog:  # noqa: N801  # used as a noun with its number: with watchdog(9
         return self._why is not None
 
     def __enter__(self) -> watchdog:
-        self._begin(scope.current_clock())
+        self._begin(cancels=False)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._open = False
-        _dogs.set(self._outer)
-        if self._why is not None and isinstance(error, DeadlineExceeded):
-            error.__dict__.pop(MARK, None)  # out of the body it is a timeout as any other, which may be retried
+        self._close()
+        self._raise_for(error)
 
     async def __aenter__(self) -> watchdog:
-        clock = scope.current_clock()
-        self._begin(clock)
+        self._begin(cancels=True)
         left = self.left()
-        if left != float("inf"):
+        if left != inf:
             try:
-                self._cut = _Cut(clock, left, self)
+                self._cut = cut_after(current_clock(), left, self._left_or_noted)
             except BaseException:
-                self.__exit__(None, None, None)
+                self._close()
                 raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.__exit__(kind, error, traceback)
+        self._close()
         cut, self._cut = self._cut, None
         if cut is not None and cut.settle(error):
             raise self._end() from error
+        self._raise_for(error)
         if not self._said:
-            self._why = None  # the timer fired, but somebody else ended the body
+            self._why = None  # the timer fired, but another cancellation ended the body
 
-    def _begin(self, clock: Clock) -> None:
-        if self._open:
+    def _begin(self, *, cancels: bool) -> None:
+        if self._link is not None:
             raise RuntimeError("this watchdog is open already; make a new one with watchdog(...)")
-        self._open, self._said, self._why = True, False, None
-        self._now = guarded_now(clock)
+        self._said, self._why = False, None
+        self._now = guarded_now(current_clock())
         self._began = self._touched = self._now()
-        self._outer = _dogs.get()
-        _dogs.set(self)
+        self._node = new_watchdog(None, self._now, self._ends(), cancels)
+        self._link = open_scope(self._node)
+
+    def _close(self) -> None:
+        link, self._link = self._link, None
+        if link is not None:
+            leave_bound(self._node)
+            close_link(link)
+
+    def _ends(self) -> float | None:
+        """The moment at which it would end the body; `None`: it never does."""
+        idle = inf if self._idle is None else self._touched + self._idle
+        cap = inf if self._hard_cap is None else self._began + self._hard_cap
+        ends = min(idle, cap)
+        return None if ends == inf else ends
+
+    def _left_or_noted(self) -> float:
+        """Seconds left when the timer comes; where there are none, which limit it was is noted."""
+        left = self.left()
+        if left <= 0:
+            self._note()
+        return left
 
     def _note(self) -> None:
         """The time is over: note which limit it was, as what is cut off may still touch this while it ends."""
@@ -179,6 +205,7 @@ class watchdog:  # noqa: N801  # used as a noun with its number: with watchdog(9
             self._why = f"no progress for {self._idle:g} s, after {round(now - self._began, 2):.9g} s in all"
         else:
             self._why = f"the hard cap of {self._hard_cap:g} s has passed"
+        self._node[ENDS] = now
 
     def _end(self) -> DeadlineExceeded:
         """The error that ends the body, which has been logged."""
@@ -187,47 +214,35 @@ class watchdog:  # noqa: N801  # used as a noun with its number: with watchdog(9
             faults.warn("watchdog: %s; what was under way ends", self._why)
         return DeadlineExceeded(self._why)
 
+    def _raise_for(self, error: BaseException | None) -> None:
+        """Raise the watchdog's own error where it ended a call or a loop beneath it, which raised another one.
 
-class _Cut(Cut):
-    """A cut that is put off as long as somebody touches the watchdog: one timer, that looks again when it was early."""
-
-    __slots__ = ("_clock", "_dog")
-
-    def __init__(self, clock: Clock, seconds: float, dog: watchdog) -> None:
-        self._clock, self._dog = clock, dog
-        super().__init__(clock, seconds)
-
-    def _fire(self) -> None:
-        left = self._dog.left()
-        if left > 0 and not self._settled:
-            self._timer = self._clock.call_later(left, self._fire)
+        From here on both are errors like any others.
+        """
+        number = self._node[NAME]
+        data = None if error is None or not number else read(error)
+        if error is None or data is None or data.get("bound") != number:
             return
-        self._dog._note()
-        super()._fire()
+        unmark(error)
+        if not (isinstance(error, DeadlineExceeded) and str(error) == self._why):
+            self._note()
+            raise self._end() from error
 
 
-def expired_around() -> bool:
-    """Whether a watchdog around the caller has ended what it watches."""
-    dog = _dogs.get()
-    while dog is not None:
-        if dog._open and dog.expired:
-            return True
-        dog = dog._outer
-    return False
-
-
-def clamp_under(value: Seconds, *ceilings: Seconds | None, fraction: float = 0.75) -> float:
-    """A limit that ends before those around it do, so that its end can still be acted upon.
+def clamp_under(value: Seconds, *ceilings: Seconds | None, fraction: float = 0.75, name: str | None = None) -> float:
+    """Return a limit that ends before those around it do, so that its end can still be acted upon.
 
     Args:
         value: The limit that was asked for, in seconds or as a `timedelta`; >= 0.
         ceilings: The limits around it, such as the `idle` and the `hard_cap` of a watchdog. `None`, 0 and below mean
             that there is none.
         fraction: Which share of the least of them is left to it; in (0, 1].
+        name: The setting that asks for `value`, as its user knows it (`"export_timeout"`), for the warning. `None`: it
+            is called a limit.
 
     Returns:
         Seconds: `value`, or `fraction` of the least ceiling where that is less. Then, and only then, one line is logged
-        on the logger `redouble` (WARNING) that names both: nobody's setting is changed in silence.
+        on the logger `redouble` (WARNING) that names the setting and both values.
 
     Raises:
         TypeError, ValueError: When an argument is of no such kind.
@@ -241,13 +256,16 @@ def clamp_under(value: Seconds, *ceilings: Seconds | None, fraction: float = 0.7
     share = checks.number("fraction", fraction, least=0, most=1)
     if share == 0:
         raise ValueError(f"fraction must be a number in (0, 1], got {checks.shown(fraction)}")
+    if not (name is None or (isinstance(name, str) and name)):
+        raise TypeError(f"name must be a string that is not empty, or None, got {checks.shown(name)}")
     found = [ceiling for each in ceilings if (ceiling := _ceiling("each ceiling", each)) is not None]
-    least = min(found, default=float("inf"))
+    least = min(found, default=inf)
     limit = share * least
     if asked <= limit:
         return asked
     faults.warn(
-        "a limit of %g s was asked for, %g s is used (%g of it): it has to end before the one of %g s around it",
+        "%s of %g s was asked for, %g s is used (%g of it): it has to end before the one of %g s around it",
+        name or "a limit",
         asked,
         limit,
         share,

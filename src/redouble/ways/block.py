@@ -1,20 +1,24 @@
 """Floor 5. The block form: `for attempt in policy: with attempt: ...`, in which the body is the operation.
 
 Its script is that of every call; what differs is that an attempt is handed out, and that the end of the `with` tells
-the call what came of it.
+the call what came of it. A body that succeeds at once pays for a link in the chain alone: the call is made when
+somebody asks for it, or after the first failure.
 """
 
 from __future__ import annotations
 
-from math import inf
+from enum import Enum
+from time import monotonic
 
 from redouble.calls.attempt import Attempt
-from redouble.calls.call import Call, is_fault
+from redouble.calls.call import Call, First, is_fault
 from redouble.calls.hosts import coroutines, threads
 from redouble.calls.script import attempts
 from redouble.calls.tracebacks import strip
-from redouble.control import faults
-from redouble.control.around import AROUND, NODE, WHO, close_link, innermost, new_link
+from redouble.control import faults, scope
+from redouble.control.around import AROUND, BOUND, NODE, WHO, close_link, first_live, first_open, innermost, new_link
+from redouble.control.budget import RetryBudget
+from redouble.control.clock import SYSTEM
 from redouble.control.cut import cut_after
 from redouble.control.scope import effective
 
@@ -24,51 +28,95 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
     from redouble.calls.script import Script
+    from redouble.control.around import Link
     from redouble.control.cut import Cut
     from redouble.control.policy import Policy
 
+_get, _set = AROUND.get, AROUND.set
 _NOTHING: Any = object()
+
+
+class State(Enum):
+    """Where a block stands.
+
+    `NEW`: nothing was asked of it yet. `GIVEN`: an attempt was handed out, and is to be entered. `OPEN`: its body runs.
+    `AGAIN`: it failed, and the next one is due. `OVER`: there is none any more.
+    """
+
+    NEW = 1
+    GIVEN = 2
+    OPEN = 3
+    AGAIN = 4
+    OVER = 5
+
+
+_NEW, _GIVEN, _OPEN, _AGAIN, _OVER = State
 
 
 class BlockAttempt(Attempt):
     """The attempts of a block form, one after the other; what `with attempt:` enters."""
 
-    __slots__ = ("_due", "_open", "_over", "_policy", "_script", "_silent", "_value")
+    __slots__ = ("_link", "_made", "_policy", "_script", "_silent", "_state", "_value")
 
-    _due: bool  # given out, and not entered yet
-    _open: bool
-    _over: bool
-    _silent: Exception | None  # an error that Python would take for the end of the loop, to be raised by the `with`
+    _link: Link
+    _made: Call | None
+    _script: Script
+    _silent: BaseException | None  # what Python would take for the end of the loop, to be raised by the `with`
+    _state: State
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
-        self._call: Call = None  # type: ignore[assignment]  # made when the first attempt begins
-        self._script: Script = None  # type: ignore[assignment]  # likewise
-        self._due = self._open = self._over = False
-        self._silent = None
+        self._made = self._silent = None
+        self._state = _NEW
         self._value = _NOTHING
 
+    @property
+    def _call(self) -> Call:
+        """The call, which is made when somebody asks for it: from inside of the first attempt, or after it failed."""
+        call = self._made
+        if call is None:
+            node = self._link[NODE]
+            own = node if self._policy.is_bounded and self._policy.is_plain else None
+            self._made = call = Call(self._policy, None, self._link, bound=own)
+            self._script = attempts(call)
+            next(self._script)  # the first attempt, which has been handed out
+        return call
+
     def __repr__(self) -> str:
-        return super().__repr__() if self._call is not None else f"<redouble.{type(self).__name__} not begun>"
+        return super().__repr__() if self._state is not _NEW else f"<redouble.{type(self).__name__} not begun>"
 
     def result(self, value: object) -> None:
         self._value = value
 
     def _begin(self) -> None:
-        """Begin the first attempt, and the time of the call."""
-        policy = effective(self._policy)
-        self._call = Call(policy, None, new_link(self, innermost()))
-        self._script = attempts(self._call)
+        """Hand out the first attempt: its time, and that of the call, begins."""
+        if scope.overriding:
+            self._policy = effective(self._policy)
+        policy = self._policy
+        outer = _get()
+        if outer is not None and outer[WHO] is None:
+            outer = first_open(outer)
+        began = monotonic()
+        node = None if outer is None else outer[NODE]
+        plain = policy.is_plain
+        if plain and policy.is_bounded:
+            node = [BOUND, first_live(node), monotonic, began + policy.deadline, None, 0]  # type: ignore[operator]
+        self._link = [None, outer, began, node, 0]
+        self._state = _GIVEN
+        if not plain or isinstance(policy.budget, RetryBudget):
+            self._call  # noqa: B018  # it has time limits to hand out, or there is somebody to tell
 
-    def _refuse_forgotten_with(self, keyword: str) -> None:
-        if self._due:
+    def _goes_on(self, keyword: str) -> None:
+        """Refuse a forgotten `with`."""
+        if self._state is _GIVEN:
             raise RuntimeError(f"the attempt was never entered: write `{keyword} attempt:` around the body of the loop")
-        if self._open:
+        if self._state is _OPEN:
             raise RuntimeError("the attempt is still open: the next one begins when its `with` has ended")
 
     def _ended(self) -> None:
-        self._over = True
-        self._call.let_go()
+        self._state = _OVER
+        if self._made is not None:
+            self._made.let_go()
 
     def _is_silent(self, error: BaseException) -> bool:
         """The call ended while waiting, by `error`; whether Python would take that for the end of the loop.
@@ -76,47 +124,48 @@ class BlockAttempt(Attempt):
         Such an error (`StopIteration`) is raised by the `with` that follows.
         """
         if isinstance(error, (StopIteration, StopAsyncIteration)):
-            self._silent, self._due = error, True
+            self._silent, self._state = error, _GIVEN
             return True
         self._ended()
         strip(error)
         return False
 
-    def _enter(self) -> Self:
+    def _enter(self) -> None:
+        """Make the attempt the innermost link."""
+        if self._state is not _GIVEN:
+            raise RuntimeError("`with attempt:` enters an attempt once, as soon as the loop has given it")
         if self._silent is not None:
             error, self._silent = self._silent, None
-            self._due = False
             self._ended()
             raise error
-        if not self._due:
-            raise RuntimeError("`with attempt:` enters an attempt once, as soon as the loop has given it")
-        self._due, self._open = False, True
-        call = self._call
-        if call.tally.attempt > 1:
-            call.link = new_link(self, innermost())
-        call.link[WHO] = self
-        if call.bound is not None:
-            call.link[NODE] = call.bound
-        AROUND.set(call.link)
-        return self
+        call = self._made
+        if call is not None and call.tally.attempt > 1:
+            self._link = call.link = new_link(self, innermost())
+            if call.bound is not None:
+                self._link[NODE] = call.bound
+        self._link[WHO] = self
+        self._state = _OPEN
+        _set(self._link)
 
     def _leave(self, error: BaseException | None) -> bool:
         """The body ended, with `error` or without; `True`: the error is dealt with."""
-        self._open, self._over = False, True
-        call = self._call
-        value, self._value = self._value, _NOTHING
+        call, value, self._value = self._call, self._value, _NOTHING
+        self._state = _OVER
+        goes_on = False
         try:
             if isinstance(error, Exception):
-                self._over = _failed(call, error)
+                goes_on = not _failed(call, error)
             elif error is None and value is _NOTHING:
                 call.succeeded()
             elif error is None:
-                self._over = call.returned(value)
+                goes_on = not call.returned(value)
         finally:
-            close_link(call.link)
-            if self._over:
+            close_link(self._link)
+            if goes_on:
+                self._state = _AGAIN
+            else:
                 call.let_go()
-        return error is not None and not self._over
+        return error is not None and goes_on
 
 
 class Block(BlockAttempt):
@@ -128,14 +177,15 @@ class Block(BlockAttempt):
         return self
 
     def __next__(self) -> Self:
-        if self._over:
-            raise StopIteration
-        if self._call is None:
+        state = self._state
+        if state is _NEW:
             self._begin()
-        else:
-            self._refuse_forgotten_with("with")
+            return self
+        if state is _OVER:
+            raise StopIteration
+        self._goes_on("with")
         try:
-            given = threads.drive(self._script, self._call)
+            given = threads.drive(self._script, self._made)
         except BaseException as error:
             if not self._is_silent(error):
                 raise
@@ -143,15 +193,20 @@ class Block(BlockAttempt):
         if given is None:
             self._ended()
             raise StopIteration
-        self._due = True
+        self._state = _GIVEN
         return self
 
     def __enter__(self) -> Self:
-        return self._enter()
+        self._enter()
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
+        if kind is None and self._made is None and self._value is _NOTHING:
+            self._state = _OVER
+            close_link(self._link)
+            return False
         return self._leave(error)
 
 
@@ -170,14 +225,15 @@ class AsyncBlock(BlockAttempt):
         return self
 
     async def __anext__(self) -> Self:
-        if self._over:
-            raise StopAsyncIteration
-        if self._call is None:
+        state = self._state
+        if state is _NEW:
             self._begin()
-        else:
-            self._refuse_forgotten_with("with")
+            return self
+        if state is _OVER:
+            raise StopAsyncIteration
+        self._goes_on("with")
         try:
-            given = await coroutines.drive(self._script, self._call)
+            given = await coroutines.drive(self._script, self._made)
         except BaseException as error:
             if not self._is_silent(error):
                 raise
@@ -185,22 +241,27 @@ class AsyncBlock(BlockAttempt):
         if given is None:
             self._ended()
             raise StopAsyncIteration
-        if self._call.over:
-            self._is_silent(self._call.raised)  # type: ignore[arg-type]  # a StopIteration, which a coroutine cannot raise
-            return self
-        self._due = True
+        self._state = _GIVEN
+        if given.over:
+            self._is_silent(given.raised)  # type: ignore[arg-type]  # a StopIteration, which a coroutine cannot raise
         return self
 
     def __enter__(self) -> Self:
         self._enter()
-        self._limit()
+        if self._link[NODE] is not None or self._made is not None:
+            self._limit()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
         cut, self._cut = self._cut, None
-        if cut is None or not cut.settle(error) or error is None:
+        was_cut = cut is not None and cut.settle(error)
+        if kind is None and self._made is None and self._value is _NOTHING:
+            self._state = _OVER
+            close_link(self._link)
+            return False
+        if not was_cut or error is None:
             return self._leave(error)
         try:
             raise self._call.cut_off(error)
@@ -219,11 +280,13 @@ class AsyncBlock(BlockAttempt):
 
     def _limit(self) -> None:
         """Cut the body off when its time is up."""
-        clock = self._call.tally.clock
+        made = self._made
+        clock = SYSTEM if made is None else made.tally.clock
+        cut_in = First(self._link).cut_in if made is None else made.cut_in
         try:
-            seconds = self._call.cut_in()
-            if seconds != inf:
-                self._cut = cut_after(clock, seconds, self._call.cut_in)
+            seconds = cut_in()
+            if seconds != float("inf"):
+                self._cut = cut_after(clock, seconds, cut_in)
         except Exception as fault:
             faults.report("clock", type(clock), fault, "attempts have no time limit")
 

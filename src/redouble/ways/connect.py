@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from redouble.calls.call import call_of_attempt
 from redouble.calls.hosts import coroutines, threads
 from redouble.calls.tracebacks import strip
+from redouble.control.clock import SYSTEM
+from redouble.control.host import in_trio
+from redouble.control.scope import effective
 from redouble.ways import wrap
-from redouble.ways.opening import Opening, leaving, opening
+from redouble.ways.closing import CloseLimit
+from redouble.ways.opening import Opening, cut_of_opening, leaving, open_under, opening
 from redouble.ways.shape import name_of, refuse_timeout_without_keyword
 
 TYPE_CHECKING = False
@@ -15,7 +20,8 @@ if TYPE_CHECKING:
     from typing import Any, Generic, TypeVar
 
     from redouble.control.policy import Policy
-    from redouble.ways.opening import Leave, Opened
+    from redouble.core.checks import Seconds
+    from redouble.ways.opening import Opened
 
     T = TypeVar("T")
 else:
@@ -33,17 +39,26 @@ class Connecting(Generic[T]):
 
     __module__ = "redouble"
 
-    __slots__ = ("_args", "_closing", "_factory", "_kwargs", "_leave", "_policy")
+    __slots__ = ("_args", "_closing", "_factory", "_kwargs", "_limit", "_open", "_policy")
+
+    _open: tuple[Opened, Opening] | None
 
     def __init__(
-        self, policy: Policy, factory: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], closing: bool
+        self,
+        policy: Policy,
+        factory: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        closing: bool,
+        close_timeout: Seconds | None,
     ) -> None:
         self._policy = policy
         self._factory = factory
         self._args = args
         self._kwargs = kwargs
         self._closing = closing
-        self._leave: Leave | None = None
+        self._limit = CloseLimit(close_timeout, self._name)
+        self._open = None
 
     def __enter__(self) -> T:
         policy = self._checked()
@@ -56,13 +71,15 @@ class Connecting(Generic[T]):
         except BaseException as error:
             strip(error)
             raise
-        return self._usable(found)
+        return self._usable(found, how)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
-        leave, self._leave = self._leave, None
-        suppress: bool | None = None if leave is None else leave(kind, error, traceback)
+        opened, self._open = self._open, None
+        if opened is None:
+            return None
+        suppress: bool | None = threads.perform(leaving(*opened, kind, error, traceback))
         return suppress
 
     async def __aenter__(self) -> T:
@@ -71,22 +88,27 @@ class Connecting(Generic[T]):
         how = self._how(asynchronous=True)
 
         async def open_(**kwargs: Any) -> Opened:
-            return await coroutines.perform(opening(how, kwargs))
+            if not in_trio():
+                return await coroutines.perform(opening(how, kwargs))
+            call = call_of_attempt()
+            return await open_under(cut_of_opening(how.limit.clock, call), how, kwargs, call)
+
+        open_.limits_itself = True  # type: ignore[attr-defined]
 
         try:
             found = await wrap_async.retrying(self._checked(), open_, how.name)(**self._kwargs)
         except BaseException as error:
             strip(error)
             raise
-        return self._usable(found)
+        return self._usable(found, how)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
-        leave, self._leave = self._leave, None
-        if leave is None:
+        opened, self._open = self._open, None
+        if opened is None:
             return None
-        suppress: bool | None = await coroutines.perform(leaving(leave, kind, error, traceback))
+        suppress: bool | None = await coroutines.perform(leaving(*opened, kind, error, traceback))
         return suppress
 
     @property
@@ -94,19 +116,28 @@ class Connecting(Generic[T]):
         return name_of(self._factory)
 
     def _how(self, *, asynchronous: bool) -> Opening:
-        return Opening(self._factory, self._args, self._name, "connect", self._closing, asynchronous)
+        self._limit.clock = effective(self._policy).clock or SYSTEM
+        return Opening(
+            self._factory,
+            self._args,
+            self._name,
+            "connect",
+            closing=self._closing,
+            asynchronous=asynchronous,
+            limit=self._limit,
+        )
 
     def _checked(self) -> Policy:
         """The policy without rules for results: a connection is no answer to be judged, it is there or an error was."""
-        if self._leave is not None:
+        if self._open is not None:
             raise RuntimeError("this connect(...) is open already; call connect(...) again for another one")
         policy = self._policy
         return policy if policy.result is None else policy.changed(result=None)
 
-    def _usable(self, found: Opened) -> T:
+    def _usable(self, found: Opened, how: Opening) -> T:
         """The opened value; what cannot be used is refused here, outside of the call, where no rule retries it."""
         if found.refusal:
             raise TypeError(found.refusal)
-        self._leave = found.leave
+        self._open = found, how
         usable: T = found.value
         return usable

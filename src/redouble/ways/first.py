@@ -1,10 +1,9 @@
-"""Floor 5. What the hot paths of both colours share: whether they may be taken, and the call that a failure makes."""
+"""Floor 5. What the hot paths of both colours share: the count of successes, and the call that a failure makes."""
 
 from __future__ import annotations
 
 from redouble.calls.call import Call, Site
 from redouble.control.around import NODE, WHO
-from redouble.control.events import EventKind
 from redouble.control.policy import OWN_BUDGET
 
 TYPE_CHECKING = False
@@ -15,19 +14,6 @@ if TYPE_CHECKING:
     from redouble.control.around import Link
     from redouble.control.budget import RetryBudget
     from redouble.control.policy import Policy
-
-
-def is_plain(policy: Policy) -> bool:
-    """Whether a first attempt that succeeds needs nothing but a link with the time at which it began."""
-    return (
-        policy.result is None
-        and not policy.audience.hears(EventKind.CALL)
-        and not policy.audience.hears(EventKind.ATTEMPT)
-        and policy.attempt_timeout is None
-        and policy.timeout_as is None
-        and policy.clock is None
-        and not policy.is_bounded
-    )
 
 
 class _Uncounted:

@@ -5,7 +5,12 @@ Written once for all hosts: generators that yield what is to be awaited, which o
 
 from __future__ import annotations
 
+from math import inf
+
 from redouble.calls.awaitable import is_awaitable
+from redouble.calls.hosts import coroutines
+from redouble.control import faults
+from redouble.control.cut import TrioCut
 from redouble.ways.shape import is_coroutine_function
 
 TYPE_CHECKING = False
@@ -13,6 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from types import TracebackType
     from typing import Any, TypeAlias
+
+    from redouble.calls.call import Call
+    from redouble.control.clock import Clock
+    from redouble.control.cut import Cut
+    from redouble.ways.closing import CloseLimit
 
     Leave: TypeAlias = Callable[[type[BaseException] | None, BaseException | None, TracebackType | None], Any]
 
@@ -26,15 +36,24 @@ class Opening:
         by: The way in that speaks in messages.
         closing: Whether also context managers are closed instead of entered.
         asynchronous: Whether it is for `async with`.
+        limit: How long closing may take.
     """
 
-    __slots__ = ("args", "asynchronous", "by", "closing", "factory", "name")
+    __slots__ = ("args", "asynchronous", "by", "closing", "factory", "limit", "name")
 
     def __init__(
-        self, factory: Callable[..., Any], args: tuple[Any, ...], name: str, by: str, closing: bool, asynchronous: bool
+        self,
+        factory: Callable[..., Any],
+        args: tuple[Any, ...],
+        name: str,
+        by: str,
+        *,
+        closing: bool,
+        asynchronous: bool,
+        limit: CloseLimit,
     ) -> None:
         self.factory, self.args, self.name, self.by = factory, args, name, by
-        self.closing, self.asynchronous = closing, asynchronous
+        self.closing, self.asynchronous, self.limit = closing, asynchronous, limit
 
 
 class Opened:
@@ -44,12 +63,15 @@ class Opened:
         value: The value.
         leave: Called with what an `__exit__` is called with; `None` where nothing needs to be closed.
         refusal: Why the value cannot be used; empty where it can.
+        plain: Whether `leave` is a plain `close` or `aclose`, and no context manager's.
+        scope: Trio's scope around it, which is left after it.
     """
 
-    __slots__ = ("leave", "refusal", "value")
+    __slots__ = ("leave", "plain", "refusal", "scope", "value")
 
-    def __init__(self, value: Any, leave: Leave | None = None, refusal: str = "") -> None:
-        self.value, self.leave, self.refusal = value, leave, refusal
+    def __init__(self, value: Any, leave: Leave | None = None, refusal: str = "", *, plain: bool = False) -> None:
+        self.value, self.leave, self.refusal, self.plain = value, leave, refusal, plain
+        self.scope: TrioCut | None = None
 
 
 def opening(how: Opening, kwargs: dict[str, Any]) -> Generator[Any, Any, Opened]:
@@ -62,14 +84,14 @@ def opening(how: Opening, kwargs: dict[str, Any]) -> Generator[Any, Any, Opened]
     if not how.asynchronous:
         refusal = _refusal_to_wait(thing, how)
         if refusal:
-            yield from discarding(thing, how.asynchronous)
+            yield from discarding(thing, how)
             return Opened(thing, refusal=refusal)
     elif is_awaitable(thing) and (how.closing or not _enters_async(thing)):
         thing = yield thing
     if not how.closing and how.asynchronous and _enters_async(thing):
-        return (yield from _enter(thing, thing.__aenter__, thing.__aexit__, how.asynchronous))
+        return (yield from _enter(thing, thing.__aenter__, thing.__aexit__, how))
     if not how.closing and _enters(thing):
-        return (yield from _enter(thing, thing.__enter__, thing.__exit__, how.asynchronous))
+        return (yield from _enter(thing, thing.__enter__, thing.__exit__, how))
     return _to_be_closed(thing, how)
 
 
@@ -88,32 +110,28 @@ def _closes_asynchronously(how: Opening) -> str:
     return f"closing what {how.name} gives is asynchronous: write `async with` instead of `with`"
 
 
-def _enter(thing: Any, enter: Callable[[], Any], leave: Leave, asynchronous: bool) -> Generator[Any, Any, Opened]:
+def _enter(thing: Any, enter: Callable[[], Any], leave: Leave, how: Opening) -> Generator[Any, Any, Opened]:
     try:
         entered = enter()
-        return Opened((yield entered) if is_awaitable(entered) and asynchronous else entered, leave)
+        return Opened((yield entered) if is_awaitable(entered) and how.asynchronous else entered, leave)
     except BaseException:
-        yield from discarding(thing, asynchronous)
+        yield from discarding(thing, how)
         raise
 
 
 def _to_be_closed(thing: Any, how: Opening) -> Opened:
     if thing is None:
-        return Opened(thing, _leave_nothing)
+        return Opened(thing)
     methods = ("aclose", "close") if how.asynchronous else ("close",)
     for method in methods:
         close = getattr(thing, method, None)
         if callable(close):
-            return Opened(thing, _leave_by(close, how))
+            return Opened(thing, _leave_by(close, how), plain=True)
     refusal = (
         f"{how.by} cannot close what {how.name} gives: {type(thing).__qualname__} is no context manager and has no"
         f" {' or '.join(methods)}(); open it in a function of your own with contextlib.contextmanager"
     )
     return Opened(thing, refusal=refusal)
-
-
-def _leave_nothing(*_: object) -> None:
-    return
 
 
 def _leave_by(close: Callable[[], Any], how: Opening) -> Leave:
@@ -137,26 +155,78 @@ async def _finished(closing: Any) -> None:
     await closing
 
 
+async def open_under(cut: Cut | None, how: Opening, kwargs: dict[str, Any], call: Call) -> Opened:
+    """Open in a coroutine, beneath what may cut it off.
+
+    Args:
+        cut: What cuts it off, besides the limit of the driver; trio's stays around what has been entered.
+        how, kwargs: As of `opening`.
+        call: The call whose attempt it is.
+    """
+    try:
+        opened = await coroutines.perform(opening(how, kwargs))
+    except BaseException as error:
+        if cut is None or not cut.settle(error):
+            raise
+        raise call.cut_off(error)  # noqa: B904  # which has its cause
+    if isinstance(cut, TrioCut) and opened.leave is not None and not opened.plain:
+        cut.rest()
+        opened.scope = cut
+    elif cut is not None:
+        cut.settle(None)
+    return opened
+
+
+def cut_of_opening(clock: Clock, call: Call) -> TrioCut:
+    """Make trio's scope for an opening, with the time limits of its attempt.
+
+    The clock may fail, which leaves the opening without a limit.
+    """
+    seconds = call.cut_in()
+    try:
+        return TrioCut(clock, None if seconds == inf else seconds, call.cut_in)
+    except Exception as fault:
+        faults.report("clock", type(clock), fault, "attempts have no time limit")
+        return TrioCut(clock, None)
+
+
 def leaving(
-    leave: Leave, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    opened: Opened,
+    how: Opening,
+    kind: type[BaseException] | None = None,
+    error: BaseException | None = None,
+    traceback: TracebackType | None = None,
 ) -> Generator[Any, Any, Any]:
-    """End what was opened; returns whether the error is suppressed."""
-    answer = leave(kind, error, traceback)
-    if is_awaitable(answer):
-        answer = yield answer
+    """End what was opened, within its time; returns whether the error is suppressed."""
+    if opened.leave is None:
+        return None
+    if not how.asynchronous:
+        return how.limit.call(opened.leave, kind, error, traceback)
+    scope = opened.scope
+    try:
+        answer = opened.leave(kind, error, traceback)
+        if is_awaitable(answer):
+            answer = yield how.limit.finish(answer, plain=opened.plain, scope=scope)
+    except BaseException as closing:
+        if scope is None or not scope.settle(closing):
+            raise
+        how.limit.say_cut_off()
+        return None
+    if scope is not None:
+        scope.settle(None)
     return answer
 
 
-def discarding(thing: Any, asynchronous: bool) -> Generator[Any, Any, None]:
+def discarding(thing: Any, how: Opening) -> Generator[Any, Any, None]:
     """Close what a failed attempt had opened; its own error matters, one of closing does not."""
-    for method in ("aclose", "close") if asynchronous else ("close",):
+    for method in ("aclose", "close") if how.asynchronous else ("close",):
         close = getattr(thing, method, None)
         if callable(close):
             try:
-                closed: Any = close()
+                closed: Any = close() if how.asynchronous else how.limit.call(close)
                 if is_awaitable(closed):
-                    if asynchronous:
-                        yield closed
+                    if how.asynchronous:
+                        yield how.limit.finish(_finished(closed), plain=True)
                     else:
                         _close_coroutine(closed)
             except Exception:

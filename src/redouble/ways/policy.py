@@ -9,6 +9,8 @@ from redouble.control.budget import RetryBudget
 from redouble.control.policy import OWN_BUDGET, Policy, refuse_async_stop
 from redouble.core import checks
 from redouble.ways import wrap
+from redouble.ways.block import AsyncBlock, Block
+from redouble.ways.closing import CLOSE_TIMEOUT
 from redouble.ways.connect import Connecting
 from redouble.ways.shape import (
     is_coroutine_function,
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
     from redouble.control.policy import PolicyFields
     from redouble.control.preview import PreviewRow
-    from redouble.ways.block import AsyncBlock, Block
+    from redouble.core.checks import Seconds
 
     F = TypeVar("F", bound=Callable[..., Any])
     P = ParamSpec("P")
@@ -111,15 +113,77 @@ class RetryPolicy(Policy):
 
         @overload
         def connect(
-            self, factory: Callable[..., M], /, *args: Any, closing: Literal[True], **kwargs: Any
+            self,
+            factory: Callable[..., M],
+            /,
+            *args: Any,
+            closing: Literal[True],
+            close_timeout: Seconds | None = ...,
+            **kwargs: Any,
         ) -> Connecting[M]: ...
         @overload
         def connect(
-            self, factory: Callable[..., Awaitable[T]], /, *args: Any, closing: Literal[True], **kwargs: Any
+            self,
+            factory: Callable[..., Awaitable[T]],
+            /,
+            *args: Any,
+            closing: Literal[True],
+            close_timeout: Seconds | None = ...,
+            **kwargs: Any,
         ) -> Connecting[T]: ...
         @overload
         def connect(
-            self, factory: Callable[..., T], /, *args: Any, closing: Literal[True], **kwargs: Any
+            self,
+            factory: Callable[..., T],
+            /,
+            *args: Any,
+            closing: Literal[True],
+            close_timeout: Seconds | None = ...,
+            **kwargs: Any,
+        ) -> Connecting[T]: ...
+        @overload
+        def connect(
+            self,
+            factory: Callable[..., AbstractAsyncContextManager[T]],
+            /,
+            *args: Any,
+            close_timeout: Seconds | None,
+            **kwargs: Any,
+        ) -> Connecting[T]: ...
+        @overload
+        def connect(
+            self,
+            factory: Callable[..., Awaitable[AbstractAsyncContextManager[T]]],
+            /,
+            *args: Any,
+            close_timeout: Seconds | None,
+            **kwargs: Any,
+        ) -> Connecting[T]: ...
+        @overload
+        def connect(
+            self,
+            factory: Callable[..., Awaitable[AbstractContextManager[T]]],
+            /,
+            *args: Any,
+            close_timeout: Seconds | None,
+            **kwargs: Any,
+        ) -> Connecting[T]: ...
+        @overload
+        def connect(
+            self, factory: Callable[..., Awaitable[T]], /, *args: Any, close_timeout: Seconds | None, **kwargs: Any
+        ) -> Connecting[T]: ...
+        @overload
+        def connect(
+            self,
+            factory: Callable[..., AbstractContextManager[T]],
+            /,
+            *args: Any,
+            close_timeout: Seconds | None,
+            **kwargs: Any,
+        ) -> Connecting[T]: ...
+        @overload
+        def connect(
+            self, factory: Callable[..., T], /, *args: Any, close_timeout: Seconds | None, **kwargs: Any
         ) -> Connecting[T]: ...
         @overload
         def connect(
@@ -194,7 +258,7 @@ class RetryPolicy(Policy):
                 strip(error)
                 raise
 
-        def connect(self, factory, /, *args, closing=False, **kwargs):
+        def connect(self, factory, /, *args, closing=False, close_timeout=CLOSE_TIMEOUT, **kwargs):
             """Open something with `factory(*args, **kwargs)` for the body of a `with` or an `async with`.
 
             Only the opening is retried, which includes entering a context manager; the body's errors never are. Under
@@ -206,9 +270,16 @@ class RetryPolicy(Policy):
                 factory: What opens it, such as `socket.create_connection`.
                 closing: Close at the end, with `aclose` or `close`, instead of entering: for context managers that do
                     not close, such as those of `sqlite3` (there `with` ends a transaction).
+                close_timeout: Seconds that closing may take; > 0. Under `async with` it is cancelled then, in the task
+                    that opened; a plain `close` or `aclose` that does not heed its cancellation in asyncio is let go,
+                    with a line in the log. A thread cannot be cut off: under a plain `with` closing is waited for, and a
+                    line says so after 5 s; where a number is written, it runs in a daemon thread with a copy of the
+                    context, and is let go after so many seconds. `None`: it is waited for, however long it takes.
+                    (A keyword of that name for the factory itself: bind it with `functools.partial`.)
 
             Raises:
                 TypeError: When what comes is none of these; for an async factory under a plain `with`.
+                TypeError, ValueError: When `close_timeout` is no such duration.
 
             >>> import io
             >>> from redouble import retry
@@ -217,18 +288,14 @@ class RetryPolicy(Policy):
             'hello'
             """
             refuse_what_cannot_be_called(factory)
-            return Connecting(self, factory, args, kwargs, checks.flag("closing", closing))
+            return Connecting(self, factory, args, kwargs, checks.flag("closing", closing), close_timeout)
 
     def __iter__(self) -> Iterator[Block]:
         """The attempts of a block form: `for attempt in policy: with attempt: ...`."""
-        from redouble.ways.block import Block
-
         return Block(self)
 
     def __aiter__(self) -> AsyncIterator[AsyncBlock]:
         """The attempts of a block form in a coroutine: `async for attempt in policy: with attempt: ...`."""
-        from redouble.ways.block import AsyncBlock
-
         return AsyncBlock(self)
 
     def preview(self, failures: int = 10) -> list[PreviewRow]:

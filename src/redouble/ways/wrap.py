@@ -11,7 +11,7 @@ from redouble.calls.script import attempts
 from redouble.calls.tracebacks import strip
 from redouble.control import around, scope
 from redouble.control.around import NODE, WHO, close_link, first_open, open_link
-from redouble.ways.first import call_of, counted_by, is_plain
+from redouble.ways.first import call_of, counted_by
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from redouble.control.policy import Policy
 
 
-def retrying(
+def retrying(  # noqa: C901  # see below
     policy: Policy, fn: Callable[..., Any], name: str | None, budget: RetryBudget | None = None
-) -> Callable[..., Any]:  # see below
+) -> Callable[..., Any]:
     """Return a function that calls `fn` until it succeeds or the policy gives up.
 
     A success pays for one reading of the clock, a link in the chain, and a look at the type of what came back. All else
@@ -32,7 +32,7 @@ def retrying(
     """
     site = Site(policy, name, None, budget)
     counted = counted_by(policy, budget)
-    eager = not is_plain(policy)
+    eager = not policy.is_plain or policy.is_bounded
     plain: type | None = None  # the type of the last value: known to be none that is awaited
 
     # One piece: each function that it were cut into would be paid for by every call, and show in tracebacks.

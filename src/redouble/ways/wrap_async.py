@@ -5,12 +5,12 @@ from __future__ import annotations
 from time import monotonic
 
 from redouble.calls.call import Call, Site, is_fault, new_call
-from redouble.calls.hosts.coroutines import drive
+from redouble.calls.hosts.coroutines import drive, limited_first
 from redouble.calls.script import attempts
 from redouble.calls.tracebacks import strip
 from redouble.control import around, scope
-from redouble.control.around import NODE, WHO, close_link, first_open, open_link
-from redouble.ways.first import call_of, counted_by, is_plain
+from redouble.control.around import BOUND, NODE, WHO, close_link, first_live, first_open, leave_bound, open_link
+from redouble.ways.first import call_of, counted_by
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,19 +21,20 @@ if TYPE_CHECKING:
     from redouble.control.policy import Policy
 
 
-def retrying(
+def retrying(  # noqa: C901  # see below
     policy: Policy, fn: Callable[..., Any], name: str | None, budget: RetryBudget | None = None
-) -> Callable[..., Any]:  # see below
+) -> Callable[..., Any]:
     """Return a coroutine function that awaits `fn` until it succeeds or the policy gives up."""
     site = Site(policy, name, None, budget)
     counted = counted_by(policy, budget)
-    eager = not is_plain(policy)
+    eager = not policy.is_plain
+    seconds = policy.deadline if policy.is_bounded else None
 
     async def wrapper(*args: Any, **kwargs: Any) -> Any:  # noqa: C901  # as in `wrap`
         outer = around.get_link()
         if outer is not None and outer[WHO] is None:
             outer = first_open(outer)
-        if eager or scope.overriding or (outer is not None and outer[NODE] is not None):
+        if eager or scope.overriding:
             try:
                 return await run(site, None, fn, args, kwargs)
             except BaseException as error:
@@ -42,12 +43,17 @@ def retrying(
                 except RecursionError:  # no stack is left, and suppress() would be a call as well
                     pass
                 raise
-        link = [site, outer, monotonic(), None, 0]
+        began = monotonic()
+        node = None if outer is None else outer[NODE]
+        if seconds is not None:
+            node = [BOUND, first_live(node), monotonic, began + seconds, None, 0]
+        link = [site, outer, began, node, 0]
         token = around.set_link(link)
         call = None
         try:
             try:
-                value = await fn(*args, **kwargs)
+                given = fn(*args, **kwargs)
+                value = await (given if node is None else limited_first(given, link))
                 counted.hits += 1
                 return value
             except Exception as error:
@@ -74,6 +80,8 @@ def retrying(
                 pass
             if call is not None:  # by assignments, for which there is stack left where there is none for a call
                 call.error = call.raised = call.value = call.given = call.tally.handed = None
+            if seconds is not None:
+                leave_bound(link[NODE])
 
     return wrapper
 

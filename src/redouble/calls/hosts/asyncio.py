@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from asyncio import CancelledError, Event, Task, current_task, ensure_future
+from asyncio import (
+    AbstractEventLoop,
+    CancelledError,
+    Event,
+    Task,
+    current_task,
+    ensure_future,
+    get_running_loop,
+    sleep,
+)
+from heapq import heapify, heappop, heappush
+from math import inf
+from time import get_clock_info
 from types import CoroutineType, coroutine
+from weakref import WeakKeyDictionary
 
 from redouble.calls.pause import AnyOf
 from redouble.control import faults
-from redouble.control.cut import AsyncioCut
+from redouble.control.clock import SYSTEM
+from redouble.control.cut import CUT_OFF, LET_GO, AsyncioCut
+from redouble.control.host import NoHost
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +30,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from redouble.control.clock import Clock
+    from redouble.control.cut import Cut
 
 
 async def limit(
@@ -33,8 +49,12 @@ async def limit(
         cut_in: Answers in how many seconds to cut it off; asked again when the timer fires.
         cut_off: Makes the error that stands for the attempt from its cancellation.
     """
-    task: Task[Any] = current_task()  # type: ignore[assignment]  # the driver has found one
-    before = task.cancelling()  # whatever the first step does to it
+    try:
+        # Before the first step, whatever that does to the task; which is not kept here: errors hold this frame.
+        before = current_task().cancelling()  # type: ignore[union-attr]
+    except (RuntimeError, AttributeError):
+        faults.report("host", "of a retried call", NoHost(), "attempts have no time limit")
+        return await given
     if given.__class__ is CoroutineType:
         try:
             first = given.send(None)  # type: ignore[attr-defined]  # a coroutine
@@ -42,7 +62,7 @@ async def limit(
             return end.value
         given = _rest(given, first)
     try:
-        cut = AsyncioCut(clock, cut_in(), cut_in, before)
+        cut: AsyncioCut = AsyncioCut(TIMERS if clock is SYSTEM else clock, cut_in(), cut_in, before)
     except Exception as fault:
         faults.report("clock", type(clock), fault, "attempts have no time limit")
         return await given
@@ -56,7 +76,98 @@ async def limit(
         cut.settle(error)
         raise
     cut.settle(None)
+    if cut.fired:
+        await absorb(cut)
     return value
+
+
+class _Timers:
+    """The timers of attempts on the system's clock: a heap a loop, of which one timer of the loop is set.
+
+    Most attempts are done long before their time, so a timer that is cancelled is only marked, and left out when it
+    comes up, or when such ones are more than half of the heap.
+    """
+
+    __slots__ = ("_heaps",)
+
+    def __init__(self) -> None:
+        self._heaps: WeakKeyDictionary[AbstractEventLoop, _Heap] = WeakKeyDictionary()
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> _Timer:
+        """Call `callback` on the running event loop after so much, unless the timer is cancelled."""
+        loop = get_running_loop()
+        heap = self._heaps.get(loop)
+        if heap is None:
+            heap = self._heaps[loop] = _Heap()
+        return heap.add(loop, loop.time() + seconds, callback)
+
+
+class _Timer:
+    __slots__ = ("callback", "heap", "when")
+
+    def __init__(self, when: float, callback: Callable[[], None], heap: _Heap) -> None:
+        self.when, self.heap = when, heap
+        self.callback: Callable[[], None] | None = callback
+
+    def __lt__(self, other: _Timer) -> bool:
+        return self.when < other.when
+
+    def cancel(self) -> None:
+        if self.callback is not None:
+            self.callback = None
+            self.heap.cancelled()
+
+
+class _Heap:
+    """Timers of one loop, of which the loop knows the first; its own timer may come early, and is then set again."""
+
+    __slots__ = ("_cancelled", "_set_for", "_timers")
+
+    def __init__(self) -> None:
+        self._timers: list[_Timer] = []
+        self._cancelled = 0
+        self._set_for = inf  # when the loop's timer comes
+
+    def add(self, loop: AbstractEventLoop, when: float, callback: Callable[[], None]) -> _Timer:
+        timer = _Timer(when, callback, self)
+        heappush(self._timers, timer)
+        if when < self._set_for:
+            self._set(loop, when)
+        return timer
+
+    def cancelled(self) -> None:
+        self._cancelled += 1
+        if self._cancelled > FEW and self._cancelled * 2 > len(self._timers):
+            self._timers = [timer for timer in self._timers if timer.callback is not None]
+            heapify(self._timers)
+            self._cancelled = 0
+
+    def _set(self, loop: AbstractEventLoop, when: float) -> None:
+        self._set_for = when
+        loop.call_at(when, self._fire, loop, when)
+
+    def _fire(self, loop: AbstractEventLoop, set_for: float) -> None:
+        if set_for != self._set_for:
+            return  # another one was set for an earlier moment, and goes on from there
+        self._set_for = inf
+        now = loop.time() + RESOLUTION
+        while self._timers and (self._timers[0].callback is None or self._timers[0].when <= now):
+            timer = heappop(self._timers)
+            callback, timer.callback = timer.callback, None
+            if callback is None:
+                self._cancelled -= 1
+            else:
+                callback()
+        if self._timers and self._timers[0].when < self._set_for:
+            self._set(loop, self._timers[0].when)
+
+
+FEW = 64
+"""So many cancelled timers are not worth a sweep."""
+
+RESOLUTION = get_clock_info("monotonic").resolution
+
+TIMERS = _Timers()
 
 
 @coroutine
@@ -76,6 +187,78 @@ def _rest(running: Any, first: Any) -> Generator[Any, Any, Any]:
                 return end.value
         else:
             return (yield from running)
+
+
+_alone: set[Task[None]] = set()
+"""What closes without being waited for, held here: an event loop itself holds tasks weakly."""
+
+
+async def finish(closing: Awaitable[Any], clock: Clock, seconds: float, plain: bool) -> Any:
+    """Await what closes something, and cancel it when its time is up; as of `coroutines.finish`."""
+    try:
+        cut = AsyncioCut(clock, seconds)
+    except Exception as fault:
+        faults.report("clock", type(clock), fault, "closing has no time limit")
+        return await closing
+    if plain and closing.__class__ is CoroutineType:
+        closing = _until_cut_off(closing, cut)
+    try:
+        value = await closing
+    except CancelledError as cancelled:
+        if cut.settle(cancelled):
+            return CUT_OFF
+        raise
+    except BaseException as error:
+        cut.settle(error)
+        raise
+    cut.settle(None)
+    return value
+
+
+@coroutine
+def _until_cut_off(closing: Any, cut: AsyncioCut) -> Generator[Any, Any, Any]:
+    """Run a coroutine that closes something; all that it does after its cancellation is done in a task of its own."""
+    step, value = closing.send, None
+    while True:
+        try:
+            given = step(value)
+        except StopIteration as end:
+            return end.value
+        if cut.fired:
+            _go_on_alone(closing, given)
+            return LET_GO
+        try:
+            step, value = closing.send, (yield given)
+        except GeneratorExit:
+            closing.close()
+            raise
+        except BaseException as error:
+            step, value = closing.throw, error
+
+
+def _go_on_alone(closing: Any, given: Any) -> None:
+    async def rest() -> None:
+        try:
+            await _rest(closing, given)
+        except Exception:  # of interest to nobody any more
+            return
+
+    task = ensure_future(rest())
+    _alone.add(task)
+    task.add_done_callback(_alone.discard)
+
+
+async def absorb(cut: Cut) -> None:
+    """Take a cancellation that was asked for, but not delivered before the body had ended, out of its way.
+
+    Python 3.13 does that by itself, when the request is taken back.
+    """
+    task: Any = current_task()
+    if cut.fired and getattr(task, "_must_cancel", False) and not task.cancelling():
+        try:
+            await sleep(0)
+        except CancelledError:
+            return
 
 
 async def sleep_until_any(clock: Clock, seconds: float, events: tuple[Any, ...]) -> None:

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import chain
 from math import inf
 
 from redouble.calls.awaitable import is_awaitable
-from redouble.calls.call import is_fault
+from redouble.calls.call import First, is_fault
 from redouble.calls.hosts.threads import raise_held
-from redouble.calls.script import ATTEMPT, HAND_OUT, PAUSE, WAIT
+from redouble.calls.script import ATTEMPT, HAND_OUT, PAUSE, PERFORM, WAIT
 from redouble.control import faults
-from redouble.control.host import Host, NoHost, running_host
+from redouble.control.clock import SYSTEM
+from redouble.control.host import Host, NoHost, in_trio, running_host
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Generator, Iterable
+    from collections.abc import Awaitable, Callable, Generator, Iterable
     from typing import Any, TypeVar
 
     from redouble.calls.call import Call
     from redouble.calls.pause import Pause
     from redouble.calls.script import Script
+    from redouble.control.around import Link
     from redouble.control.clock import Clock
 
     T = TypeVar("T")
@@ -38,6 +41,9 @@ async def drive(script: Script, call: Call | None = None, *, pending: bool = Fal
         for step, subject in steps:
             if step is PAUSE:
                 await pause(subject)
+                continue
+            if step is PERFORM:
+                await perform(subject)
                 continue
             call = subject
             if step is ATTEMPT:
@@ -95,6 +101,23 @@ async def perform(steps: Generator[Any, Any, T]) -> T:
             error = raised
 
 
+async def shielded(given: Awaitable[T], seconds: float) -> T | None:
+    """Await something short in a coroutine that is being cancelled, and let it go after so many seconds.
+
+    In trio, where every await of a cancelled task raises, it is shielded; asyncio cancels once.
+
+    Raises:
+        TimeoutError: In asyncio, when it took too long.
+    """
+    if running_host() is not Host.TRIO:
+        async with sys.modules["asyncio"].timeout(seconds):
+            return await given
+    trio: Any = sys.modules["trio"]
+    with trio.move_on_after(seconds, shield=True):
+        return await given
+    return None
+
+
 async def wait(call: Call) -> None:
     """Suspend the coroutine between two attempts; a wait of 0 s still lets others run, and a cancellation be seen."""
     if call.closing is not None:
@@ -122,8 +145,10 @@ async def pause(asked: Pause) -> None:
 
 
 async def _sleep(clock: Clock, seconds: float, asked: Pause, events: tuple[Any, ...]) -> None:
-    if seconds <= 0 or len(events) < 2:
-        await clock.sleep_async(seconds, None if seconds <= 0 else asked.as_one())
+    if seconds <= 0:
+        await SYSTEM.sleep_async(0)  # no time passes, so no clock is asked
+    elif len(events) < 2:
+        await clock.sleep_async(seconds, asked.as_one())
     elif running_host() is Host.TRIO:
         from redouble.calls.hosts.trio import sleep_until_any
 
@@ -144,6 +169,29 @@ async def _finish(call: Call) -> None:
         faults.report("rule", call.policy.result, error, "the dropped result is left as it is")
 
 
+def limited_first(given: Awaitable[Any], link: Link) -> Awaitable[Any]:
+    """As `limited`, for the first attempt of a call that has not been made yet."""
+    first = First(link)
+    return _limit()(given, SYSTEM, first.cut_in, first.cut_off)
+
+
+def _limit() -> Callable[..., Awaitable[Any]]:
+    """What limits the time of an attempt on the host that runs this; where there is none, that of asyncio says so."""
+    if in_trio():
+        from redouble.calls.hosts import trio
+
+        return trio.limit
+    global _asyncio_limit
+    if _asyncio_limit is None:
+        from redouble.calls.hosts import asyncio
+
+        _asyncio_limit = asyncio.limit
+    return _asyncio_limit
+
+
+_asyncio_limit: Callable[..., Awaitable[Any]] | None = None
+
+
 async def limited(given: Awaitable[Any], call: Call) -> Any:
     """Await what the operation returned, and cut it off when the time of the attempt is up."""
     try:
@@ -153,13 +201,31 @@ async def limited(given: Awaitable[Any], call: Call) -> Any:
         return await given
     if seconds == inf:
         return await given
+    if getattr(call.fn, "limits_itself", False) and in_trio():  # it opens something, which its limit has to stay around
+        return await given
+    return await _limit()(given, call.tally.clock, call.cut_in, call.cut_off)
+
+
+async def finish(closing: Awaitable[Any], clock: Clock, seconds: float, plain: bool) -> Any:
+    """Await what closes something, and cancel it when its time is up.
+
+    Args:
+        closing: What is awaited.
+        clock: The clock whose timer is set.
+        seconds: Its time.
+        plain: Whether it may be let go when it does not heed its cancellation; in trio nothing may.
+
+    Returns:
+        What came of it; `CUT_OFF` when it was cancelled, `LET_GO` when it goes on alone.
+    """
     try:
         host = running_host()
-    except NoHost as fault:
-        faults.report("host of", call.tally.name or "a retried call", fault, "attempts have no time limit")
-        return await given
+    except NoHost:
+        return await closing
     if host is Host.TRIO:
-        from redouble.calls.hosts.trio import limit
-    else:
-        from redouble.calls.hosts.asyncio import limit
-    return await limit(given, call.tally.clock, call.cut_in, call.cut_off)
+        from redouble.calls.hosts import trio
+
+        return await trio.finish(closing, clock, seconds)
+    from redouble.calls.hosts import asyncio
+
+    return await asyncio.finish(closing, clock, seconds, plain)

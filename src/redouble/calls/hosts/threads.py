@@ -6,7 +6,7 @@ import time
 
 from redouble.calls.awaitable import is_awaitable
 from redouble.calls.call import is_fault
-from redouble.calls.script import ATTEMPT, HAND_OUT, PAUSE, WAIT
+from redouble.calls.script import ATTEMPT, HAND_OUT, PAUSE, PERFORM, WAIT
 from redouble.calls.tracebacks import context_of, put_back, without_head
 from redouble.control import faults
 from redouble.control.host import in_event_loop
@@ -38,6 +38,9 @@ def drive(script: Script, call: Call | None = None) -> Call | None:  # noqa: C90
         for step, subject in script:
             if step is PAUSE:
                 pause(subject)
+                continue
+            if step is PERFORM:
+                perform(subject)
                 continue
             call = subject
             if step is ATTEMPT:

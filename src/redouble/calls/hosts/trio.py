@@ -6,7 +6,7 @@ import sys
 
 from redouble.calls.pause import AnyOf
 from redouble.control import faults
-from redouble.control.cut import TrioCut
+from redouble.control.cut import CUT_OFF, TrioCut
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,6 +45,26 @@ async def limit(
         cut.settle(None)
         return value
     raise error
+
+
+async def finish(closing: Awaitable[Any], clock: Clock, seconds: float) -> Any:
+    """Await what closes something, and cancel it when its time is up; as of `coroutines.finish`.
+
+    What shields itself from cancellation is waited for: a task of trio's cannot be left before what runs in it.
+    """
+    try:
+        cut = TrioCut(clock, seconds)
+    except Exception as fault:
+        faults.report("clock", type(clock), fault, "closing has no time limit")
+        return await closing
+    try:
+        value = await closing
+    except BaseException as error:
+        if cut.settle(error):
+            return CUT_OFF
+        raise
+    cut.settle(None)
+    return value
 
 
 async def sleep_until_any(clock: Clock, seconds: float, events: tuple[Any, ...]) -> None:

@@ -1,0 +1,119 @@
+"""Floor 5. Wakes a loop that waits, from any thread or task: by an event of the loop's own host, so that nothing polls."""
+
+from __future__ import annotations
+
+import sys
+
+from redouble.control.host import Host, in_trio, running_host
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+
+_tasks: set[Any] = set()
+"""Tasks of nobody else, held here: an event loop itself holds them weakly."""
+
+
+class Bell:
+    """Wakes a loop in a thread.
+
+    Attributes:
+        event: What the loop waits for.
+    """
+
+    __slots__ = ("event",)
+
+    event: Any
+
+    def __init__(self) -> None:
+        self.event = self._new_event()
+
+    def ring(self) -> None:
+        """Wake the loop. May be called from any thread or task."""
+        self.call(self._set)
+
+    def call(self, act: Callable[[], object]) -> None:
+        """Call something where the loop lives: at once in its thread, soon from another one."""
+        act()
+
+    def spawn(self, function: Callable[..., Any], *args: Any) -> None:
+        """Run a coroutine function where the loop lives, in a task of its own; called there."""
+
+    def renew(self) -> None:
+        """Forget earlier rings: what they were about is looked at after this."""
+        self.event.clear()
+
+    def _set(self) -> None:
+        self.event.set()
+
+    def _new_event(self) -> Any:
+        from threading import Event
+
+        return Event()
+
+
+class AsyncioBell(Bell):
+    """Wakes a loop in a task of asyncio."""
+
+    __slots__ = ("_loop",)
+
+    def __init__(self) -> None:
+        self._loop: Any = sys.modules["asyncio"].get_running_loop()
+        super().__init__()
+
+    def call(self, act: Callable[[], object]) -> None:
+        if sys.modules["asyncio"]._get_running_loop() is self._loop:
+            act()
+            return
+        try:
+            self._loop.call_soon_threadsafe(act)
+        except RuntimeError:  # it is closed, and nobody is at work there any more
+            return
+
+    def spawn(self, function: Callable[..., Any], *args: Any) -> None:
+        task = self._loop.create_task(function(*args))
+        _tasks.add(task)
+        task.add_done_callback(_tasks.discard)
+
+    def _new_event(self) -> Any:
+        return sys.modules["asyncio"].Event()
+
+
+class TrioBell(Bell):
+    """Wakes a loop in a task of trio, whose events cannot be cleared."""
+
+    __slots__ = ("_token",)
+
+    def __init__(self) -> None:
+        self._token: Any = sys.modules["trio"].lowlevel.current_trio_token()
+        super().__init__()
+
+    def call(self, act: Callable[[], object]) -> None:
+        trio: Any = sys.modules["trio"]
+        if in_trio() and trio.lowlevel.current_trio_token() is self._token:
+            act()
+            return
+        try:
+            self._token.run_sync_soon(act)
+        except trio.RunFinishedError:  # nobody is at work there any more
+            return
+
+    def spawn(self, function: Callable[..., Any], *args: Any) -> None:
+        sys.modules["trio"].lowlevel.spawn_system_task(function, *args)
+
+    def renew(self) -> None:
+        self.event = self._new_event()
+
+    def _new_event(self) -> Any:
+        return sys.modules["trio"].Event()
+
+
+def bell_here() -> Bell:
+    """Make the bell of a coroutine, by what runs it.
+
+    Raises:
+        NoHost: When neither asyncio nor trio does.
+    """
+    return TrioBell() if running_host() is Host.TRIO else AsyncioBell()

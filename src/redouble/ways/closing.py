@@ -1,0 +1,149 @@
+"""Floor 5. Closing within a time: what hangs while it closes must not hold up the program that goes on without it.
+
+A coroutine is cancelled, in the task that opened. A thread cannot be cut off, so closing moves to a thread of its own
+only where somebody wrote the limit; else redouble waits, and says so.
+"""
+
+from __future__ import annotations
+
+from redouble.control import faults
+from redouble.control.clock import SYSTEM
+from redouble.control.cut import CUT_OFF, LET_GO
+from redouble.core import checks
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from threading import Timer
+    from typing import Any
+
+    from redouble.control.clock import Clock
+    from redouble.control.cut import TrioCut
+    from redouble.core.checks import Seconds
+
+
+class _Unwritten(float):
+    """The default limit, to be told from the same number that somebody wrote."""
+
+    __slots__ = ()
+
+
+CLOSE_TIMEOUT: float = _Unwritten(5.0)
+"""Seconds that closing may take when no other number is written."""
+
+
+class CloseLimit:
+    """How long closing may take.
+
+    Args:
+        seconds: The limit, > 0; `None`: there is none.
+        name: What is closed, for the log.
+        clock: The clock that cancels coroutines; threads are waited for in real time.
+
+    Raises:
+        TypeError, ValueError: When `seconds` is no such duration.
+    """
+
+    __slots__ = ("_is_written", "_name", "_seconds", "clock")
+
+    def __init__(self, seconds: Seconds | None, name: str, clock: Clock | None = None) -> None:
+        self._is_written = not isinstance(seconds, _Unwritten)
+        self._seconds = checks.seconds_or_none("close_timeout", seconds, positive=True)
+        self._name = name
+        self.clock: Clock = SYSTEM if clock is None else clock
+
+    def call(self, leave: Callable[..., Any], *exc_info: Any) -> Any:
+        """Close in a thread, and return what closing returned; `None` where it was not waited for."""
+        if self._seconds is None:
+            return leave(*exc_info)
+        if self._is_written:
+            return self._call_beside(self._seconds, leave, exc_info)
+        timer = self._say_later(self._seconds)
+        try:
+            return leave(*exc_info)
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    async def finish(self, closing: Awaitable[Any], *, plain: bool, scope: TrioCut | None = None) -> Any:
+        """Await what closes, and return what came of it; `None` where it was cancelled or let go.
+
+        Args:
+            closing: What is awaited.
+            plain: Whether it is a plain `close` or `aclose`, which may be let go when it outlives its cancellation. A
+                context manager may not: it has to be left in the task that entered it.
+            scope: Trio's scope around what is closed, which limits it then.
+        """
+        if scope is not None and self._seconds is not None:
+            scope.arm(self._seconds)
+        if scope is not None or self._seconds is None:
+            return await closing
+        from redouble.calls.hosts import coroutines
+
+        value = await coroutines.finish(closing, self.clock, self._seconds, plain)
+        if value is CUT_OFF:
+            self.say_cut_off()
+            return None
+        if value is LET_GO:
+            faults.warn(
+                "%s: closing took longer than %g s and did not heed its cancellation; it goes on alone",
+                self._name,
+                self._seconds,
+            )
+            return None
+        return value
+
+    def say_cut_off(self) -> None:
+        """Say that closing was cancelled."""
+        faults.warn("%s: closing took longer than %g s and was cancelled", self._name, self._seconds)
+
+    def _call_beside(self, seconds: float, leave: Callable[..., Any], exc_info: tuple[Any, ...]) -> Any:
+        """Close in a daemon thread with a copy of the context, and wait for it only so long."""
+        from contextvars import copy_context
+        from threading import Thread
+
+        ended: list[tuple[Any, BaseException | None]] = []
+
+        def close() -> None:
+            try:
+                ended.append((leave(*exc_info), None))
+            except BaseException as error:  # raised by the thread that waits, if it still does
+                ended.append((None, error))
+
+        thread = Thread(target=copy_context().run, args=(close,), name=f"redouble closes {self._name}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # no more threads, or the interpreter is ending
+            return leave(*exc_info)
+        thread.join(seconds)
+        if not ended:
+            faults.warn("%s: closing takes longer than %g s; it goes on alone, in a thread", self._name, seconds)
+            return None
+        value, error = ended.pop()
+        try:
+            if error is not None:
+                raise error
+            return value
+        finally:
+            del error  # its traceback holds this frame
+
+    def _say_later(self, seconds: float) -> Timer | None:
+        """Say after a while that closing still goes on, as nothing else would tell where the program hangs."""
+        from threading import Timer
+
+        timer = Timer(
+            seconds,
+            faults.warn,
+            (
+                "%s: closing takes longer than %g s, and is waited for; write close_timeout=%g to go on without it",
+                self._name,
+                seconds,
+                seconds,
+            ),
+        )
+        timer.daemon = True
+        try:
+            timer.start()
+        except RuntimeError:  # no more threads, or the interpreter is ending
+            return None
+        return timer
