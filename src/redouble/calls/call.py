@@ -614,7 +614,7 @@ class Call:
             found = self._judge.error(error)
         decision = tally.decide(found, error, now, tally.draw(), None, self.link[NUMBER])
         if decision.__class__ is GaveUp:
-            return self._ends(decision, error)  # type: ignore[arg-type]
+            return self._ends(decision, error)
         self._set_delay(decision)  # type: ignore[arg-type]  # what is no GaveUp is seconds
         if self._heard:
             self.tell(EventKind.RETRY, decision, error, found)  # type: ignore[arg-type]
@@ -821,8 +821,9 @@ def call_at(link: Link) -> Call:
         own = link[NODE] if who.policy.is_bounded else None
         link[WHO] = call = Call(who.policy, who.name, link, bound=own, budget=who.budget)
         return call
-    found: Call = getattr(who, "_call", who)
-    return found
+    found: Any = getattr(who, "_call", who)  # a block keeps its call
+    call_found: Call = found
+    return call_found
 
 
 def say_unknown(name: str | None, error: BaseException, rule: Rule | None) -> None:

@@ -57,7 +57,7 @@ async def limit(
         return await given
     if given.__class__ is CoroutineType:
         try:
-            first = given.send(None)  # type: ignore[attr-defined]  # a coroutine
+            first = given.send(None)
         except StopIteration as end:
             return end.value
         given = _rest(given, first)

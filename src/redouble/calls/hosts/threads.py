@@ -114,7 +114,7 @@ def wait(call: Call) -> None:
         if in_event_loop():
             _warn_in_event_loop(call)
         if call.alert:
-            call.tally.clock.sleep(delay, call.policy.stop)  # type: ignore[arg-type]  # any event that can be looked at
+            call.tally.clock.sleep(delay, call.policy.stop)
         else:
             time.sleep(delay)
     except Exception as fault:
