@@ -418,8 +418,11 @@ class Call:
         tally = self.tally
         now = tally.now()
         if not self.alert:  # nothing but time
+            if now < tally.due:  # type: ignore[operator]  # it was due
+                tally.pass_wait(now)
+                self._move_bound()
             own = tally.own_end
-            if now >= tally.due and (own is None or now <= own):  # type: ignore[operator]  # it was due
+            if own is None or now <= own:
                 self.value = tally.due = None
                 tally.attempt += 1
                 tally.vouched = False
@@ -630,7 +633,10 @@ class Call:
         decision = tally.decide(found, error, now, tally.draw(), None, self.link[NUMBER])
         if decision.__class__ is GaveUp:
             return self._ends(decision, error)
-        self._set_delay(decision)  # type: ignore[arg-type]  # what is no GaveUp is seconds
+        if self._bounds:
+            self._set_delay(decision)  # type: ignore[arg-type]  # what is no GaveUp is seconds
+        else:
+            self.delay = decision  # type: ignore[assignment]  # likewise
         if self._heard:
             self.tell(EventKind.RETRY, decision, error, found)  # type: ignore[arg-type]
         return End.GOES_ON
