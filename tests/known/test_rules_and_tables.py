@@ -467,7 +467,7 @@ def test_more_types_than_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None
     """A program that makes classes for ever fills no memory: what was remembered of types is forgotten then."""
     from redouble.known import classify as module
 
-    monkeypatch.setattr(module, "CACHE_SIZE", 3)
+    monkeypatch.setattr("redouble.known.row.CACHE_SIZE", 3)
     for number in range(8):
         error = type(f"Made{number}", (Exception,), {})("x")
         assert classify(error) == classify(error)

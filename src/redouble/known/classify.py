@@ -15,7 +15,7 @@ from redouble.core.verdict import Classification, Rule, Verdict, _Match, as_rule
 from redouble.known import known_errors
 from redouble.known.dispatch import Known
 from redouble.known.only import Only, known_as
-from redouble.known.row import named
+from redouble.known.row import named, remember
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
 UNKNOWN = "no rule knows "
 """How the reason of an unknown error begins."""
-
-CACHE_SIZE = 1024
-"""How many types are remembered before all are forgotten: who makes classes for ever must not fill the memory."""
 
 
 def classify(error: BaseException, rules: RuleLike = known_errors) -> Classification:
@@ -165,13 +162,9 @@ def _meet(cls: type) -> int:
 
 def _learn(cls: type) -> int:
     try:
-        kind = _kind_of(cls)
-        if len(_kinds) >= CACHE_SIZE:
-            _kinds.clear()
-        _kinds[cls] = kind
+        return remember(_kinds, cls, _kind_of(cls))
     except Exception:  # a metaclass that hides its names or refuses to be hashed
         return _SEVERAL
-    return kind
 
 
 def _kind_of(cls: type) -> int:
@@ -200,10 +193,7 @@ def unknown(error: BaseException) -> Classification:
     try:
         found = _unknowns.get(cls)
         if found is None:
-            found = Classification(Verdict.PERMANENT, reason=UNKNOWN + named(error))
-            if len(_unknowns) >= CACHE_SIZE:
-                _unknowns.clear()
-            _unknowns[cls] = found
+            found = remember(_unknowns, cls, Classification(Verdict.PERMANENT, reason=UNKNOWN + named(error)))
     except Exception:  # a metaclass that refuses to be hashed
         return Classification(Verdict.PERMANENT, reason=UNKNOWN + named(error))
     return found
