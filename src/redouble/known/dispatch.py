@@ -15,7 +15,6 @@ from redouble.core.causes import DEPTH
 from redouble.core.record import Record
 from redouble.core.verdict import Rule
 from redouble.known import registered
-from redouble.known.roots import firm_cause, is_raised_over
 from redouble.known.row import CACHE_SIZE
 from redouble.known.table import Entry
 from redouble.known.tables import table_of
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
     from redouble.core.verdict import Classification, Fault
     from redouble.known.row import Asking
-    from redouble.known.table import Rows
 
 
 class Known(Rule, Record):
@@ -70,14 +68,9 @@ class Known(Rule, Record):
         entry = entry_of(type(subject))
         return guessed(subject, known) if entry is None else entry.read(subject, known, entry.rows)
 
-    @property
-    def plain(self) -> bool:
-        """Whether an error is asked about without its causes; for the tables."""
-        return False
-
-    def inner(self, error: Any, plain: bool = False) -> Classification | None:
+    def inner(self, error: Any) -> Classification | None:
         """Return what the tables say of an error that another one carries (`URLError.reason`); for the tables."""
-        return Inner(self.wall, DEPTH).inner(error, plain)
+        return Inner(self.wall, DEPTH).inner(error)
 
     def __repr__(self) -> str:
         return "known_errors"
@@ -89,12 +82,11 @@ class Inner(Record):
     wall: Callable[[], float]
     left: int
     on_fault: Fault | None = None
-    plain: bool = False
 
-    def inner(self, error: Any, plain: bool = False) -> Classification | None:
+    def inner(self, error: Any) -> Classification | None:
         if self.left <= 0:
             return None
-        below = Inner(self.wall, self.left - 1, self.on_fault, plain or self.plain)
+        below = Inner(self.wall, self.left - 1, self.on_fault)
         found = registered.ask(error, self.on_fault, below) if registered.state.pairs else None
         if found is not None:
             return found
@@ -138,7 +130,6 @@ def _learn(cls: type) -> Entry | None:
 
 
 def _find(cls: type) -> Entry | None:
-    own = cls.__module__.partition(".")[0]
     foreign = False
     for base in cls.__mro__:
         package = base.__module__.partition(".")[0]
@@ -152,25 +143,10 @@ def _find(cls: type) -> Entry | None:
             table = table_of(package)
             entry = None if table is None else table.entries.get(key)
         if entry is not None and _is_within(cls.__module__, entry.word.within):
-            return entry if package == own or base is cls else _inherited(entry)
+            return entry
         foreign = foreign or package not in sys.stdlib_module_names
     return None
 
 
 def _is_within(module: str, place: str) -> bool:
     return not place or module == place or module.startswith(f"{place}.")
-
-
-def _inherited(entry: Entry) -> Entry:
-    """Return what a class has from one of another package: it may have been raised over an error that tells more.
-
-    A cause that a table knows as permanent makes it permanent: a client's `DBConnectionError(ConnectionError)` over a
-    database that does not exist. Any other cause says nothing.
-    """
-    plain = entry.read
-
-    def read(error: Any, known: Asking, rows: Rows) -> Classification | None:
-        found = firm_cause(error, known) if is_raised_over(error) else None
-        return plain(error, known, rows) if found is None else found
-
-    return Entry(entry.key, entry.word, entry.rows.values(), read)
