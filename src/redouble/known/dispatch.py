@@ -23,7 +23,7 @@ from redouble.known.tables.builtins import INHERITED
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, ClassVar
+    from typing import Any, ClassVar, Literal
 
     from redouble.core.verdict import Classification, Fault
     from redouble.known.row import Asking
@@ -59,14 +59,17 @@ class Known(Rule, Record):
         Never raises. `on_fault` hears of registered rules alone: a foreign attribute that raises is no fault of a rule,
         but counts as missing.
         """
-        known: Asking = self
         if registered.state.pairs:
             known = Inner(self.wall, DEPTH, on_fault)
             found = registered.ask(subject, on_fault, known)
-            if found is not None:
-                return found
-        entry = entry_of(type(subject))
-        return guessed(subject, known) if entry is None else entry.read(subject, known, entry.rows)
+            return _asked(subject, known) if found is None else found
+        try:  # as `_asked` does, without a call: every failure of every retried call comes through here
+            entry = _entries[type(subject)]
+        except Exception:
+            return _asked(subject, self)
+        if entry:
+            return entry.read(subject, self, entry.rows)
+        return guessed(subject, self) if entry is None else None
 
     def inner(self, error: Any) -> Classification | None:
         """Return what the tables say of an error that another one carries (`URLError.reason`); for the tables."""
@@ -94,6 +97,11 @@ class Inner(Record):
         return None if entry is None else entry.read(error, below, entry.rows)
 
 
+def _asked(subject: Any, known: Asking) -> Classification | None:
+    entry = entry_of(type(subject))
+    return guessed(subject, known) if entry is None else entry.read(subject, known, entry.rows)
+
+
 def guessed(error: Any, known: Asking) -> Classification | None:
     """Return what general mechanisms say of an error that no table knows. Never raises."""
     try:
@@ -106,13 +114,15 @@ def guessed(error: Any, known: Asking) -> Classification | None:
         return None
 
 
-_entries: dict[type, Entry | None] = {}
+_entries: dict[type, Entry | Literal[False] | None] = {}
+"""What was found for the types that were met: `None` for one that no table knows, `False` where it is one of Python's own,
+of which no guess is made either."""
 
 
 def entry_of(cls: type) -> Entry | None:
     """Return the entry of the tables for a type; `None` for a type that they do not know. Never raises."""
     try:
-        return _entries[cls]
+        return _entries[cls] or None
     except Exception:  # new; or a class whose metaclass cannot be hashed
         return _learn(cls)
 
@@ -123,7 +133,7 @@ def _learn(cls: type) -> Entry | None:
         found = _find(cls)
         if len(_entries) >= CACHE_SIZE:
             _entries.clear()
-        _entries[cls] = found
+        _entries[cls] = False if found is None and cls.__module__ == "builtins" else found
     except Exception:  # a metaclass that hides its name or refuses to be hashed; no file can be opened
         return None
     return found
