@@ -614,7 +614,7 @@ class Call:
             found = self._judge.error(error)
         decision = tally.decide(found, error, now, tally.draw(), None, self.link[NUMBER])
         if decision.__class__ is GaveUp:
-            return self._ends(decision, error)  # type: ignore[arg-type]
+            return self._ends(decision, error)
         self._set_delay(decision)  # type: ignore[arg-type]  # what is no GaveUp is seconds
         if self._heard:
             self.tell(EventKind.RETRY, decision, error, found)  # type: ignore[arg-type]
@@ -715,7 +715,8 @@ class Call:
 
     def _raise_for_value(self, end: GaveUp) -> None:
         """Raise what a value at the end stands for; an unwanted one is returned unless the policy says otherwise."""
-        found, error = end.classification, None
+        found = end.classification
+        error: Exception | None = None
         pending = self.tally.failures == 0 if found is None else found.verdict is Verdict.PENDING
         if pending and end.reason is Reason.STOPPED:
             error = Stopped("stopped while the answer was still pending")
@@ -818,9 +819,11 @@ def call_at(link: Link) -> Call:
     who = link[WHO]
     if isinstance(who, Site):
         own = link[NODE] if who.policy.is_bounded else None
-        link[WHO] = who = Call(who.policy, who.name, link, bound=own, budget=who.budget)
-    call: Call = getattr(who, "_call", who)
-    return call
+        link[WHO] = call = Call(who.policy, who.name, link, bound=own, budget=who.budget)
+        return call
+    found: Any = getattr(who, "_call", who)  # a block keeps its call
+    call_found: Call = found
+    return call_found
 
 
 def say_unknown(name: str | None, error: BaseException, rule: Rule | None) -> None:

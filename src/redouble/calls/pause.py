@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from redouble.calls.call import Call
-    from redouble.control.clock import Clock
-    from redouble.control.policy import Stop
+    from redouble.control.clock import Clock, Stop
 
 FOR_GOOD: float = min(1e9, checks.LONGEST)
 """How many seconds "until an event is set" is: some thirty years, or what the system allows."""

@@ -16,20 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
     from datetime import timedelta
     from decimal import Decimal
-    from typing import Any, ClassVar, Literal, Protocol, TypeAlias, TypedDict
+    from typing import Any, ClassVar, Literal, TypeAlias, TypedDict
 
-    from redouble.control.clock import Clock
+    from redouble.control.clock import Clock, Stop
     from redouble.control.events import Audience, Observer
     from redouble.core.backoff import Backoff
     from redouble.core.checks import Seconds
 
     CurveLike: TypeAlias = Backoff | Callable[[int], float | Decimal | timedelta | None]
     from redouble.core.verdict import RuleLike
-
-    class Stop(Protocol):
-        """An event that ends waits: of `threading`, asyncio or trio."""
-
-        def is_set(self) -> bool: ...
 
     class PolicyFields(TypedDict, total=False):
         """The keywords of a policy."""

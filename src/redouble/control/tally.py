@@ -370,7 +370,7 @@ class Tally:
         """End the episode; `error`: the last one, which its history leaves out."""
         self.ended_at = now
         self.due = None
-        limit = None
+        limit: Literal["own", "scope"] | None = None
         if reason is Reason.DEADLINE:
             limit = "own" if self.own_end is not None and self.own_end <= self.bound else "scope"
         hint = None if found is None else found.retry_after

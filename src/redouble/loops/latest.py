@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar, overload
 
     from redouble.calls.script import Script
-    from redouble.control.clock import Clock
-    from redouble.control.policy import Stop
+    from redouble.control.clock import Clock, Stop
 
     S = TypeVar("S")
 

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from typing import Any, Literal
 
     from redouble.calls.script import Script
-    from redouble.control.clock import Clock
-    from redouble.control.policy import Policy, Stop
+    from redouble.control.clock import Clock, Stop
+    from redouble.control.policy import Policy
     from redouble.core.checks import Seconds
     from redouble.loops.bell import Bell
 

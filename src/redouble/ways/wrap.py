@@ -10,7 +10,7 @@ from redouble.calls.hosts.threads import drive
 from redouble.calls.script import attempts
 from redouble.calls.tracebacks import strip
 from redouble.control import around, scope
-from redouble.control.around import NODE, WHO, close_link, first_open, open_link
+from redouble.control.around import BOUND, NODE, WHO, close_link, first_live, first_open, leave_bound, open_link
 from redouble.ways.first import call_of, counted_by
 
 TYPE_CHECKING = False
@@ -32,7 +32,8 @@ def retrying(  # noqa: C901  # see below
     """
     site = Site(policy, name, None, budget)
     counted = counted_by(policy, budget)
-    eager = not policy.is_plain or policy.is_bounded
+    eager = not policy.is_plain
+    seconds = policy.deadline if policy.is_bounded else None
     plain: type | None = None  # the type of the last value: known to be none that is awaited
 
     # One piece: each function that it were cut into would be paid for by every call, and show in tracebacks.
@@ -50,9 +51,13 @@ def retrying(  # noqa: C901  # see below
         outer = around.get_link()
         if outer is not None and outer[WHO] is None:
             outer = first_open(outer)
-        link = [site, outer, monotonic(), None if outer is None else outer[NODE], 0]
+        began = monotonic()
+        node = None if outer is None else outer[NODE]
+        if seconds is not None:
+            node = [BOUND, first_live(node), monotonic, began + seconds, None, 0]
+        link = [site, outer, began, node, 0]
         token = around.set_link(link)
-        call = None
+        call: Any = None
         try:
             try:
                 value = fn(*args, **kwargs)
@@ -87,6 +92,8 @@ def retrying(  # noqa: C901  # see below
             around.reset_link(token)
             if call is not None:  # by assignments, for which there is stack left where there is none for a call
                 call.error = call.raised = call.value = call.given = call.tally.handed = None
+            if seconds is not None:
+                leave_bound(node)  # type: ignore[arg-type]  # it has one
 
     return wrapper
 

@@ -49,7 +49,7 @@ def retrying(  # noqa: C901  # see below
             node = [BOUND, first_live(node), monotonic, began + seconds, None, 0]
         link = [site, outer, began, node, 0]
         token = around.set_link(link)
-        call = None
+        call: Any = None
         try:
             try:
                 given = fn(*args, **kwargs)
@@ -81,7 +81,7 @@ def retrying(  # noqa: C901  # see below
             if call is not None:  # by assignments, for which there is stack left where there is none for a call
                 call.error = call.raised = call.value = call.given = call.tally.handed = None
             if seconds is not None:
-                leave_bound(link[NODE])
+                leave_bound(node)  # type: ignore[arg-type]  # it has one
 
     return wrapper
 

@@ -96,8 +96,7 @@ def perform(steps: Generator[Any, Any, T]) -> T:
         result: T = end.value
         return result
     except RuntimeError as error:
-        if error.args == PEP_479:
-            assert error.__cause__ is not None
+        if error.args == PEP_479 and error.__cause__ is not None:
             raise error.__cause__ from error.__cause__.__cause__
         raise
     if hasattr(wanted, "close"):
@@ -115,7 +114,7 @@ def wait(call: Call) -> None:
         if in_event_loop():
             _warn_in_event_loop(call)
         if call.alert:
-            call.tally.clock.sleep(delay, call.policy.stop)  # type: ignore[arg-type]  # any event that can be looked at
+            call.tally.clock.sleep(delay, call.policy.stop)
         else:
             time.sleep(delay)
     except Exception as fault:
