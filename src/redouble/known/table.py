@@ -57,14 +57,14 @@ class _ByClass(Word):
 
     @property
     def read(self) -> Read:
-        return _read_class
+        return read_class
 
     @property
     def fixed(self) -> bool:
         return True
 
 
-def _read_class(error: Any, _: Asking, rows: Rows) -> Classification:
+def read_class(error: Any, _: Asking, rows: Rows) -> Classification:
     found = rows.kept.get(type(error))
     return remember(rows.kept, type(error), answer(error, rows[""])) if found is None else found
 
