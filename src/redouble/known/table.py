@@ -65,6 +65,7 @@ class _ByClass(Word):
 
 
 def read_class(error: Any, _: Asking, rows: Rows) -> Classification:
+    """Read the one row that holds for a class, whatever its errors carry."""
     found = rows.kept.get(type(error))
     return remember(rows.kept, type(error), answer(error, rows[""])) if found is None else found
 
