@@ -50,7 +50,7 @@ class RetryPolicy(Policy):
     `retry` is the default one. Called with a function a policy decorates it; called with keywords it returns a changed
     policy; `call`, `for attempt in policy:`, `async for attempt in policy:` and `connect` are its other ways in.
 
-        The two default limits (`attempts`, `deadline`) hold while neither is written: writing a number for one lifts the
+    The two default limits (`attempts`, `deadline`) hold while neither is written: writing a number for one lifts the
     other to `None`. `attempts=None` says for ever and lifts the default deadline too; `deadline=None` lifts only itself.
     Who writes `attempts` and asks for a pending answer, which counts as no failure, writes a `deadline` as well. Only a
     written deadline cancels a running asyncio or trio attempt and is handed down to nested calls; the default one only
@@ -83,7 +83,7 @@ class RetryPolicy(Policy):
         stop: An event that ends retrying when set: a `threading.Event` (waits of threads end at once, those of asyncio
             and trio within 50 ms), or an `asyncio.Event` or `trio.Event` (at once on its own loop; refused for a
             synchronous function). `None`: nothing does.
-            observers: Callables that receive an `Event` each, besides the log. `None`: nobody is told, not even the log.
+        observers: Callables that receive an `Event` each, besides the log. `None`: nobody is told, not even the log.
         name: The label in logs, notes and events. `None`: the function's name.
         clock: The source of time and waits. `None`: the system's monotonic clock.
         draw: A callable that gives a float in [0, 1) for jitter. `None`: `random.random`.
