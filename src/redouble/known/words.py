@@ -43,7 +43,7 @@ def _read_handshake(error: Any, _: Asking, rows: Rows) -> Classification:
     return told_in_handshake(answer(error, rows[""]), error)
 
 
-handshake = _Handshake()
+handshake: Word = _Handshake()
 """By class, but surely not applied where it was the TLS handshake that timed out."""
 
 
