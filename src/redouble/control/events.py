@@ -49,7 +49,10 @@ class EventKind(Enum):
     def __repr__(self) -> str:
         return f"EventKind.{self.name}"
 
-    if not TYPE_CHECKING:  # to checkers it is what Enum's is
+    if TYPE_CHECKING:
+
+        def __hash__(self) -> int: ...
+    else:
         __hash__ = object.__hash__  # Enum's own hashes the name by a call in Python, and a success asks twice
 
 
