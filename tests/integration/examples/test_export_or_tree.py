@@ -259,7 +259,7 @@ def test_r16_a_retry_after_beyond_the_limit(local: Any) -> None:
         assert server.counts() == (1, 0, 0)
     assert (clock.sleeps, clock.now()) == ([], 0.0)
     end = outcome(caught.value)
-    assert end is not None and end.reason is Reason.DEADLINE
+    assert end is not None and end.reason is Reason.HINT
 
 
 def test_r17_no_advance_for_too_long(local: Any) -> None:
