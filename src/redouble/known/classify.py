@@ -443,8 +443,7 @@ class Walk:
                 continue
             cause = known._cause_of_inherited(found, link)
             if applied is None and "applied" not in found.unsaid:
-                by_itself = cause is None or _is_known_by_words(found, link)
-                applied = found.applied if by_itself else cause.applied
+                applied = found.applied if cause is None or _is_known_by_words(found, link) else cause.applied
             for each in (found, cause):
                 hint = each.retry_after if hint is None and each is not None else hint
             if not found.unsaid:  # only what a library registered may leave something to its causes
