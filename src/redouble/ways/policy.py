@@ -61,7 +61,7 @@ class RetryPolicy(Policy):
             `None`: no error is retried.
         result: Rules for returned values: a rule, or a callable of the value. `None`: every value is wanted.
         idempotent: `False`: retry only failures that surely had no effect; `True`: all; `None`: as `False` when the
-                request is seen to be a POST or PATCH without an idempotency key of the caller's, else as `True`
+            request is seen to be a POST or PATCH without an idempotency key of the caller's, else as `True`
             (RFC 9110 9.2.2). Not every error shows its request: where repeating would do harm, write `False`.
         attempts: Give up when so many failed in a row, the first included; >= 1. `None`: no limit, and an inner give-up
             is a failure like any other unless `nested` is written.
