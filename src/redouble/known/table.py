@@ -65,6 +65,7 @@ class _ByClass(Word):
 
 
 def read_class(error: Any, _: Asking, rows: Rows) -> Classification:
+    """Return what the row of its class says of an error, made once a type."""
     found = rows.kept.get(type(error))
     return remember(rows.kept, type(error), answer(error, rows[""])) if found is None else found
 
