@@ -30,6 +30,7 @@ from redouble.ways.policy import RetryPolicy, policy_of, retry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from redouble.calls.key import idempotency_key
     from redouble.control.preview import PreviewRow
     from redouble.known.explain import Explanation, explain
     from redouble.known.http_error import http_error
@@ -59,6 +60,7 @@ else:
         "clamp_under": "loops.watchdog",
         "explain": "known.explain",
         "http_error": "known.http_error",
+        "idempotency_key": "calls.key",
         "http_response": "known.http_response",
         "latest": "loops.latest",
         "poll": "loops.poll",
@@ -139,6 +141,7 @@ __all__ = [
     "gave_up_as",
     "http_error",
     "http_response",
+    "idempotency_key",
     "known_errors",
     "latest",
     "linear",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from redouble.control.budget import RetryBudget
 from redouble.control.clock import wakes_threads
 from redouble.control.events import EventKind, audience, kinds_of
+from redouble.control.words import answered
 from redouble.core import checks
 from redouble.core.backoff import as_curve, exponential
 from redouble.core.record import Record
@@ -159,7 +160,8 @@ def _checked(fields: dict[str, Any]) -> dict[str, Any]:
     values: dict[str, Any] = {field: default for field, (_, default) in _FIELDS.items()}
     for field, value in fields.items():
         if field not in _FIELDS:
-            raise TypeError(f"retry has no field {field!r}; its fields are {', '.join(_FIELDS)}")
+            advice = answered(field) or f"; its fields are {', '.join(_FIELDS)}"
+            raise TypeError(f"retry has no field {field!r}{advice}")
         values[field] = _FIELDS[field][0](field, value)
     if "attempts" in fields and values["attempts"] is None and "nested" not in fields:
         values["nested"] = "multiply"  # for ever means for ever: an inner give-up is a failure like any other

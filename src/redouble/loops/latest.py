@@ -17,9 +17,9 @@ from redouble.ways.policy import RetryPolicy, retry
 from redouble.ways.shape import (
     is_coroutine_function,
     name_of,
-    refuse_missing_keyword,
     refuse_timeout_without_keyword,
     refuse_what_cannot_be_called,
+    timeout_at,
 )
 
 TYPE_CHECKING = False
@@ -260,7 +260,7 @@ def _work(get: Any, push: Any, changed: Any, closed: Any, policy: Any, supersede
         raise TypeError(f"policy must be a RetryPolicy such as retry(attempts=5), got {checks.shown(policy)}")
     work = _Work(get, push, changed, closed, policy, checks.flag("supersede", supersede))
     if policy.timeout_as is not None:
-        refuse_missing_keyword(push, policy.timeout_as)
+        timeout_at(push, policy.timeout_as)
     if not work.asynchronous:
         refuse_timeout_without_keyword(policy, work.name)
     return work

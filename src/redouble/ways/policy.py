@@ -15,10 +15,10 @@ from redouble.ways.connect import Connecting
 from redouble.ways.shape import (
     is_coroutine_function,
     name_of,
-    refuse_missing_keyword,
     refuse_timeout_without_keyword,
     refuse_what_cannot_be_called,
     refuse_what_cannot_be_retried,
+    top_package,
 )
 
 TYPE_CHECKING = False
@@ -258,7 +258,7 @@ class RetryPolicy(Policy):
             42
             """
             refuse_what_cannot_be_called(fn)
-            wrapper = _bind(self, fn)
+            wrapper = _bind(self, fn, None, top_package(fn))
             try:
                 return wrapper(*args, **kwargs)
             except BaseException as error:
@@ -363,14 +363,12 @@ def _decorate(policy: RetryPolicy, fn: Any) -> Any:
     return wrapper
 
 
-def _bind(policy: RetryPolicy, fn: Any, budget: RetryBudget | None = None) -> Callable[..., Any]:
+def _bind(policy: RetryPolicy, fn: Any, budget: RetryBudget | None = None, whose: str = "") -> Callable[..., Any]:
     """The loop around a function, of the right colour; refuses what cannot work."""
     name = policy.name or name_of(fn)
-    if policy.timeout_as is not None:
-        refuse_missing_keyword(fn, policy.timeout_as)
     if is_coroutine_function(fn):
         from redouble.ways import wrap_async
 
-        return wrap_async.retrying(policy, fn, name, budget)
+        return wrap_async.retrying(policy, fn, name, budget, whose)
     refuse_timeout_without_keyword(policy, name)
-    return wrap.retrying(policy, fn, name, budget)
+    return wrap.retrying(policy, fn, name, budget, whose)

@@ -10,7 +10,7 @@ from redouble.calls.script import attempts
 from redouble.calls.tracebacks import strip
 from redouble.control import around, scope
 from redouble.control.around import BOUND, NODE, WHO, close_link, first_live, first_open, leave_bound, open_link
-from redouble.ways.first import call_of, counted_by
+from redouble.ways.first import call_of, counted_by, site_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 def retrying(  # noqa: C901  # see below
-    policy: Policy, fn: Callable[..., Any], name: str | None, budget: RetryBudget | None = None
+    policy: Policy, fn: Callable[..., Any], name: str | None, budget: RetryBudget | None = None, whose: str = ""
 ) -> Callable[..., Any]:
     """Return a coroutine function that awaits `fn` until it succeeds or the policy gives up."""
-    site = Site(policy, name, None, budget)
+    site = site_of(policy, fn, name, budget, whose)
     counted = counted_by(policy, budget)
     eager = not policy.is_plain
     seconds = policy.deadline if policy.is_bounded else None
