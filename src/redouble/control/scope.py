@@ -312,7 +312,7 @@ class gave_up_as:  # noqa: N801  # used as a verb: with gave_up_as(MyError):
     ...     with fake_time(), gave_up_as(Unavailable):
     ...         retry(attempts=1).call(scripted(ConnectionResetError("gone")))
     ... except Unavailable as error:
-        ...     print(error, "from", repr(error.__cause__))
+    ...     print(error, "from", repr(error.__cause__))
     gone from ConnectionResetError('gone')
     """
 
