@@ -95,13 +95,13 @@ class Site:
         budget: RetryBudget | None = None,
         scoped: bool = False,
     ) -> None:
-        self.policy = policy
+        self.policy: Policy = policy
+        self.scoped: bool = scoped  # whether the fields of the scopes around are in the policy already
+        self.name: str | None = name
+        self.judge: Callable[[Policy], Judge] | None = judge
+        self.budget: RetryBudget | None = budget  # of the function's own, unless a policy names another
         self.timeout_at: TimeoutAt | None = None
-        self.whose = ""  # the top package of a function that was handed over straight out of it
-        self.scoped = scoped  # whether the fields of the scopes around are in the policy already
-        self.name = name
-        self.judge = judge
-        self.budget = budget  # of the function's own, unless a policy names another
+        self.whose: str = ""  # the top package of a function that was handed over straight out of it
 
 
 class OnStop(Enum):
@@ -134,7 +134,7 @@ class Judge:
     hands_out = False
 
     def __init__(self, policy: Policy) -> None:
-        self.policy = policy
+        self.policy: Policy = policy
 
     def error(self, error: Exception) -> Classification:
         """Classify what an attempt raised."""
@@ -632,7 +632,7 @@ class Call:
             found = self._judge.error(error)
         decision = tally.decide(found, error, now, tally.draw(), None, self.link[NUMBER])
         if decision.__class__ is GaveUp:
-            return self._ends(decision, error)
+            return self._ends(decision, error)  # pyright: ignore[reportArgumentType]  # no type() on this way
         if self._bounds:
             self._set_delay(decision)  # type: ignore[arg-type]  # what is no GaveUp is seconds
         else:

@@ -25,7 +25,7 @@ class AnyOf:
     __slots__ = ("events",)
 
     def __init__(self, *events: Stop | None) -> None:
-        self.events = tuple(event for event in events if event is not None)
+        self.events: tuple[Stop, ...] = tuple(event for event in events if event is not None)
 
     def is_set(self) -> bool:
         """Return whether one of the events is set."""
@@ -113,11 +113,11 @@ class Pause:
     def __init__(
         self, clock: Clock, seconds: float, events: tuple[Stop | None, ...], name: str, call: Call | None = None
     ) -> None:
-        self.call = call
-        self.clock = clock
-        self.seconds = seconds
-        self.events = tuple(event for event in events if event is not None)
-        self.name = name
+        self.call: Call | None = call
+        self.clock: Clock = clock
+        self.seconds: float = seconds
+        self.events: tuple[Stop, ...] = tuple(event for event in events if event is not None)
+        self.name: str = name
 
     def is_over(self) -> bool:
         """Return whether one of the events is set already."""

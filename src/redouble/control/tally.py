@@ -263,7 +263,7 @@ class Tally:
         if found.backoff is None and self.curves is None:
             try:
                 wait = policy.backoff.delay(failures, self.previous, draw)
-                if wait.__class__ is not float or not 0.0 <= wait <= CEILING:
+                if wait.__class__ is not float or not 0.0 <= wait <= CEILING:  # pyright: ignore[reportOperatorIssue, reportOptionalOperand]  # a float: its class says so
                     wait = sane(policy.backoff, wait)
             except Exception as fault:
                 wait = ended(policy.backoff, fault)

@@ -84,7 +84,7 @@ def judge_exception(error: Exception, rule: Rule | None, on_fault: Fault | None 
     """
     if rule is known_errors:  # the default, in one piece, and what nearly all errors need comes first
         try:
-            found = rule.ask(error, on_fault)
+            found = known_errors.ask(error, on_fault)
             if found is not None:
                 # Raised over nothing, or while something was handled: neither `from` nor `from None`.
                 bare = error.__cause__ is None and (error.__context__ is None or not error.__suppress_context__)
@@ -98,7 +98,7 @@ def judge_exception(error: Exception, rule: Rule | None, on_fault: Fault | None 
         return Classification(Verdict.PERMANENT, reason="no error is retried (on=None)")
     elif _is_alone(error):
         return _judge_alone(error, rule, on_fault)
-    return _walked(error, rule, on_fault, ask_guarded)
+    return _walked(error, rule, on_fault, ask_guarded)  # pyright: ignore[reportArgumentType]  # a rule: `known_errors` is one
 
 
 def _is_alone(error: Exception) -> bool:
@@ -265,11 +265,11 @@ class Walk:
     __slots__ = ("_below", "_filling", "ask", "on_fault", "only_tables", "parts", "votes")
 
     def __init__(self, rules: tuple[Rule, ...], on_fault: Fault | None, ask: Ask) -> None:
-        self.parts = rules
-        self.on_fault = on_fault
-        self.ask = ask
+        self.parts: tuple[Rule, ...] = rules
+        self.on_fault: Fault | None = on_fault
+        self.ask: Ask = ask
         self.votes: dict[int, Classification | None] = {}
-        self.only_tables = all(map(_is_table, rules))
+        self.only_tables: bool = all(map(_is_table, rules))
         self._below: Walk | None = None
         self._filling: Walk | None = None
 

@@ -65,7 +65,7 @@ class _ByClass(Word):
 
 
 def read_class(error: Any, _: Asking, rows: Rows) -> Classification:
-    """Return what the row of its class says of an error, made once a type."""
+    """Read the one row that holds for a class, whatever its errors carry."""
     found = rows.kept.get(type(error))
     return remember(rows.kept, type(error), answer(error, rows[""])) if found is None else found
 
@@ -104,7 +104,7 @@ class _By(Word):
         return self.decided
 
 
-by_class = _ByClass()
+by_class: Word = _ByClass()
 """The class alone decides."""
 
 
@@ -175,7 +175,8 @@ class Entry:
     __slots__ = ("key", "read", "rows", "word")
 
     def __init__(self, key: Key, word: Word, rows: Iterable[Row], read: Read | None = None) -> None:
-        self.key, self.word = key, word
+        self.key: Key = key
+        self.word: Word = word
         self.rows: Rows = Rows((row.code, row) for row in rows)
         self.rows.kept = {}
         self.read: Read = word.read if read is None else read

@@ -46,7 +46,7 @@ class Step:
 
     def ask_rule(self, rule: Rule, package: str = "") -> bool:
         """Ask a rule; return whether it had an opinion."""
-        self.found = ask_guarded(rule, self.error, lambda *fault: self.faults.append(fault))
+        self.found = ask_guarded(rule, self.error, lambda by, fault: self.faults.append((by, fault)))
         if self.found is not None:
             self.rule, self.package, self.row = rule, package, _row(self.found)
         return self.found is not None

@@ -43,7 +43,7 @@ def _read_handshake(error: Any, known: Asking, rows: Rows) -> Classification:
     return told_in_handshake(read_class(error, known, rows), error)
 
 
-handshake = _Handshake()
+handshake: Word = _Handshake()
 """By class, but surely not applied where it was the TLS handshake that timed out."""
 
 

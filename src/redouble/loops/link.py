@@ -151,7 +151,10 @@ class Line(Judge):
     call: Call | None
     clock: Clock
     end: GaveUp | None
+    left: bool
+    over: bool
     session: Session[Any] | None
+    status: LinkStatus
     _bell: Bell | None
     _closed: Event  # set by `close`
     _counts: tuple[int, int]  # attempts and failures, once the loop is over

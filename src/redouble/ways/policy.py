@@ -50,39 +50,42 @@ class RetryPolicy(Policy):
     `retry` is the default one. Called with a function a policy decorates it; called with keywords it returns a changed
     policy; `call`, `for attempt in policy:`, `async for attempt in policy:` and `connect` are its other ways in.
 
-    The two default limits (`attempts`, `deadline`) hold while neither is written: a number for one lifts the other,
-    `attempts=None` lifts the deadline, and `deadline=None` only itself. The default deadline also gives way to a curve
-    whose first wait may not fit it. A pending answer counts as no failure, so a policy that writes `attempts` and waits
-    for one needs a `deadline` as well. Only a written deadline cancels a running attempt of asyncio or trio, and is told
-    to what is called beneath; the default one refuses waits that would end after it, and does nothing else.
+    The two default limits (`attempts`, `deadline`) hold while neither is written: writing a number for one lifts the
+    other to `None`. `attempts=None` says for ever and lifts the default deadline too; `deadline=None` lifts only itself.
+    Who writes `attempts` and asks for a pending answer, which counts as no failure, writes a `deadline` as well. Only a
+    written deadline cancels a running asyncio or trio attempt and is handed down to nested calls; the default one only
+    refuses waits that would end after it.
 
     Args:
         on: Rules for errors: a rule, an exception type, a tuple or list of them, `X | Y`, or a callable of the error.
             `None`: no error is retried.
         result: Rules for returned values: a rule, or a callable of the value. `None`: every value is wanted.
         idempotent: `False`: retry only failures that surely had no effect; `True`: all; `None`: as `False` when the
-            request is seen to be a POST or PATCH without a key of the caller's, else as `True` (RFC 9110 9.2.2). It is
-            not always seen: where repeating would do harm, write `False`.
-        attempts: Give up when so many failed in a row, the first included; >= 1. `None`: no limit, and an inner retry
-            that gave up is a failure like any other.
-        deadline: Seconds for everything, attempts and waits together; > 0. `None`: no limit.
+                request is seen to be a POST or PATCH without an idempotency key of the caller's, else as `True`
+            (RFC 9110 9.2.2). Not every error shows its request: where repeating would do harm, write `False`.
+        attempts: Give up when so many failed in a row, the first included; >= 1. `None`: no limit, and an inner give-up
+            is a failure like any other unless `nested` is written.
+        deadline: Seconds for everything, attempts and waits together; > 0. `None`: no limit of time.
         attempt_timeout: Seconds for one attempt, never more than what is left; > 0. `None`: no limit.
         timeout_as: The keyword under which each attempt is given its timeout, such as `"timeout"`, for functions that
-            take one; never more than the one that the call was made with. `None`: none is given.
-        backoff: The curve of the waits.
-        budget: A `RetryBudget`, or the name of one that is shared in this process, that calls share so that an outage is
-            not made worse; by default each decorated function has its own. `None`: none.
-        max_hint: The longest wait in seconds that a server may ask for; >= 0. `None`: no limit.
-        long_hints: `"stop"`: a longer one ends the call; `"cap"`: `max_hint` is waited instead.
-        unwanted: `"return"`: an unwanted result is returned at the end; `"raise"`: `Unwanted` is raised.
-        nested: `"once"`: an error on which an inner retry gave up during this attempt is not retried again;
-            `"multiply"`: it is.
-        stop: A `threading.Event` (synchronous waits end at once, others within 50 ms), or an event of asyncio or trio (at
-            once on its loop; refused where a synchronous function is decorated) that ends retrying when set. `None`:
-            nothing does.
+            take one: `attempt_timeout`, or what is left of a written deadline, whichever is less; never more than the
+            number that the call was made with. Where nothing limits the attempt, nothing is given. `None`: none is.
+        backoff: The curve of the waits, or a callable of the number of failures that returns seconds.
+        budget: A `RetryBudget`, tokens that many calls share; a string: the budget of that name in this process. The
+            default is one per decorated function, for all its callers; direct calls, blocks, `connect`, loops and
+            `attempts=None` have none by default. `None`: no budget.
+        max_hint: Seconds; a longer wait, asked for by the server, is answered as `long_hints` says. `None`: no limit.
+        long_hints: `"stop"`: a hint above `max_hint` ends the call; `"cap"`: it is waited for `max_hint` only.
+        unwanted: `"return"`: at the end an unwanted result is returned as it is; `"raise"`: `Unwanted` is raised, with
+            the value as its `value`.
+        nested: `"once"`: an error on which an inner retry gave up during this attempt, redouble's or a client's own, is
+            not retried again; `"multiply"`: it is, which is the default where `attempts=None` is written.
+        stop: An event that ends retrying when set: a `threading.Event` (waits of threads end at once, those of asyncio
+            and trio within 50 ms), or an `asyncio.Event` or `trio.Event` (at once on its own loop; refused for a
+            synchronous function). `None`: nothing does.
         observers: Callables that receive an `Event` each, besides the log. `None`: nobody is told, not even the log.
         name: The label in logs, notes and events. `None`: the function's name.
-        clock: What tells the time and waits. `None`: the system's monotonic clock.
+        clock: The source of time and waits. `None`: the system's monotonic clock.
         draw: A callable that gives a float in [0, 1) for jitter. `None`: `random.random`.
 
     Raises:

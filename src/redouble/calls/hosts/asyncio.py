@@ -57,7 +57,7 @@ async def limit(
         return await given
     if given.__class__ is CoroutineType:
         try:
-            first = given.send(None)
+            first = given.send(None)  # pyright: ignore[reportAttributeAccessIssue]  # a coroutine: its class says so
         except StopIteration as end:
             return end.value
         given = _rest(given, first)
@@ -105,6 +105,9 @@ class _Timers:
 
 class _Timer:
     __slots__ = ("callback", "heap", "when")
+
+    when: float
+    heap: _Heap
 
     def __init__(self, when: float, callback: Callable[[], None], heap: _Heap) -> None:
         self.when, self.heap = when, heap

@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 
-def drive(script: Script, call: Call | None = None) -> Call | None:  # noqa: C901  # one piece: each function it were cut into would show in tracebacks
+def drive(script: Script, call: Call | Any = None) -> Call | Any:  # noqa: C901  # one piece: each function it were cut into would show in tracebacks
     """Perform the steps of a script, until it ends or hands something out.
 
     Args:
         script: The script.
-        call: The call that it is about at first, if there is one already.
+        call: The call that it is about at first, if there is one already. (`Any` says to checkers that `None` stands
+            only where no step has named a call yet.)
 
     Returns:
         The call, where something was handed out: an attempt to a body, an item, or an awaitable (`call.given`) with
