@@ -61,15 +61,17 @@ class RetryPolicy(Policy):
             `None`: no error is retried.
         result: Rules for returned values: a rule, or a callable of the value. `None`: every value is wanted.
         idempotent: `False`: retry only failures that surely had no effect; `True`: all; `None`: as `False` when the
-                request is seen to be a POST or PATCH without an idempotency key of the caller's, else as `True`
+            request is seen to be a POST or PATCH without an idempotency key of the caller's, else as `True`
             (RFC 9110 9.2.2). Not every error shows its request: where repeating would do harm, write `False`.
         attempts: Give up when so many failed in a row, the first included; >= 1. `None`: no limit, and an inner give-up
             is a failure like any other unless `nested` is written.
         deadline: Seconds for everything, attempts and waits together; > 0. `None`: no limit of time.
         attempt_timeout: Seconds for one attempt, never more than what is left; > 0. `None`: no limit.
-        timeout_as: The keyword under which each attempt is given its timeout, such as `"timeout"`, for functions that
-            take one: `attempt_timeout`, or what is left of a written deadline, whichever is less; never more than the
-            number that the call was made with. Where nothing limits the attempt, nothing is given. `None`: none is.
+        timeout_as: The parameter by which each attempt is given its timeout, such as `"timeout"`, however the caller
+            passes it: `attempt_timeout`, or what is left of a written deadline, whichever is less. The caller's own
+            timeout, or the function's default, is never lengthened: a number, or each number of a tuple, is cut to what
+            is left, and another object is passed on as it is. Where nothing limits the attempt, nothing is changed.
+            `None`: no timeout is handed over.
         backoff: The curve of the waits, or a callable of the number of failures that returns seconds.
         budget: A `RetryBudget`, tokens that many calls share; a string: the budget of that name in this process. The
             default is one per decorated function, for all its callers; without a limit of attempts, and for direct
