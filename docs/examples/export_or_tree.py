@@ -170,7 +170,7 @@ async def exported(server: Workspace, local: Local, limits: Limits) -> bool:
         async with deadline(clamp_under(limits.export, limits.idle, limits.hard_cap)) as limit:
             return local.replace(await http.call(server.export))
     except Exception as error:
-        if not unsupported(error) and not (limit.expired and isinstance(error, TimeoutError)):
+        if not unsupported(error) and not limit.ended(error):
             raise
         stage.say(f"no export: {error}; so page by page")
         return False

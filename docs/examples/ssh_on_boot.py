@@ -39,7 +39,7 @@ def notice(event: Event) -> None:
 
 # redouble:
 booting = retry(
-    on=transient(TimeoutError) | transient(OSError, when=refused) | permanent(asyncssh.Error),
+    on=transient(TimeoutError) | transient(OSError, when=refused, causes=True) | permanent(asyncssh.Error),
     deadline=90,
     attempt_timeout=10,
     backoff=exponential(2, factor=1.5, maximum=None, jitter=None).capped(15).jittered(proportional(0.5)),

@@ -505,3 +505,15 @@ def test_a_walk_that_cannot_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     found = judge_exception(ExceptionGroup("", [RESET]), known_errors, lambda rule, fault: heard.append(fault))
     assert found == Classification(PERMANENT, reason="no rule knows ExceptionGroup")
     assert [type(each) for each in heard] == [RecursionError]
+
+
+def test_a_clients_own_words_outweigh_the_time_limit_beneath_them() -> None:
+    """What says that the handshake was not over was cut before anything was asked, whatever cut it; a forbidden one stays so."""
+    cut = raised_from(asyncio.CancelledError(), TimeoutError())
+    for words in ("timed out during opening handshake", "_ssl.c:990: The handshake operation timed out"):
+        error = raised_from(cut, TimeoutError(words))
+        assert classify(error).applied is False
+        assert classify(error, TimeoutError).applied is False
+        assert classify(raised_from(FORBIDDEN, TimeoutError(words))).verdict is PERMANENT
+    assert classify(raised_from(cut, TimeoutError("timed out"))).applied is True
+    assert classify(raised_from(cut, ConnectionRefusedError())).applied is True

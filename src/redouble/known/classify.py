@@ -188,6 +188,18 @@ def _kind_of(cls: type) -> int:
     return _STRAIGHT if cls.__module__.partition(".")[0] == package else _INHERITS
 
 
+def _is_known_by_words(found: Classification, link: Any) -> bool:
+    """Return whether a builtin error is known by a client's own words, which say how far the attempt had come.
+
+    What was cut then tells nothing more: websockets raises its "timed out during opening handshake" from the bare
+    TimeoutError of `asyncio.timeout`, which alone would be one in flight.
+    """
+    cls = type(link)
+    if cls is not TimeoutError and cls is not ConnectionError:
+        return False
+    return link.errno is None and found.row is not None and bool(found.row.code)
+
+
 # Unknown errors.
 
 
@@ -331,7 +343,8 @@ class Walk:
         if cause.verdict is Verdict.PERMANENT:
             return cause.but(reason=f"{cause.reason} under {named(link)}")
         hint = found.retry_after if found.retry_after is not None else cause.retry_after
-        return found.but(applied=found.applied or cause.applied, retry_after=hint)
+        applied = found.applied or (cause.applied and not _is_known_by_words(found, link))
+        return found.but(applied=applied, retry_after=hint)
 
     def _cause_of_inherited(self, found: Classification, link: Exception) -> Classification | None:
         """Return what a table knows of a cause, where `found` is only inherited; `None`: it is not, or nothing is known.
@@ -442,7 +455,7 @@ class Walk:
                 continue
             cause = known._cause_of_inherited(found, link)
             if applied is None and "applied" not in found.unsaid:
-                applied = found.applied if cause is None else cause.applied
+                applied = found.applied if cause is None or _is_known_by_words(found, link) else cause.applied
             for each in (found, cause):
                 hint = each.retry_after if hint is None and each is not None else hint
             if not found.unsaid:  # only what a library registered may leave something to its causes

@@ -105,6 +105,11 @@ ENGINES: dict[str, Functions] = {
     },
     "httplib2": {"Http.request": METHOD},
     "curl_cffi.requests.session": {"Session.request": METHOD, "AsyncSession.request": METHOD},
+    # These raise of an answer only when the engine beneath has returned.
+    "elasticsearch._sync.client._base": {"BaseClient._perform_request": METHOD},
+    "elasticsearch._async.client._base": {"BaseClient._perform_request": METHOD},
+    "opensearchpy.transport": {"Transport.perform_request": METHOD},
+    "opensearchpy._async.transport": {"AsyncTransport.perform_request": METHOD},
     "azure.core.pipeline._base": {"Pipeline.run": REQUEST},
     "azure.core.pipeline._base_async": {"AsyncPipeline.run": REQUEST},
 }

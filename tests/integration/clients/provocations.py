@@ -40,8 +40,8 @@ TRANSIENT, PERMANENT = Verdict.TRANSIENT, Verdict.PERMANENT
 
 # Answers.
 
-TURNED_AWAY = (408, 421, 425, 429, 503, 509, 529)
-PERHAPS_DONE = (500, 502, 504)
+TURNED_AWAY = (408, 421, 425, 429, 509, 529)
+PERHAPS_DONE = (500, 502, 503, 504)  # a 503 that names a time to come back was turned away
 REFUSED = (400, 403, 409, 413, 422, 507)  # transient where the server names a time to come back
 REFUSED_FOR_GOOD = (401, 404, 410, 501)
 STATUSES = tuple(sorted((*TURNED_AWAY, *PERHAPS_DONE, *REFUSED, *REFUSED_FOR_GOOD)))
@@ -83,7 +83,8 @@ def right_answer(client: str, status: int, header: str) -> tuple[Verdict, float 
         again = hint is not None or (status == 409 and client in LOCKED)
     else:
         again = status not in REFUSED_FOR_GOOD
-    return (TRANSIENT if again else PERMANENT), (hint if again else None), status in PERHAPS_DONE
+    applied = status in PERHAPS_DONE and not (status == 503 and hint is not None)
+    return (TRANSIENT if again else PERMANENT), (hint if again else None), applied
 
 
 # Mishaps.

@@ -291,6 +291,18 @@ def test_a_post_that_reads_is_none(client: str, plain_surroundings: None) -> Non
     assert not sends_unsafely(error).unsafe
 
 
+@pytest.mark.parametrize("client", [elastic, opensearch])
+def test_an_answer_of_a_search_server_shows_its_request(client: Callable[..., Any], plain_surroundings: None) -> None:
+    """The error is raised of an answer, when the engine has long returned: one that writes is a POST, a search is none."""
+    with FlakyServer() as server:
+        for call, given, unsafe in (("index", {"index": "a"}, True), ("search", {"index": "a"}, False)):
+            body = {"document": {}} if client is elastic else {"body": {}}
+            server.play(answer(500))
+            error = failure(partial(client, call=call, **given, **(body if unsafe else {})), server.url)
+            assert [seen.method for seen in server.seen] == ["POST"]
+            assert sends_unsafely(error).unsafe is unsafe
+
+
 # What the tables name is there.
 
 

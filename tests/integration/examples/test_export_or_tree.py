@@ -197,17 +197,17 @@ def test_r14_slow_pages_are_progress(local: Any) -> None:
 
 
 def test_r14_a_page_that_takes_too_long(local: Any, caplog: pytest.LogCaptureFixture) -> None:
-    """R-14: 80 ms without a page are enough; one line says so, and no task is left. In real time."""
+    """R-14: a quarter of a second without a page is enough; one line says so, and no task is left. In real time."""
 
     async def main(server: ExportServer) -> float:
         began = time.monotonic()
-        with pytest.raises(redouble.DeadlineExceeded, match=r"no progress for 0\.08 s"):
-            await pull(server, local, idle=0.08, stalls=2)
+        with pytest.raises(redouble.DeadlineExceeded, match=r"no progress for 0\.25 s"):
+            await pull(server, local, idle=0.25, stalls=2)
         assert asyncio.all_tasks() == {asyncio.current_task()}
         return time.monotonic() - began
 
-    with ExportServer(10, page=1, export="truncated", pace=0.4) as server:
-        assert 0.08 <= asyncio.run(main(server)) < 0.4  # it does not wait for the page
+    with ExportServer(10, page=1, export="truncated", pace=1.2) as server:
+        assert 0.25 <= asyncio.run(main(server)) < 1.2  # it does not wait for the page
     assert local.load_stalls() == 1
     assert len([record for record in caplog.records if "no progress" in record.getMessage()]) == 1
 
@@ -259,7 +259,7 @@ def test_r16_a_retry_after_beyond_the_limit(local: Any) -> None:
         assert server.counts() == (1, 0, 0)
     assert (clock.sleeps, clock.now()) == ([], 0.0)
     end = outcome(caught.value)
-    assert end is not None and end.reason is Reason.DEADLINE
+    assert end is not None and end.reason is Reason.HINT
 
 
 def test_r17_no_advance_for_too_long(local: Any) -> None:
