@@ -67,9 +67,11 @@ class RetryPolicy(Policy):
             is a failure like any other unless `nested` is written.
         deadline: Seconds for everything, attempts and waits together; > 0. `None`: no limit of time.
         attempt_timeout: Seconds for one attempt, never more than what is left; > 0. `None`: no limit.
-        timeout_as: The keyword under which each attempt is given its timeout, such as `"timeout"`, for functions that
-            take one: `attempt_timeout`, or what is left of a written deadline, whichever is less; never more than the
-            number that the call was made with. Where nothing limits the attempt, nothing is given. `None`: none is.
+        timeout_as: The parameter by which each attempt is given its timeout, such as `"timeout"`, however the caller
+            passes it: `attempt_timeout`, or what is left of a written deadline, whichever is less. The caller's own
+            timeout, or the function's default, is never lengthened: a number, or each number of a tuple, is cut to what
+            is left, and another object is passed on as it is. Where nothing limits the attempt, nothing is changed.
+            `None`: no timeout is handed over.
         backoff: The curve of the waits, or a callable of the number of failures that returns seconds.
         budget: A `RetryBudget`, tokens that many calls share; a string: the budget of that name in this process. The
             default is one per decorated function, for all its callers; without a limit of attempts, and for direct
