@@ -762,6 +762,8 @@ class Call:
     def tell_end(self, end: GaveUp, error: BaseException | None) -> None:
         if error is not None:
             self._mark(end, error)
+        if end.reason is Reason.BUDGET and self.policy.budget is OWN_BUDGET:
+            say_refused(self.tally.name)
         self.tell(EventKind.GIVE_UP, None, error, end.classification, end.reason, end.limit)
 
     def _mark(self, end: GaveUp, error: BaseException) -> None:
@@ -865,6 +867,16 @@ def say_unknown(name: str | None, error: BaseException, rule: Rule | None) -> No
             faults.warn(
                 "%s: %s is not known to be transient, so it is not retried; %s", name or "a retried call", kind, text
             )
+
+
+def say_refused(name: str | None) -> None:
+    """Log once per function that the budget, which nobody wrote, refused a retry, and what to write instead."""
+    if faults.once("budget", name):
+        faults.warn(
+            "%s: too many of its calls fail, so this one is not retried: each decorated function has a retry budget; "
+            "write budget=RetryBudget(burst=...) for a larger one, or budget=None for none",
+            name or "a retried call",
+        )
 
 
 def _budget_of(policy: Policy, own: RetryBudget | None) -> RetryBudget | None:
