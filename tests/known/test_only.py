@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import socket
 from subprocess import CalledProcessError
@@ -24,9 +25,11 @@ def made(name: str, cause: Any = None, base: type[Exception] = Exception) -> Exc
     return error
 
 
-def http(status: int) -> HTTPError:
+def http(status: int, **headers: str) -> HTTPError:
     """What urllib raises."""
-    return HTTPError("http://example.com/", status, "x", {"Retry-After": "7"}, None)  # type: ignore[arg-type]
+    error = HTTPError("http://example.com/", status, "x", headers or {"Retry-After": "7"}, io.BytesIO())  # type: ignore[arg-type]
+    error.close()
+    return error
 
 
 REFUSED, RESET = ConnectionRefusedError(111, "refused"), ConnectionResetError(104, "reset")
@@ -78,7 +81,7 @@ def test_what_is_left_out_is_left_to_the_next_rule() -> None:
     rule = known_errors.only("ECONNREFUSED") | known_errors.only("ECONNRESET")
     assert classify(RESET, rule).verdict is TRANSIENT
     assert classify(REFUSED, permanent(ConnectionRefusedError) | rule).verdict is PERMANENT
-    firm = HTTPError("http://example.com/", 503, "x", {"x-should-retry": "false"}, None)  # type: ignore[arg-type]
+    firm = http(503, **{"x-should-retry": "false"})
     assert classify(firm, known_errors.only("503")).verdict is PERMANENT
     assert classify(firm, known_errors.only("503") | transient(HTTPError)).verdict is TRANSIENT
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import ssl
 import sys
 from types import SimpleNamespace
@@ -44,7 +45,9 @@ def raised_from(cause: BaseException | None, error: Any) -> Any:
 
 def busy(wait: str = "30") -> HTTPError:
     """What urllib raises for a 429."""
-    return HTTPError("http://example.com/", 429, "busy", {"Retry-After": wait}, None)  # type: ignore[arg-type]
+    error = HTTPError("http://example.com/", 429, "busy", {"Retry-After": wait}, io.BytesIO())  # type: ignore[arg-type]
+    error.close()
+    return error
 
 
 # What a rule leaves unsaid.

@@ -123,6 +123,7 @@ class Judge:
         on_stop: What becomes of the call when it is stopped.
         expires: Whether the policy's deadline is an expiry: its moment itself is too late, and what was not ready by
             then is `StillPending`.
+        most: How many attempts there are in all, whatever became of them; `None`: no limit.
         hands_out: Whether a value is handed to a body that goes on with it: the attempt ends with that body, which tells
             the call what came of it.
     """
@@ -131,6 +132,7 @@ class Judge:
 
     on_stop = OnStop.RAISE
     expires = False
+    most: int | None = None
     hands_out = False
 
     def __init__(self, policy: Policy) -> None:
@@ -293,6 +295,7 @@ class Call:
         tally.began = began
         if judge is not None:
             tally.exclusive, tally.loops = judge.expires, judge.on_stop is not OnStop.RAISE
+            tally.most = judge.most
         if policy.budget is not None:
             tally.budget = _budget_of(policy, budget)
         tally.begin(began if tally.clock is SYSTEM else tally.now())

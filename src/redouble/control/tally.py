@@ -65,6 +65,7 @@ class Tally:
         due: When the wait under way is over; `None`: none is under way.
         budget: The retry budget that is asked; `None`: none is.
         loops: Whether the call is a loop's, which a refusal of the budget does not end.
+        most: How many attempts there are in all, whatever became of them; `None`: no limit.
         took: What the last retry took from the budget.
         handed: The function, its arguments and keyword arguments, among which a caller's idempotency key is looked for.
         until: The error that was being handled when the call began.
@@ -95,6 +96,7 @@ class Tally:
         "handed",
         "keys",
         "loops",
+        "most",
         "name",
         "now",
         "own_end",
@@ -127,6 +129,7 @@ class Tally:
     handed: Handed | None
     keys: tuple[str, ...]
     loops: bool
+    most: int | None
     name: str | None
     now: Callable[[], float]
     own_end: float | None
@@ -157,6 +160,7 @@ class Tally:
         self.budget = self.handed = self.until = self.sent = self.own_retries = None
         self.keys = ()
         self.loops = False
+        self.most = None
         self.took = "nothing"
         self.vouched = self.exclusive = False
         self.delay_by = "curve"
@@ -258,7 +262,7 @@ class Tally:
         if policy.stop is not None and is_set(policy.stop):
             return self.give_up(Reason.STOPPED, now, found, error)  # 6
         limit = policy.attempts
-        if limit is not None and failures >= limit:
+        if (limit is not None and failures >= limit) or (self.loops and self._has_had_its_most()):
             return self.give_up(Reason.ATTEMPTS, now, found, error)  # 7
         if found.backoff is None and self.curves is None:
             try:
@@ -293,6 +297,9 @@ class Tally:
         if error is not None:
             self._remember(error)
         return wait  # 12
+
+    def _has_had_its_most(self) -> bool:
+        return self.most is not None and self.attempt >= self.most
 
     def _take(self) -> bool:
         """Take a token for a retry; a budget that fails is no reason to end."""
@@ -350,13 +357,15 @@ class Tally:
     def _ask_again_later(
         self, found: Classification, error: BaseException | None, now: float, draw: float
     ) -> float | GaveUp:
-        """PENDING is no failure: used-up arguments of 5, then steps 6, 9 and 10."""
+        """PENDING is no failure: used-up arguments of 5, then 6, the limit in all, the end of its curve, 9 and 10."""
         self.forget_failures()
         policy = self.policy
         if self.used_up is not None and policy.idempotent is not True and not self.vouched:
             return self.give_up(Reason.UNSAFE, now, found, error)  # 5
         if policy.stop is not None and is_set(policy.stop):
             return self.give_up(Reason.STOPPED, now, found, error)  # 6
+        if self._has_had_its_most():
+            return self.give_up(Reason.ATTEMPTS, now, found, error)  # 7
         if found.retry_after is not None:
             asked = self._asked(found, draw)
             if asked is None:
@@ -364,8 +373,10 @@ class Tally:
             wait, self.delay_by = max(SHORTEST_PENDING, asked), "server"
             late = Reason.HINT if asked > 0 else Reason.DEADLINE
         else:
-            every = None if found.backoff is None else safe_delay(found.backoff, 1, None, 0.5)
-            wait = PENDING_EVERY if every is None else max(every, SHORTEST_PENDING)
+            every = PENDING_EVERY if found.backoff is None else safe_delay(found.backoff, 1, None, draw)
+            if every is None:
+                return self.give_up(Reason.CURVE, now, found, error)  # 8
+            wait = max(every, SHORTEST_PENDING)
             late, self.delay_by = Reason.DEADLINE, "curve"
         self.due = now + wait
         return self.give_up(late, now, found, error) if self.due > self.ends else wait  # 9, 10, 12

@@ -618,7 +618,7 @@ def as_rule(name: str, value: Any) -> Rule:
     if isinstance(value, type):
         return _transient(name, (value,))
     if isinstance(value, types.UnionType) or type(value).__name__ == "_UnionGenericAlias":  # typing.Union's
-        return _transient(name, value.__args__)
+        value = value.__args__  # since Python 3.14 among them a rule that was joined to the right of a union
     if isinstance(value, (tuple, list)):
         if value and all(isinstance(item, type) for item in value):
             return _transient(name, tuple(value))

@@ -129,7 +129,7 @@ def _is_away(value: Any, kind: Any) -> bool:
 def _file_is_away(value: Any) -> bool:
     """The same of the interpreter's own files, if there are no foreign layers beneath."""
     raw = _raw_of(value)
-    if raw is None:  # it was taken away
+    if raw is None:
         return True
     if type(raw) not in _RAW or (type(raw) is FileIO and "a" in raw.mode):
         return False
@@ -138,9 +138,12 @@ def _file_is_away(value: Any) -> bool:
 
 
 def _raw_of(value: Any) -> Any:
-    """What lies beneath the layers of a file."""
+    """What lies beneath the layers of a file; `None`: it was taken away."""
     if type(value) is TextIOWrapper:
-        value = value.buffer
+        try:
+            value = value.buffer
+        except ValueError:  # pragma: no cover  # since Python 3.14, and only 3.11 is measured
+            return None
     return value.raw if type(value) in (BufferedReader, BufferedRandom) else value
 
 

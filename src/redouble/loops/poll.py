@@ -11,7 +11,7 @@ from redouble.calls.tracebacks import strip
 from redouble.control import faults
 from redouble.control.tally import SHORTEST_PENDING
 from redouble.core import checks
-from redouble.core.backoff import constant
+from redouble.core.backoff import Backoff, as_curve, constant, wait_of
 from redouble.core.record import Record
 from redouble.core.verdict import Classification, Rule, Verdict, as_rule, first_of
 from redouble.known.classify import judge_exception, judge_result
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar, overload
 
     from redouble.control.policy import Policy
+    from redouble.core.backoff import Curve, Draw
     from redouble.core.checks import Seconds
     from redouble.core.verdict import RuleLike
 
@@ -49,7 +50,8 @@ if TYPE_CHECKING:
         policy: RetryPolicy = ...,
         *,
         until: Callable[[T], object] | None = None,
-        interval: Seconds = 5.0,
+        interval: Seconds | Curve = 5.0,
+        questions: int | None = None,
         slow_down: RuleLike | None = None,
     ) -> Coroutine[Any, Any, T]: ...
     @overload
@@ -58,7 +60,8 @@ if TYPE_CHECKING:
         policy: RetryPolicy = ...,
         *,
         until: Callable[[T], object] | None = None,
-        interval: Seconds = 5.0,
+        interval: Seconds | Curve = 5.0,
+        questions: int | None = None,
         slow_down: RuleLike | None = None,
     ) -> T: ...
     def poll(
@@ -66,7 +69,8 @@ if TYPE_CHECKING:
         policy: RetryPolicy = retry,
         *,
         until: Callable[[Any], object] | None = None,
-        interval: Seconds = 5.0,
+        interval: Seconds | Curve = 5.0,
+        questions: int | None = None,
         slow_down: RuleLike | None = None,
     ) -> Any:
         """Ask until the answer is ready: see below."""
@@ -74,7 +78,7 @@ if TYPE_CHECKING:
 
 else:
 
-    def poll(fn, policy=retry, *, until=None, interval=5.0, slow_down=None):
+    def poll(fn, policy=retry, *, until=None, interval=5.0, questions=None, slow_down=None):
         """Call `fn()` at once and then at an interval, until its answer is ready; return that.
 
         An answer that is not ready is no failure: it begins the count of failures in a row again. There is no limit of
@@ -90,7 +94,9 @@ else:
             until: Asked of every value that the policy's `result` rules have no opinion on; a false answer: not ready.
                 What it raises is raised at once. `None`: such a value is ready.
             interval: Seconds (> 0) between two questions when the server says nothing else (`Retry-After`, or whatever
-                a rule gives as `retry_after`); under 0.1 s counts as 0.1 s. The default is RFC 8628's (section 3.2).
+                a rule gives as `retry_after`); under 0.1 s counts as 0.1 s. The default is RFC 8628's (section 3.2). Or
+                a curve: its n-th wait follows the n-th question, and its end is that of the poll, as at the deadline.
+            questions: End after so many (>= 1) in all, failed ones included, as at the deadline. `None`: no limit.
             slow_down: A rule, or exception types, for errors that say: not ready, and you ask too often. Each makes the
                 interval 5 s longer for good, below which no hint goes from then on. `None`: there are no such errors.
 
@@ -98,11 +104,12 @@ else:
             The first answer that is ready, or a coroutine of it.
 
         Raises:
-            StillPending: At the deadline, when the last answer was a value that is not ready. Anything else is raised as
-                it is: a pending error at the deadline, the last of too many failures, a permanent error.
+            StillPending: At the deadline (or after `questions`, or at the end of a curve), when the last answer was a
+                value that is not ready. Anything else is raised as it is: a pending error at the deadline, the last of
+                too many failures, a permanent error.
             Stopped: When the policy's `stop` was set; from the last error, if there was one.
             TypeError, ValueError: When an argument is of no such kind; when `slow_down` leaves one of the policy's rules
-                nothing to decide.
+                nothing to decide; when `interval` is a curve with the jitter `decorrelated`.
 
         Source: RFC 8628, 3.5 (the interval, `authorization_pending` and `slow_down`).
 
@@ -113,7 +120,7 @@ else:
         ...     poll(state, until=lambda job: job == "done", interval=2), clock.sleeps
         ('done', [2.0, 2.0, 2.0])
         """
-        question = _question(fn, policy, until, interval, slow_down)
+        question = _question(fn, policy, until, interval, questions, slow_down)
         site = Site(for_polling(policy), question.name, question.judge)
         if is_coroutine_function(fn):
             from redouble.ways.wrap_async import carry_on
@@ -134,7 +141,8 @@ class _Question(Record):
     name: str
     policy: RetryPolicy
     until: Callable[[Any], object] | None
-    interval: float
+    interval: Backoff
+    questions: int | None
     slow_down: Rule | None
 
     def judge(self, policy: Policy) -> _Asking:
@@ -142,7 +150,7 @@ class _Question(Record):
         return _Asking(policy, self)
 
 
-def _question(fn: Any, policy: Any, until: Any, interval: Any, slow_down: Any) -> _Question:
+def _question(fn: Any, policy: Any, until: Any, interval: Any, questions: Any, slow_down: Any) -> _Question:
     refuse_what_cannot_be_called(fn)
     if not isinstance(policy, RetryPolicy):
         raise TypeError(f"policy must be a RetryPolicy such as retry(attempts=5), got {checks.shown(policy)}")
@@ -150,13 +158,24 @@ def _question(fn: Any, policy: Any, until: Any, interval: Any, slow_down: Any) -
         timeout_at(fn, policy.timeout_as)
     if until is not None:
         checks.plain_function("until", until)
-    every = max(checks.seconds("interval", interval, positive=True), SHORTEST_PENDING)
+    if questions is not None:
+        checks.whole("questions", questions, least=1)
     slower = None
     if slow_down is not None:
         slower = as_rule("slow_down", slow_down)
         if policy.on is not None:
             first_of(slower, policy.on)  # refuses what it would leave nothing to decide
-    return _Question(fn, policy.name or name_of(fn), policy, until, every, slower)
+    return _Question(fn, policy.name or name_of(fn), policy, until, _pace("interval", interval), questions, slower)
+
+
+def _pace(name: str, value: Any) -> Backoff:
+    """The curve of the intervals: of a number, the same one always."""
+    if isinstance(value, Backoff) or callable(value):
+        curve = as_curve(name, value)
+        if curve.remembers:
+            raise ValueError(f"{name} cannot be a curve with the jitter 'decorrelated', got {checks.shown(value)}")
+        return curve.at_least(SHORTEST_PENDING)
+    return constant(max(checks.seconds(name, value, positive=True), SHORTEST_PENDING))
 
 
 def for_polling(policy: Policy) -> Policy:
@@ -169,7 +188,7 @@ def for_polling(policy: Policy) -> Policy:
 class _Asking(Judge):
     """Judges the answers of a poll: they come at an interval, which "slow down" lengthens for good."""
 
-    __slots__ = ("_interval", "_paced", "_question", "_slowed")
+    __slots__ = ("_asked", "_paced", "_question", "_slower", "most")
 
     on_stop = OnStop.STOPPED
     expires = True
@@ -177,16 +196,16 @@ class _Asking(Judge):
     def __init__(self, policy: Policy, question: _Question) -> None:
         super().__init__(policy)
         self._question = question
-        self._interval = question.interval
-        self._slowed = False
+        self.most = question.questions
+        self._asked = 0
+        self._slower = 0.0  # by how many seconds
         self._paced = "backoff" not in policy.written  # else failures have a curve of their own
 
     def error(self, error: Exception) -> Classification:
         rule = self._question.slow_down
         asked = None if rule is None else judge_exception(error, rule, faults.rule_raised)
         if asked is not None and asked.verdict is not Verdict.PERMANENT:
-            self._slowed = True
-            self._interval += SLOW_DOWN
+            self._slower += SLOW_DOWN
             return self._at_interval(_pending(asked))
         return self._at_interval(super().error(error))
 
@@ -202,14 +221,27 @@ class _Asking(Judge):
 
     def _at_interval(self, found: Classification) -> Classification:
         """The outcome, with the interval as the wait where the outcome does not say another."""
+        self._asked += 1
+        every = _Interval(self._question.interval, self._asked, self._slower)
         hint = found.retry_after
         if found.verdict is Verdict.PENDING:
-            if hint is not None and self._slowed:
-                hint = max(hint, self._interval)
+            if hint is not None and self._slower:
+                hint = max(hint, every.base(1) or 0.0)
         elif found.backoff is not None or not self._paced:
             return found
-        every = constant(self._interval)
         return found.but(retry_after=hint, backoff=every)
+
+
+class _Interval(Record, Backoff):
+    """The wait after a question of a poll, whichever of them failed: a place of its curve, and what was asked on top."""
+
+    curve: Backoff
+    place: int
+    slower: float
+
+    def delay(self, failures: int, previous: float | None, draw: Draw) -> float | None:
+        wait = wait_of(self.curve, self.place, None, draw)
+        return None if wait is None else wait + self.slower
 
 
 def _pending(found: Classification) -> Classification:
