@@ -34,12 +34,15 @@ def exported(facade: str) -> dict[str, list[str]]:
 
 
 def beneath(prefix: str) -> list[tuple[str, str, list[str]]]:
-    """The facade, module and names of all that is exported from the modules beneath a prefix."""
+    """The facade, module and names of all that is exported from the modules beneath a prefix.
+
+    A facade other than the package itself is a prefix of its own, whatever modules its names come from.
+    """
     return [
         (facade, module, names)
         for facade in FACADES
         for module, names in exported(facade).items()
-        if module == prefix or module.startswith(f"{prefix}.")
+        if f"{module if facade == FACADES[0] else facade}.".startswith(f"{prefix}.")
     ]
 
 

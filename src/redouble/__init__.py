@@ -2,12 +2,14 @@
 
 The floors, each importing only from those below it:
 
-1. `core`: the delay curves, the jitters, the rules and what errors mean. Pure: time and randomness come in as arguments.
-2. `control`: the policy, the controller that counts and decides, events, clocks and scopes.
-3. `wrappers`: the loops that call, wait and call again, synchronous and asyncio.
-4. `loops`: long-lived work on the same controller: connections that drop, answers that are not ready, reads that resume.
+1. `core`: the delay curves, the jitters, the rules. Pure: time and randomness come in as arguments.
+2. `known`: what the errors of real clients mean, in tables.
+3. `control`: the policy, the controller that counts and decides, retry budgets, events, clocks and scopes.
+4. `calls`: one retried call under way, the scripts by which it goes on, and the drivers of threads, asyncio and trio.
+5. `ways`: what users write: decorator, direct call, block, connect. Above it `loops`: long-lived work on the same scripts:
+   connections that drop, answers that are not ready, reads that resume.
 
-On top of them stand `testing` (virtual time for your tests) and `cli` (the command line). This file only hands out names;
+On top of them stand `rules` (the words of the tables), `testing` (virtual time) and `cli` (the command line). This file only hands out names;
 what stands in `_LATER` is loaded when it is first asked for, so that nobody pays for loops who has none.
 """
 
@@ -30,6 +32,7 @@ from redouble.ways.policy import RetryPolicy, policy_of, retry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from redouble.calls.key import idempotency_key
     from redouble.control.preview import PreviewRow
     from redouble.known.explain import Explanation, explain
     from redouble.known.http_error import http_error
@@ -59,6 +62,7 @@ else:
         "clamp_under": "loops.watchdog",
         "explain": "known.explain",
         "http_error": "known.http_error",
+        "idempotency_key": "calls.key",
         "http_response": "known.http_response",
         "latest": "loops.latest",
         "poll": "loops.poll",
@@ -139,6 +143,7 @@ __all__ = [
     "gave_up_as",
     "http_error",
     "http_response",
+    "idempotency_key",
     "known_errors",
     "latest",
     "linear",

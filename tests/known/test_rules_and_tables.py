@@ -11,7 +11,7 @@ from urllib.error import HTTPError
 
 import pytest
 
-from redouble import classify, known_errors, pending, permanent, register, transient
+from redouble import classify, explain, known_errors, pending, permanent, register, transient
 from redouble.core.causes import addresses
 from redouble.core.verdict import Classification, Rule, Verdict
 from redouble.known.classify import judge_exception, judge_result
@@ -400,6 +400,26 @@ def test_an_inherited_meaning_takes_the_rest_from_its_cause() -> None:
     assert classify(raised_from(RESET, CloudRefusedError("x")), CloudRefusedError).applied is True
 
 
+@pytest.mark.parametrize("kind", [CloudNetworkError, ConnectionError, TimeoutError])
+@pytest.mark.parametrize("rules", [known_errors, transient(KeyError) | known_errors])
+def test_an_inherited_meaning_asks_what_was_hidden(kind: type[Exception], rules: Rule) -> None:
+    """`raise ... from None` over a permanent failure hides it from readers alone; an error merely handled says nothing."""
+    error = kind("x")
+    error.__context__, error.__suppress_context__ = FORBIDDEN, True
+    assert classify(error, rules).verdict is PERMANENT
+    assert explain(error, rules).classification == classify(error, rules)
+    error.__suppress_context__ = False
+    assert classify(error, rules).verdict is TRANSIENT
+
+
+def test_what_an_error_says_itself_outranks_a_cause_that_may_pass() -> None:
+    """A client's own words tell that nothing was sent, whatever timed out beneath; a cause that stays still counts."""
+    error = raised_from(TimeoutError(), TimeoutError("timed out during opening handshake"))
+    assert classify(error).applied is False
+    assert classify(error, TimeoutError).applied is False
+    assert classify(raised_from(FORBIDDEN, error)).verdict is PERMANENT
+
+
 def test_a_class_from_another_package_asks_its_cause() -> None:
     """A subclass of a client's class that another package defines inherits its meaning, one of that client does not."""
     timeout = type("ConnectTimeout", (Exception,), {"__module__": "requests.exceptions"})
@@ -467,7 +487,7 @@ def test_more_types_than_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None
     """A program that makes classes for ever fills no memory: what was remembered of types is forgotten then."""
     from redouble.known import classify as module
 
-    monkeypatch.setattr(module, "CACHE_SIZE", 3)
+    monkeypatch.setattr("redouble.known.row.CACHE_SIZE", 3)
     for number in range(8):
         error = type(f"Made{number}", (Exception,), {})("x")
         assert classify(error) == classify(error)

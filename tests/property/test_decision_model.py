@@ -276,7 +276,7 @@ class Model:
         if most is not None and hint > most:
             if self.says.long_hints == "stop":
                 return None
-            hint = most
+            return most
         return hint * (1 + 0.1 * draw)
 
     def is_late(self, moment: float) -> bool:

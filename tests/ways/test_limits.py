@@ -38,11 +38,33 @@ def test_a_call_keeps_the_shorter_timeout_that_it_was_made_with() -> None:
         assert timeouts(TIMELY, timeout=4.5) == [4.5, 4.5, 3]
 
 
-@pytest.mark.parametrize("own", [None, (3.05, 27)])
-def test_a_timeout_of_the_clients_own_kind_is_replaced(own: Any) -> None:
-    """What cannot be compared with seconds, such as the pair that requests takes, gives way."""
+def test_each_number_of_a_pair_is_cut() -> None:
+    """As requests takes it, for connecting and for reading; no timeout at all gives way."""
     with fake_time():
-        assert timeouts(TIMELY, timeout=own) == [5, 5, 3]
+        assert timeouts(TIMELY, timeout=(3.05, 27)) == [(3.05, 5), (3.05, 5), (3, 3)]
+        assert timeouts(TIMELY, timeout=None) == [5, 5, 3]
+
+
+def test_a_timeout_of_the_clients_own_kind_is_passed_on() -> None:
+    """An object that is no number of seconds says more than redouble could."""
+    own = object()
+    with fake_time():
+        assert timeouts(TIMELY, timeout=own) == [own] * 3
+
+
+def test_a_timeout_by_position_and_a_default_are_never_lengthened() -> None:
+    """However the caller passes it, the parameter gets one value; the function's own default is a limit too."""
+    seen = []
+
+    @retry(timeout_as="timeout", deadline=9)
+    def get(url: str, timeout: float = 2.0, *, verify: bool = True) -> None:
+        seen.append((url, timeout, verify))
+
+    with fake_time():
+        get("/", 7)
+        get("/", 70, verify=False)
+        get("/")
+    assert seen == [("/", 7, True), ("/", 9, False), ("/", 2.0, True)]
 
 
 def test_no_time_left_is_no_timeout_of_zero() -> None:

@@ -11,6 +11,7 @@ from enum import Enum
 from math import inf
 from time import monotonic
 
+from redouble.calls.timing import TimeoutAt, cut
 from redouble.calls.tracebacks import forget_earlier_passes
 from redouble.control import faults
 from redouble.control.around import (
@@ -47,6 +48,7 @@ from redouble.known.advice import advice
 from redouble.known.classify import is_unknown, judge_exception, judge_result
 from redouble.known.unsafe import advice_unsafe
 from redouble.known.used_up import used_up
+from redouble.known.whose import handed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,8 +60,7 @@ if TYPE_CHECKING:
     from redouble.control.policy import Policy
     from redouble.core.verdict import Rule
 
-SHORTEST = 0.001
-"""Seconds that an operation gets where no time is left: to most clients a timeout of 0 means another thing."""
+_NOT_ASKED: Any = object()
 
 PAST = -1e-6
 """So many seconds are left at most of a watchdog whose time is over: no attempt begins any more, not even at once."""
@@ -82,7 +83,7 @@ class Site:
     So that the success path makes nothing: whoever asks for the attempt meanwhile turns it into a call (`call_at`).
     """
 
-    __slots__ = ("budget", "judge", "name", "policy", "scoped")
+    __slots__ = ("budget", "judge", "name", "policy", "scoped", "timeout_at", "whose")
 
     is_attempt = True
 
@@ -94,11 +95,13 @@ class Site:
         budget: RetryBudget | None = None,
         scoped: bool = False,
     ) -> None:
-        self.policy = policy
-        self.scoped = scoped  # whether the fields of the scopes around are in the policy already
-        self.name = name
-        self.judge = judge
-        self.budget = budget  # of the function's own, unless a policy names another
+        self.policy: Policy = policy
+        self.scoped: bool = scoped  # whether the fields of the scopes around are in the policy already
+        self.name: str | None = name
+        self.judge: Callable[[Policy], Judge] | None = judge
+        self.budget: RetryBudget | None = budget  # of the function's own, unless a policy names another
+        self.timeout_at: TimeoutAt | None = None
+        self.whose: str = ""  # the top package of a function that was handed over straight out of it
 
 
 class OnStop(Enum):
@@ -131,7 +134,7 @@ class Judge:
     hands_out = False
 
     def __init__(self, policy: Policy) -> None:
-        self.policy = policy
+        self.policy: Policy = policy
 
     def error(self, error: Exception) -> Classification:
         """Classify what an attempt raised."""
@@ -202,6 +205,7 @@ class Call:
         "_heard",
         "_judge",
         "_lag",
+        "_timeout_at",
         "_timeout_ends",
         "alert",
         "args",
@@ -212,14 +216,17 @@ class Call:
         "error",
         "fn",
         "given",
+        "keys",
         "kwargs",
         "link",
         "over",
         "policy",
         "raised",
         "rest",
+        "serial",
         "tally",
         "value",
+        "whose",
     )
 
     is_attempt = True
@@ -237,6 +244,9 @@ class Call:
     error: Exception | None
     raised: BaseException | None
     value: Any
+    keys: dict[Any, tuple[str, int, int]] | None  # made by `idempotency_key`, by the names of the calls beneath
+    serial: int  # of the call, by which `idempotency_key` tells it from others of its name
+    whose: str
     delay: float
     rest: float
     closing: Awaitable[object] | None
@@ -246,6 +256,7 @@ class Call:
     _bounds: Sequence[Node]  # around the call
     _bounding: Node | None  # the one of them that is over first
     _cut: TimeoutError | None  # what stands for the attempt that its time limit cut off
+    _timeout_at: TimeoutAt | None  # where the operation takes its timeout
     _timeout_ends: float  # the moment at which the attempt's own timeout is over
     _given_timeout: Any  # the timeout with which the caller called
     _lag: float  # by how much the clock stayed behind the waits
@@ -261,6 +272,7 @@ class Call:
         judge: Judge | None = None,
         bound: Node | None = None,
         budget: RetryBudget | None = None,
+        timeout_at: TimeoutAt | None = None,
     ) -> None:
         self.policy = policy
         self.tally = tally = Tally(policy, name)
@@ -269,8 +281,13 @@ class Call:
         self._judge = judge
         self.delay = self._lag = self.rest = 0.0
         self.over = False
+        self.whose = ""
+        self.keys = None
+        self.serial = 0
         self.given = self.error = self.raised = self.value = self.closing = self._bounding = self._cut = None
-        self._given_timeout = self._timeout_ends = inf
+        self._timeout_ends = inf
+        self._given_timeout = _NOT_ASKED
+        self._timeout_at = timeout_at
         self._heard = policy.audience.hears(EventKind.RETRY)
         began = link[BEGAN]
         tally.began = began
@@ -401,8 +418,11 @@ class Call:
         tally = self.tally
         now = tally.now()
         if not self.alert:  # nothing but time
+            if now < tally.due:  # type: ignore[operator]  # it was due
+                tally.pass_wait(now)
+                self._move_bound()
             own = tally.own_end
-            if now >= tally.due and (own is None or now <= own):  # type: ignore[operator]  # it was due
+            if own is None or now <= own:
                 self.value = tally.due = None
                 tally.attempt += 1
                 tally.vouched = False
@@ -549,22 +569,16 @@ class Call:
         policy = self.policy
         if policy.attempt_timeout is not None:
             self._timeout_ends = self.tally.now() + policy.attempt_timeout
-        keyword = policy.timeout_as
-        if keyword is not None and self.fn is not None:
-            self._hand_out(keyword)
+        if policy.timeout_as is not None and self.fn is not None:
+            self._hand_out(self._timeout_at or TimeoutAt(policy.timeout_as))
 
-    def _hand_out(self, keyword: str) -> None:
-        """Give the operation its timeout, which never is longer than the one that it was called with."""
+    def _hand_out(self, at: TimeoutAt) -> None:
+        """Give the operation its timeout, which never is longer than the one that it was called with, or has by itself."""
+        if self._given_timeout is _NOT_ASKED:
+            self._given_timeout = at.given(self.args, self.kwargs)
         timeout = self.timeout()
-        if self._given_timeout == inf:
-            self._given_timeout = self.kwargs.get(keyword, inf)
-        if timeout == inf:
-            return
-        try:
-            least = min(timeout, self._given_timeout)
-        except TypeError:  # a timeout of the client's own kind
-            least = timeout
-        self.kwargs = {**self.kwargs, keyword: max(least, SHORTEST) if least is timeout else least}
+        if timeout != inf:
+            self.args, self.kwargs = at.put(cut(self._given_timeout, timeout), self.args, self.kwargs)
 
     def _look_around(self, now: float) -> None:
         """Find the bound around the call that is over first; of several that are over already, the outermost.
@@ -609,16 +623,31 @@ class Call:
             tally.give_up(Reason.STOPPED, now)
             return End.IN_ORDER
         elif self._judge is None:
-            found = judge_exception(error, self.policy.on, faults.rule_raised)
+            found = (
+                self._judge_of(self.whose, error)
+                if self.whose
+                else judge_exception(error, self.policy.on, faults.rule_raised)
+            )
         else:
             found = self._judge.error(error)
         decision = tally.decide(found, error, now, tally.draw(), None, self.link[NUMBER])
         if decision.__class__ is GaveUp:
-            return self._ends(decision, error)  # type: ignore[arg-type]
-        self._set_delay(decision)  # type: ignore[arg-type]  # what is no GaveUp is seconds
+            return self._ends(decision, error)  # pyright: ignore[reportArgumentType]  # no type() on this way
+        if self._bounds:
+            self._set_delay(decision)  # type: ignore[arg-type]  # what is no GaveUp is seconds
+        else:
+            self.delay = decision  # type: ignore[assignment]  # likewise
         if self._heard:
             self.tell(EventKind.RETRY, decision, error, found)  # type: ignore[arg-type]
         return End.GOES_ON
+
+    def _judge_of(self, package: str, error: Exception) -> Classification:
+        """Judge an error of a function that a client's own package defines: its errors were received."""
+        token = handed.set(package)
+        try:
+            return judge_exception(error, self.policy.on, faults.rule_raised)
+        finally:
+            handed.reset(token)
 
     def _was_stopped_within(self, error: Exception) -> bool:
         """Whether a loop within a loop's attempt heard of the stop first."""
@@ -715,7 +744,8 @@ class Call:
 
     def _raise_for_value(self, end: GaveUp) -> None:
         """Raise what a value at the end stands for; an unwanted one is returned unless the policy says otherwise."""
-        found, error = end.classification, None
+        found = end.classification
+        error: Exception | None = None
         pending = self.tally.failures == 0 if found is None else found.verdict is Verdict.PENDING
         if pending and end.reason is Reason.STOPPED:
             error = Stopped("stopped while the answer was still pending")
@@ -802,7 +832,8 @@ def new_call(site: Site, link: Link, fn: Callable[..., Any], args: tuple[Any, ..
     """Begin a call of a site, under the policy that the scopes around it make of the site's."""
     policy = site.policy if site.scoped else effective(site.policy)
     judge = None if site.judge is None else site.judge(policy)
-    link[WHO] = call = Call(policy, site.name, link, fn, args, kwargs, judge, None, site.budget)
+    link[WHO] = call = Call(policy, site.name, link, fn, args, kwargs, judge, None, site.budget, site.timeout_at)
+    call.whose = site.whose
     return call
 
 
@@ -818,9 +849,11 @@ def call_at(link: Link) -> Call:
     who = link[WHO]
     if isinstance(who, Site):
         own = link[NODE] if who.policy.is_bounded else None
-        link[WHO] = who = Call(who.policy, who.name, link, bound=own, budget=who.budget)
-    call: Call = getattr(who, "_call", who)
-    return call
+        link[WHO] = call = Call(who.policy, who.name, link, bound=own, budget=who.budget)
+        return call
+    found: Any = getattr(who, "_call", who)  # a block keeps its call
+    call_found: Call = found
+    return call_found
 
 
 def say_unknown(name: str | None, error: BaseException, rule: Rule | None) -> None:

@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from redouble.calls.call import Call
-    from redouble.control.clock import Clock
-    from redouble.control.policy import Stop
+    from redouble.control.clock import Clock, Stop
 
 FOR_GOOD: float = min(1e9, checks.LONGEST)
 """How many seconds "until an event is set" is: some thirty years, or what the system allows."""
@@ -26,7 +25,7 @@ class AnyOf:
     __slots__ = ("events",)
 
     def __init__(self, *events: Stop | None) -> None:
-        self.events = tuple(event for event in events if event is not None)
+        self.events: tuple[Stop, ...] = tuple(event for event in events if event is not None)
 
     def is_set(self) -> bool:
         """Return whether one of the events is set."""
@@ -114,11 +113,11 @@ class Pause:
     def __init__(
         self, clock: Clock, seconds: float, events: tuple[Stop | None, ...], name: str, call: Call | None = None
     ) -> None:
-        self.call = call
-        self.clock = clock
-        self.seconds = seconds
-        self.events = tuple(event for event in events if event is not None)
-        self.name = name
+        self.call: Call | None = call
+        self.clock: Clock = clock
+        self.seconds: float = seconds
+        self.events: tuple[Stop, ...] = tuple(event for event in events if event is not None)
+        self.name: str = name
 
     def is_over(self) -> bool:
         """Return whether one of the events is set already."""

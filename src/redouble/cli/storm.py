@@ -113,6 +113,12 @@ class Course:
         good: Calls that succeeded in each second.
     """
 
+    calls: list[int]
+    succeeded: list[int]
+    attempts: list[int]
+    load: list[int]
+    good: list[int]
+
     def __init__(self, storm: Storm) -> None:
         self.storm: Storm = storm
         self.calls, self.succeeded, self.attempts, self.load, self.good = ([0] * storm.duration for _ in range(5))

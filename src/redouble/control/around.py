@@ -23,6 +23,7 @@ from time import monotonic
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from contextvars import Token
     from typing import Any, TypeAlias
 
     Link: TypeAlias = list[Any]
@@ -45,7 +46,9 @@ NEAR = 1e-9
 
 AROUND: ContextVar[Link | None] = ContextVar("redouble.around", default=None)
 
-get_link, set_link, reset_link = AROUND.get, AROUND.set, AROUND.reset
+get_link: Callable[[], Link | None] = AROUND.get
+set_link: Callable[[Link | None], Token[Link | None]] = AROUND.set
+reset_link: Callable[[Token[Link | None]], None] = AROUND.reset
 """What wrappers call by way of this module: a decorated function that is pickled by value takes its globals along, and
 these cannot be pickled."""
 

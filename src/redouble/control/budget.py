@@ -216,7 +216,8 @@ class RetryBudget:
         redouble.RetryBudget()
         """
         least = checks.whole("attempts", attempts, least=1) - 1
-        return cls(**settings | {"burst": max(least, checks.number("burst", settings.get("burst", BURST), least=0))})
+        settings["burst"] = max(least, checks.number("burst", settings.get("burst", BURST), least=0))
+        return cls(**settings)
 
     def fresh(self, clock: Callable[[], float] | None = None) -> Self:
         """Return a full budget with the settings of this one; with another clock, where one is given."""

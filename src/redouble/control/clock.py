@@ -11,7 +11,6 @@ from redouble.core import checks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import asyncio
     import threading
     from collections.abc import Callable
     from typing import Any, Protocol
@@ -22,6 +21,11 @@ if TYPE_CHECKING:
         def cancel(self) -> None:
             """Make sure that the callback is not called any more; harmless when it has been called."""
 
+    class Stop(Protocol):
+        """An event that ends waits: of `threading`, asyncio or trio."""
+
+        def is_set(self) -> bool: ...
+
     class Clock(Protocol):
         """What tells the time and waits for it; a policy's `clock=` takes any object of this shape."""
 
@@ -29,10 +33,10 @@ if TYPE_CHECKING:
             """Seconds on a clock that never goes back; only differences mean something."""
             ...
 
-        def sleep(self, seconds: float, stop: threading.Event | None = None) -> None:
+        def sleep(self, seconds: float, stop: Any = None) -> None:
             """Block this thread for `seconds`, or until `stop` is set."""
 
-        async def sleep_async(self, seconds: float, stop: threading.Event | asyncio.Event | None = None) -> None:
+        async def sleep_async(self, seconds: float, stop: Any = None) -> None:
             """Suspend this task for `seconds`, or until `stop` is set."""
 
         def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:

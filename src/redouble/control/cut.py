@@ -34,6 +34,8 @@ class Cut:
     __slots__ = ("_again", "_clock", "_settled", "_timer", "fired")
 
     fired: bool
+    _again: Callable[[], float] | None
+    _timer: Any
 
     def __init__(self, clock: Clock, seconds: float | None, again: Callable[[], float] | None) -> None:
         self._clock, self._again = clock, again
@@ -87,6 +89,9 @@ class AsyncioCut(Cut):
 
     __slots__ = ("_before", "_task")
 
+    _before: int
+    _task: Any  # an asyncio.Task; None when it is settled
+
     def __init__(
         self,
         clock: Clock,
@@ -95,7 +100,7 @@ class AsyncioCut(Cut):
         before: int | None = None,
     ) -> None:
         self._task = task = sys.modules["asyncio"].current_task()
-        self._before: int = task.cancelling() if before is None else before
+        self._before = task.cancelling() if before is None else before
         super().__init__(clock, seconds, again)
 
     def _cancel(self) -> None:

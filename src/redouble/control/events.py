@@ -49,7 +49,11 @@ class EventKind(Enum):
     def __repr__(self) -> str:
         return f"EventKind.{self.name}"
 
-    __hash__ = object.__hash__  # Enum's own hashes the name by a call in Python, and a success asks twice
+    if TYPE_CHECKING:
+
+        def __hash__(self) -> int: ...
+    else:
+        __hash__ = object.__hash__  # Enum's own hashes the name by a call in Python, and a success asks twice
 
 
 ALL_KINDS = frozenset(EventKind)

@@ -81,7 +81,7 @@ class GaveUp(Record):
 
 
 class DeadlineExceeded(TimeoutError):  # noqa: N818  # the contract's name, as TimeoutError is Python's
-    """An asyncio attempt was cut off by a written deadline; raised from the last error, where there was one."""
+    """An asyncio or trio attempt was cut off by a written deadline; raised from the last error, where there was one."""
 
     __module__ = "redouble"
 

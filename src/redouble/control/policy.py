@@ -5,6 +5,7 @@ from __future__ import annotations
 from redouble.control.budget import RetryBudget
 from redouble.control.clock import wakes_threads
 from redouble.control.events import EventKind, audience, kinds_of
+from redouble.control.words import answered
 from redouble.core import checks
 from redouble.core.backoff import as_curve, exponential
 from redouble.core.record import Record
@@ -16,20 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
     from datetime import timedelta
     from decimal import Decimal
-    from typing import Any, ClassVar, Literal, Protocol, TypeAlias, TypedDict
+    from typing import Any, ClassVar, Literal, TypeAlias, TypedDict
 
-    from redouble.control.clock import Clock
+    from redouble.control.clock import Clock, Stop
     from redouble.control.events import Audience, Observer
     from redouble.core.backoff import Backoff
     from redouble.core.checks import Seconds
 
     CurveLike: TypeAlias = Backoff | Callable[[int], float | Decimal | timedelta | None]
     from redouble.core.verdict import RuleLike
-
-    class Stop(Protocol):
-        """An event that ends waits: of `threading`, asyncio or trio."""
-
-        def is_set(self) -> bool: ...
 
     class PolicyFields(TypedDict, total=False):
         """The keywords of a policy."""
@@ -164,7 +160,8 @@ def _checked(fields: dict[str, Any]) -> dict[str, Any]:
     values: dict[str, Any] = {field: default for field, (_, default) in _FIELDS.items()}
     for field, value in fields.items():
         if field not in _FIELDS:
-            raise TypeError(f"retry has no field {field!r}; its fields are {', '.join(_FIELDS)}")
+            advice = answered(field) or f"; its fields are {', '.join(_FIELDS)}"
+            raise TypeError(f"retry has no field {field!r}{advice}")
         values[field] = _FIELDS[field][0](field, value)
     if "attempts" in fields and values["attempts"] is None and "nested" not in fields:
         values["nested"] = "multiply"  # for ever means for ever: an inner give-up is a failure like any other

@@ -321,8 +321,7 @@ class gave_up_as:  # noqa: N801  # used as a verb: with gave_up_as(MyError):
     __slots__ = ("_began", "_kind")
 
     def __init__(self, kind: type[Exception] | Callable[[BaseException], Exception]) -> None:
-        is_type = isinstance(kind, type)
-        if not callable(kind) or (is_type and not issubclass(kind, Exception)):
+        if not callable(kind) or (isinstance(kind, type) and not issubclass(kind, Exception)):
             raise TypeError(
                 "gave_up_as takes an exception type, or a callable that makes an exception from the error, got"
                 f" {checks.shown(kind)}"

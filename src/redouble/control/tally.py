@@ -19,7 +19,7 @@ from redouble.core import checks
 from redouble.core.backoff import CEILING
 from redouble.core.verdict import Classification, Verdict
 from redouble.known.own_retries import given_up_by
-from redouble.known.request import sends_unsafely, shows_engine
+from redouble.known.request import sends_unsafely, shows_engine, shows_safe_method
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -263,7 +263,7 @@ class Tally:
         if found.backoff is None and self.curves is None:
             try:
                 wait = policy.backoff.delay(failures, self.previous, draw)
-                if wait.__class__ is not float or not 0.0 <= wait <= CEILING:
+                if wait.__class__ is not float or not 0.0 <= wait <= CEILING:  # pyright: ignore[reportOperatorIssue, reportOptionalOperand]  # a float: its class says so
                     wait = sane(policy.backoff, wait)
             except Exception as fault:
                 wait = ended(policy.backoff, fault)
@@ -288,6 +288,8 @@ class Tally:
             if not self.loops:
                 return self.give_up(Reason.BUDGET, now, found, error)  # 11
             self.due, wait = now + 2 * wait, 2 * wait  # a loop sleeps once more instead
+            if self.due > self.ends:
+                return self.give_up(Reason.DEADLINE, now, found, error)  # 10
         if error is not None:
             self._remember(error)
         return wait  # 12
@@ -331,7 +333,10 @@ class Tally:
             return None
         self.sent = sent = sends_unsafely(value if error is None else error, self.handed, self.until, self.keys)
         self.keys = (*self.keys, *sent.keys)
-        return Reason.UNSAFE if sent.unsafe else None  # 5
+        unsafe = sent.unsafe or (
+            found.guessed and error is not None and may_be_applied(found) and not shows_safe_method(error)
+        )
+        return Reason.UNSAFE if unsafe else None  # 5
 
     def _asked(self, found: Classification, draw: float) -> float | None:
         """The wait that the server asked for, spread, and capped where the policy says so; `None`: it is too long."""
@@ -339,7 +344,7 @@ class Tally:
         if policy.max_hint is not None and hint > policy.max_hint:
             if policy.long_hints == "stop":
                 return None
-            hint = policy.max_hint
+            return policy.max_hint
         return hint * (1 + HINT_SPREAD * draw)
 
     def _ask_again_later(
@@ -356,7 +361,8 @@ class Tally:
             asked = self._asked(found, draw)
             if asked is None:
                 return self.give_up(Reason.HINT, now, found, error)  # 9
-            wait, late, self.delay_by = max(SHORTEST_PENDING, asked), Reason.HINT, "server"
+            wait, self.delay_by = max(SHORTEST_PENDING, asked), "server"
+            late = Reason.HINT if asked > 0 else Reason.DEADLINE
         else:
             every = None if found.backoff is None else safe_delay(found.backoff, 1, None, 0.5)
             wait = PENDING_EVERY if every is None else max(every, SHORTEST_PENDING)
@@ -370,7 +376,7 @@ class Tally:
         """End the episode; `error`: the last one, which its history leaves out."""
         self.ended_at = now
         self.due = None
-        limit = None
+        limit: Literal["own", "scope"] | None = None
         if reason is Reason.DEADLINE:
             limit = "own" if self.own_end is not None and self.own_end <= self.bound else "scope"
         hint = None if found is None else found.retry_after
@@ -407,6 +413,11 @@ def _name(kind: type) -> str:
     except Exception:  # a metaclass that guards its attributes
         name = None
     return name if type(name) is str else "an error"
+
+
+def may_be_applied(guess: Classification) -> bool:
+    """Whether a guess is about an answer after which the request may have been carried out: 500, 502, 504."""
+    return guess.row is not None and guess.row.code in ("500", "502", "504")
 
 
 def _sane_hint(found: Classification) -> float:

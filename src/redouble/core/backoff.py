@@ -236,7 +236,7 @@ class _FullExponential(Record, _Ours):
 
     def delay(self, failures: int, previous: float | None, draw: Draw) -> float:
         if 0 < failures <= READY:
-            return (draw if draw.__class__ is float else drawn(draw)) * self.windows[failures - 1]
+            return (draw if draw.__class__ is float else drawn(draw)) * self.windows[failures - 1]  # pyright: ignore[reportOperatorIssue]  # a float: its class says so
         return self.curve.delay(failures, previous, draw)
 
     def base(self, failures: int) -> float:

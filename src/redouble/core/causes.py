@@ -19,11 +19,34 @@ not judged to be transient."""
 cause_of: Callable[[Any], BaseException | None] = BaseException.__dict__["__cause__"].__get__
 """The explicit cause of an error: where Python itself keeps it, so that no property of a subclass stands between."""
 
+_context_of: Callable[[Any], BaseException | None] = BaseException.__dict__["__context__"].__get__
+_is_hidden: Callable[[Any], bool] = BaseException.__dict__["__suppress_context__"].__get__
 
-def causes(error: BaseException, depth: int = DEPTH) -> Iterator[BaseException]:
+
+def origin_of(error: Any) -> BaseException | None:
+    """Return the error over which one was raised on purpose: its explicit cause, else what `from None` hid.
+
+    >>> outer = ConnectionError()
+    >>> outer.__context__ = KeyError()
+    >>> origin_of(outer) is None
+    True
+    >>> outer.__suppress_context__ = True
+    >>> origin_of(outer)
+    KeyError()
+    """
+    if not _is_hidden(error):  # as a cause sets it, too
+        return cause_of(error)
+    cause = cause_of(error)
+    return _context_of(error) if cause is None else cause
+
+
+def causes(
+    error: BaseException, depth: int = DEPTH, beneath: Callable[[Any], BaseException | None] = cause_of
+) -> Iterator[BaseException]:
     """The error, then each explicit `__cause__`, outermost first.
 
-    `__context__` is not followed: Python sets it for whatever was being handled, related or not.
+    `__context__` is not followed: Python sets it for whatever was being handled, related or not. `beneath` gives the next
+    error: `origin_of` follows what was hidden, too.
 
     >>> inner, outer = OSError("reset"), RuntimeError("no answer")
     >>> outer.__cause__ = inner
@@ -35,7 +58,7 @@ def causes(error: BaseException, depth: int = DEPTH) -> Iterator[BaseException]:
     while found is not None and len(seen) < depth and not any(found is known for known in seen):
         seen.append(found)
         yield found
-        found = cause_of(found)
+        found = beneath(found)
 
 
 def is_exception(error: Any) -> TypeGuard[Exception]:

@@ -245,7 +245,7 @@ class _Match(Rule, Record):
     applied: bool | None
     backoff: Backoff | None
     redact: bool
-    causes: bool
+    causes: bool  # pyrefly: ignore[bad-override]  # a rule's is a constant of its class, this one's a field of its value
     reason: str  # what a classification by this rule says of it; made once, for every failure needs it
 
     __slots__ = ("fixed",)

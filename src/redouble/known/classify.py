@@ -10,12 +10,12 @@ about an error that nothing knows is in `advice`.
 from __future__ import annotations
 
 from redouble.core import checks
-from redouble.core.causes import DEPTH, addresses, cause_of, causes, is_exception, is_group, leaves
+from redouble.core.causes import DEPTH, addresses, cause_of, causes, is_exception, is_group, leaves, origin_of
 from redouble.core.verdict import Classification, Rule, Verdict, _Match, as_rule, ask_guarded, parts
 from redouble.known import known_errors
 from redouble.known.dispatch import Known
 from redouble.known.only import Only, known_as
-from redouble.known.row import named
+from redouble.known.row import named, remember
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
 UNKNOWN = "no rule knows "
 """How the reason of an unknown error begins."""
-
-CACHE_SIZE = 1024
-"""How many types are remembered before all are forgotten: who makes classes for ever must not fill the memory."""
 
 
 def classify(error: BaseException, rules: RuleLike = known_errors) -> Classification:
@@ -45,7 +42,8 @@ def classify(error: BaseException, rules: RuleLike = known_errors) -> Classifica
     pending, else it is transient with the longest of the hints. What no rule knows is `PERMANENT`.
 
     A class that only inherits what it means (from a builtin ConnectionError or TimeoutError, or from another package's
-    class) is permanent where it has a cause that the tables know to be permanent.
+    class) is permanent where it was raised over an error that the tables know to be permanent: its cause, or what
+    `from None` hid.
 
     Args:
         error: Any exception. One that is not an `Exception` (`KeyboardInterrupt`, `asyncio.CancelledError`) is
@@ -86,9 +84,11 @@ def judge_exception(error: Exception, rule: Rule | None, on_fault: Fault | None 
     """
     if rule is known_errors:  # the default, in one piece, and what nearly all errors need comes first
         try:
-            found = rule.ask(error, on_fault)
+            found = known_errors.ask(error, on_fault)
             if found is not None:
-                if (error.__cause__ is None or _meet(type(error)) in (_STRAIGHT, _NOTHING)) and not found.unsaid:
+                # Raised over nothing, or while something was handled: neither `from` nor `from None`.
+                bare = error.__cause__ is None and (error.__context__ is None or not error.__suppress_context__)
+                if (bare or _meet(type(error)) in (_STRAIGHT, _NOTHING)) and not found.unsaid:
                     return found
             elif _is_alone(error):
                 return unknown(error)
@@ -98,12 +98,18 @@ def judge_exception(error: Exception, rule: Rule | None, on_fault: Fault | None 
         return Classification(Verdict.PERMANENT, reason="no error is retried (on=None)")
     elif _is_alone(error):
         return _judge_alone(error, rule, on_fault)
-    return _walked(error, rule, on_fault, ask_guarded)
+    return _walked(error, rule, on_fault, ask_guarded)  # pyright: ignore[reportArgumentType]  # a rule: `known_errors` is one
 
 
 def _is_alone(error: Exception) -> bool:
-    """Whether an error has no cause, and stands for no others: then nothing is beneath it, and no walk is needed."""
-    return cause_of(error) is None and _meet(type(error)) != _SEVERAL
+    """Whether an error has no cause, and stands for no others: then nothing is beneath it, and no walk is needed.
+
+    One that inherits what it means must have nothing hidden, either.
+    """
+    if cause_of(error) is not None:
+        return False
+    kind = _meet(type(error))
+    return kind != _SEVERAL and (kind != _INHERITS or origin_of(error) is None)
 
 
 def _judge_alone(error: Exception, rule: Rule, on_fault: Fault | None) -> Classification:
@@ -165,13 +171,9 @@ def _meet(cls: type) -> int:
 
 def _learn(cls: type) -> int:
     try:
-        kind = _kind_of(cls)
-        if len(_kinds) >= CACHE_SIZE:
-            _kinds.clear()
-        _kinds[cls] = kind
+        return remember(_kinds, cls, _kind_of(cls))
     except Exception:  # a metaclass that hides its names or refuses to be hashed
         return _SEVERAL
-    return kind
 
 
 def _kind_of(cls: type) -> int:
@@ -212,10 +214,7 @@ def unknown(error: BaseException) -> Classification:
     try:
         found = _unknowns.get(cls)
         if found is None:
-            found = Classification(Verdict.PERMANENT, reason=UNKNOWN + named(error))
-            if len(_unknowns) >= CACHE_SIZE:
-                _unknowns.clear()
-            _unknowns[cls] = found
+            found = remember(_unknowns, cls, Classification(Verdict.PERMANENT, reason=UNKNOWN + named(error)))
     except Exception:  # a metaclass that refuses to be hashed
         return Classification(Verdict.PERMANENT, reason=UNKNOWN + named(error))
     return found
@@ -255,9 +254,17 @@ def _tables_of(rules: tuple[Rule, ...]) -> Known:
     return known_errors
 
 
-def _beneath(error: BaseException) -> Iterator[Exception]:
-    """Yield the explicit causes of an error, up to the first that is no `Exception`: beneath that nothing is asked."""
-    for link in causes(error):
+def _by_words(found: Classification) -> bool:
+    """Whether an error's own words decided, such as `timed out during opening handshake`: no code has a blank in it."""
+    return found.row is not None and " " in found.row.code
+
+
+def _beneath(error: BaseException, next_of: Callable[[Any], BaseException | None] = cause_of) -> Iterator[Exception]:
+    """Yield the explicit causes of an error, up to the first that is no `Exception`: beneath that nothing is asked.
+
+    `next_of=origin_of` follows what was hidden, too.
+    """
+    for link in causes(error, beneath=next_of):
         if not is_exception(link):
             return
         if link is not error:
@@ -270,11 +277,11 @@ class Walk:
     __slots__ = ("_below", "_filling", "ask", "on_fault", "only_tables", "parts", "votes")
 
     def __init__(self, rules: tuple[Rule, ...], on_fault: Fault | None, ask: Ask) -> None:
-        self.parts = rules
-        self.on_fault = on_fault
-        self.ask = ask
+        self.parts: tuple[Rule, ...] = rules
+        self.on_fault: Fault | None = on_fault
+        self.ask: Ask = ask
         self.votes: dict[int, Classification | None] = {}
-        self.only_tables = all(map(_is_table, rules))
+        self.only_tables: bool = all(map(_is_table, rules))
         self._below: Walk | None = None
         self._filling: Walk | None = None
 
@@ -340,17 +347,22 @@ class Walk:
         return found.but(applied=applied, retry_after=hint)
 
     def _cause_of_inherited(self, found: Classification, link: Exception) -> Classification | None:
-        """Return what a table knows of a cause, where `found` is only inherited; `None`: it is not, or nothing is known."""
-        if found.verdict is not Verdict.TRANSIENT or found.rule is not None or cause_of(link) is None:
+        """Return what a table knows of a cause, where `found` is only inherited; `None`: it is not, or nothing is known.
+
+        Where the error's own words decided, a cause that may pass tells no more than they do.
+        """
+        if found.verdict is not Verdict.TRANSIENT or found.rule is not None or origin_of(link) is None:
             return None
         if _meet(type(link)) != _INHERITS:
             return None
         cause = self._tables().of_causes_alone(link)
-        return None if cause is None or is_unknown(cause) or cause.guessed else cause
+        if cause is None or is_unknown(cause) or cause.guessed:
+            return None
+        return None if _by_words(found) and cause.verdict is not Verdict.PERMANENT else cause
 
     def of_causes_alone(self, error: Exception) -> Classification | None:
-        """Return what the rules say of the first cause that they know."""
-        for link in _beneath(error):
+        """Return what the rules say of the first error that they know beneath one, a hidden one (`from None`) included."""
+        for link in _beneath(error, origin_of):
             found = self._of_several(link) if _several(link) else self._of_one(link, link)
             if found is not None:
                 return found

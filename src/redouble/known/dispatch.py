@@ -15,7 +15,6 @@ from redouble.core.causes import DEPTH
 from redouble.core.record import Record
 from redouble.core.verdict import Rule
 from redouble.known import registered
-from redouble.known.roots import firm_cause, is_raised_over
 from redouble.known.row import CACHE_SIZE
 from redouble.known.table import Entry
 from redouble.known.tables import table_of
@@ -24,11 +23,10 @@ from redouble.known.tables.builtins import INHERITED
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, ClassVar
+    from typing import Any, ClassVar, Literal
 
     from redouble.core.verdict import Classification, Fault
     from redouble.known.row import Asking
-    from redouble.known.table import Rows
 
 
 class Known(Rule, Record):
@@ -61,23 +59,21 @@ class Known(Rule, Record):
         Never raises. `on_fault` hears of registered rules alone: a foreign attribute that raises is no fault of a rule,
         but counts as missing.
         """
-        known: Asking = self
         if registered.state.pairs:
             known = Inner(self.wall, DEPTH, on_fault)
             found = registered.ask(subject, on_fault, known)
-            if found is not None:
-                return found
-        entry = entry_of(type(subject))
-        return guessed(subject, known) if entry is None else entry.read(subject, known, entry.rows)
+            return _asked(subject, known) if found is None else found
+        try:  # as `_asked` does, without a call: every failure of every retried call comes through here
+            entry = _entries[type(subject)]
+        except Exception:
+            return _asked(subject, self)
+        if entry:
+            return entry.read(subject, self, entry.rows)
+        return guessed(subject, self) if entry is None else None
 
-    @property
-    def plain(self) -> bool:
-        """Whether an error is asked about without its causes; for the tables."""
-        return False
-
-    def inner(self, error: Any, plain: bool = False) -> Classification | None:
+    def inner(self, error: Any) -> Classification | None:
         """Return what the tables say of an error that another one carries (`URLError.reason`); for the tables."""
-        return Inner(self.wall, DEPTH).inner(error, plain)
+        return Inner(self.wall, DEPTH).inner(error)
 
     def __repr__(self) -> str:
         return "known_errors"
@@ -89,17 +85,21 @@ class Inner(Record):
     wall: Callable[[], float]
     left: int
     on_fault: Fault | None = None
-    plain: bool = False
 
-    def inner(self, error: Any, plain: bool = False) -> Classification | None:
+    def inner(self, error: Any) -> Classification | None:
         if self.left <= 0:
             return None
-        below = Inner(self.wall, self.left - 1, self.on_fault, plain or self.plain)
+        below = Inner(self.wall, self.left - 1, self.on_fault)
         found = registered.ask(error, self.on_fault, below) if registered.state.pairs else None
         if found is not None:
             return found
         entry = entry_of(type(error))
         return None if entry is None else entry.read(error, below, entry.rows)
+
+
+def _asked(subject: Any, known: Asking) -> Classification | None:
+    entry = entry_of(type(subject))
+    return guessed(subject, known) if entry is None else entry.read(subject, known, entry.rows)
 
 
 def guessed(error: Any, known: Asking) -> Classification | None:
@@ -114,13 +114,15 @@ def guessed(error: Any, known: Asking) -> Classification | None:
         return None
 
 
-_entries: dict[type, Entry | None] = {}
+_entries: dict[type, Entry | Literal[False] | None] = {}
+"""What was found for the types that were met: `None` for one that no table knows, `False` where it is one of Python's own,
+of which no guess is made either."""
 
 
 def entry_of(cls: type) -> Entry | None:
     """Return the entry of the tables for a type; `None` for a type that they do not know. Never raises."""
     try:
-        return _entries[cls]
+        return _entries[cls] or None
     except Exception:  # new; or a class whose metaclass cannot be hashed
         return _learn(cls)
 
@@ -131,14 +133,13 @@ def _learn(cls: type) -> Entry | None:
         found = _find(cls)
         if len(_entries) >= CACHE_SIZE:
             _entries.clear()
-        _entries[cls] = found
+        _entries[cls] = False if found is None and cls.__module__ == "builtins" else found
     except Exception:  # a metaclass that hides its name or refuses to be hashed; no file can be opened
         return None
     return found
 
 
 def _find(cls: type) -> Entry | None:
-    own = cls.__module__.partition(".")[0]
     foreign = False
     for base in cls.__mro__:
         package = base.__module__.partition(".")[0]
@@ -152,25 +153,10 @@ def _find(cls: type) -> Entry | None:
             table = table_of(package)
             entry = None if table is None else table.entries.get(key)
         if entry is not None and _is_within(cls.__module__, entry.word.within):
-            return entry if package == own or base is cls else _inherited(entry)
+            return entry
         foreign = foreign or package not in sys.stdlib_module_names
     return None
 
 
 def _is_within(module: str, place: str) -> bool:
     return not place or module == place or module.startswith(f"{place}.")
-
-
-def _inherited(entry: Entry) -> Entry:
-    """Return what a class has from one of another package: it may have been raised over an error that tells more.
-
-    A cause that a table knows as permanent makes it permanent: a client's `DBConnectionError(ConnectionError)` over a
-    database that does not exist. Any other cause says nothing.
-    """
-    plain = entry.read
-
-    def read(error: Any, known: Asking, rows: Rows) -> Classification | None:
-        found = firm_cause(error, known) if is_raised_over(error) else None
-        return plain(error, known, rows) if found is None else found
-
-    return Entry(entry.key, entry.word, entry.rows.values(), read)

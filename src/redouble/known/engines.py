@@ -135,6 +135,10 @@ class Reads:
 
     __slots__ = ("beginnings", "endings", "names", "operation")
 
+    beginnings: tuple[str, ...]
+    endings: tuple[str, ...]
+    operation: str
+
     def __init__(
         self,
         *names: str,
@@ -142,7 +146,7 @@ class Reads:
         endings: tuple[str, ...] = (),
         operation: str = "",
     ) -> None:
-        self.names = frozenset(names)
+        self.names: frozenset[str] = frozenset(names)
         self.beginnings, self.endings, self.operation = beginnings, endings, operation
 
     def named(self, function: str) -> bool:

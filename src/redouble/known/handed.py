@@ -6,7 +6,7 @@ from itertools import islice
 from types import FunctionType, MemberDescriptorType, MethodType, ModuleType
 
 from redouble.core.hints import text_of
-from redouble.known.rows import is_a
+from redouble.core.raw import is_a
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

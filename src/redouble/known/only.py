@@ -40,6 +40,9 @@ _BARE = {
 class KnownErrors(Known):
     """The rule that knows the errors of real clients; `known_errors` is the one to use."""
 
+    if TYPE_CHECKING:
+        wall: Callable[[], float]  # again, for pyright, to which an inherited one is a method
+
     causes = True
 
     def __init__(self, wall: Callable[[], float] = time.time) -> None:

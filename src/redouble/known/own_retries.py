@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from redouble.core.causes import DEPTH, cause_of
+from redouble.core.raw import is_a, probe, whole
 from redouble.core.record import Record
 from redouble.known.handed import instance_dict
 from redouble.known.request import context_of, values_in_frames
-from redouble.known.rows import is_a, probe, remember, whole
+from redouble.known.row import remember
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from redouble.core.causes import cause_of, causes, is_group, leaves
 from redouble.core.hints import header, picked
+from redouble.core.raw import is_a, probe
 from redouble.core.record import Record
 from redouble.known.engines import ENGINES, NO_OPINION, READS
 from redouble.known.handed import KEY_HEADERS, holds, holds_key_header, instance_dict, is_handed, key_text
-from redouble.known.rows import is_a, probe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ matters: a certificate that is refused and a port where nothing listens are the 
 
 from __future__ import annotations
 
-from redouble.core.causes import DEPTH, cause_of, is_exception
+from redouble.core.causes import DEPTH
 from redouble.core.raw import is_a, probe
 from redouble.known.inside import first_text
 from redouble.known.row import PERMANENT, as_applied, named, remember, restated
@@ -131,39 +131,6 @@ def firm_root(error: Any, known: Asking) -> Classification | None:
             if found is not None and found.verdict is PERMANENT:
                 return under(found, error, found.applied)
     return None
-
-
-def firm_cause(error: Any, known: Asking) -> Classification | None:
-    """Return the permanent failure over which an error was raised that says little by itself; `None`: there is none.
-
-    A client raises `ConnectionError` over a certificate as well, `from error` or `from None`. The first error that is
-    known decides, and only where it is permanent; one that is no `Exception`, such as a cancellation, says nothing.
-    """
-    if known.plain:
-        return None
-    link = error
-    for _ in range(DEPTH):
-        link = _raised_over(link)
-        if link is None or not is_exception(link):
-            return None
-        found = known.inner(link, plain=True)
-        if found is not None:
-            return under(found, error, found.applied) if found.verdict is PERMANENT else None
-    return None
-
-
-def is_raised_over(error: Any) -> bool:
-    """Return whether an error has a cause, or a context that was hidden: `firm_cause` has nothing to look at otherwise."""
-    return cause_of(error) is not None or _is_hidden(error) is True
-
-
-def _raised_over(error: Any) -> Any:
-    cause = cause_of(error)
-    return _context_of(error) if cause is None and _is_hidden(error) else cause
-
-
-_context_of = BaseException.__dict__["__context__"].__get__
-_is_hidden = BaseException.__dict__["__suppress_context__"].__get__
 
 
 def _may_be_firm(cls: type) -> bool:

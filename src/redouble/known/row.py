@@ -15,18 +15,12 @@ if TYPE_CHECKING:
     from typing import Any, Protocol, TypeAlias, TypeVar
 
     class Asking(Protocol):
-        """What a table may ask of the rule that called it: the wall clock, and the meaning of an inner error.
-
-        `plain`: of the error alone, for a walk along its causes is under way.
-        """
+        """What a table may ask of the rule that called it: the wall clock, and the meaning of an inner error."""
 
         @property
         def wall(self) -> Callable[[], float]: ...
 
-        @property
-        def plain(self) -> bool: ...
-
-        def inner(self, error: Any, plain: bool = False) -> Classification | None: ...
+        def inner(self, error: Any) -> Classification | None: ...
 
     K = TypeVar("K")
     V = TypeVar("V")

@@ -57,14 +57,15 @@ class _ByClass(Word):
 
     @property
     def read(self) -> Read:
-        return _read_class
+        return read_class
 
     @property
     def fixed(self) -> bool:
         return True
 
 
-def _read_class(error: Any, _: Asking, rows: Rows) -> Classification:
+def read_class(error: Any, _: Asking, rows: Rows) -> Classification:
+    """Read the one row that holds for a class, whatever its errors carry."""
     found = rows.kept.get(type(error))
     return remember(rows.kept, type(error), answer(error, rows[""])) if found is None else found
 
@@ -103,7 +104,7 @@ class _By(Word):
         return self.decided
 
 
-by_class = _ByClass()
+by_class: Word = _ByClass()
 """The class alone decides."""
 
 
@@ -174,7 +175,8 @@ class Entry:
     __slots__ = ("key", "read", "rows", "word")
 
     def __init__(self, key: Key, word: Word, rows: Iterable[Row], read: Read | None = None) -> None:
-        self.key, self.word = key, word
+        self.key: Key = key
+        self.word: Word = word
         self.rows: Rows = Rows((row.code, row) for row in rows)
         self.rows.kept = {}
         self.read: Read = word.read if read is None else read

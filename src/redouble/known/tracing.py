@@ -46,14 +46,14 @@ class Step:
 
     def ask_rule(self, rule: Rule, package: str = "") -> bool:
         """Ask a rule; return whether it had an opinion."""
-        self.found = ask_guarded(rule, self.error, lambda *fault: self.faults.append(fault))
+        self.found = ask_guarded(rule, self.error, lambda by, fault: self.faults.append((by, fault)))
         if self.found is not None:
             self.rule, self.package, self.row = rule, package, _row(self.found)
         return self.found is not None
 
-    def ask_known(self, known: Known, left: int = DEPTH, plain: bool = False) -> bool:
+    def ask_known(self, known: Known, left: int = DEPTH) -> bool:
         """Ask registered rules and the tables, as `Known.ask` does; return whether anything was found."""
-        beneath = _Beneath(known, self, left, plain)
+        beneath = _Beneath(known, self, left)
         for package, rule in registered.rules_for(type(self.error)):
             if self.ask_rule(rule.over(beneath) if isinstance(rule, TableRule) else rule, package):
                 return True
@@ -77,21 +77,21 @@ class Step:
 class _Beneath:
     """What a reader that is traced may ask, as `dispatch.Inner` answers it."""
 
-    __slots__ = ("known", "left", "plain", "step")
+    __slots__ = ("known", "left", "step")
 
-    def __init__(self, known: Known, step: Step, left: int, plain: bool = False) -> None:
-        self.known, self.step, self.left, self.plain = known, step, left, plain
+    def __init__(self, known: Known, step: Step, left: int) -> None:
+        self.known, self.step, self.left = known, step, left
 
     @property
     def wall(self) -> Callable[[], float]:
         return self.known.wall
 
-    def inner(self, error: Any, plain: bool = False) -> Classification | None:
+    def inner(self, error: Any) -> Classification | None:
         if self.left <= 0:
             return None
         beneath = Step(error)
         self.step.steps.append(beneath)
-        beneath.ask_known(self.known, self.left - 1, plain or self.plain)
+        beneath.ask_known(self.known, self.left - 1)
         return beneath.found
 
 

@@ -13,7 +13,7 @@ from redouble.known.inside import any_in, clipped, told
 from redouble.known.roots import beneath as found_beneath
 from redouble.known.roots import firm_root, told_in_handshake, under
 from redouble.known.row import answer, as_applied, named
-from redouble.known.table import Word
+from redouble.known.table import Word, read_class
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,11 +39,11 @@ class _Handshake(Word):
         return _read_handshake
 
 
-def _read_handshake(error: Any, _: Asking, rows: Rows) -> Classification:
-    return told_in_handshake(answer(error, rows[""]), error)
+def _read_handshake(error: Any, known: Asking, rows: Rows) -> Classification:
+    return told_in_handshake(read_class(error, known, rows), error)
 
 
-handshake = _Handshake()
+handshake: Word = _Handshake()
 """By class, but surely not applied where it was the TLS handshake that timed out."""
 
 

@@ -104,7 +104,7 @@ class TrioBell(Bell):
         sys.modules["trio"].lowlevel.spawn_system_task(function, *args)
 
     def renew(self) -> None:
-        self.event = self._new_event()
+        self.event: Any = self._new_event()
 
     def _new_event(self) -> Any:
         return sys.modules["trio"].Event()

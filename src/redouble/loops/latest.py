@@ -17,9 +17,9 @@ from redouble.ways.policy import RetryPolicy, retry
 from redouble.ways.shape import (
     is_coroutine_function,
     name_of,
-    refuse_missing_keyword,
     refuse_timeout_without_keyword,
     refuse_what_cannot_be_called,
+    timeout_at,
 )
 
 TYPE_CHECKING = False
@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar, overload
 
     from redouble.calls.script import Script
-    from redouble.control.clock import Clock
-    from redouble.control.policy import Stop
+    from redouble.control.clock import Clock, Stop
 
     S = TypeVar("S")
 
@@ -94,8 +93,8 @@ else:
         Args:
             get: Gives the newest state; `None`: there is none yet, wait for a change.
             push: Sends a state; a function or a coroutine function. When what it returns can be awaited, a coroutine
-                comes back that awaits it and goes on in asyncio; also when one of the events is an `asyncio.Event`.
-            changed: A `threading.Event` or an `asyncio.Event` that is set after every change of the state, and cleared
+                comes back that awaits it and goes on in asyncio or trio; also when one of the events is of an event loop.
+            changed: A `threading.Event`, `asyncio.Event` or `trio.Event` that is set after every change of the state, and cleared
                 here before the state is read.
             closed: Such an event that ends the loop; it is looked at before every push, while waiting for a change and
                 between attempts. `None`: only `stop` ends it.
@@ -261,7 +260,7 @@ def _work(get: Any, push: Any, changed: Any, closed: Any, policy: Any, supersede
         raise TypeError(f"policy must be a RetryPolicy such as retry(attempts=5), got {checks.shown(policy)}")
     work = _Work(get, push, changed, closed, policy, checks.flag("supersede", supersede))
     if policy.timeout_as is not None:
-        refuse_missing_keyword(push, policy.timeout_as)
+        timeout_at(push, policy.timeout_as)
     if not work.asynchronous:
         refuse_timeout_without_keyword(policy, work.name)
     return work

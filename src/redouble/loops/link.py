@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from typing import Any, Literal
 
     from redouble.calls.script import Script
-    from redouble.control.clock import Clock
-    from redouble.control.policy import Policy, Stop
+    from redouble.control.clock import Clock, Stop
+    from redouble.control.policy import Policy
     from redouble.core.checks import Seconds
     from redouble.loops.bell import Bell
 
@@ -151,7 +151,10 @@ class Line(Judge):
     call: Call | None
     clock: Clock
     end: GaveUp | None
+    left: bool
+    over: bool
     session: Session[Any] | None
+    status: LinkStatus
     _bell: Bell | None
     _closed: Event  # set by `close`
     _counts: tuple[int, int]  # attempts and failures, once the loop is over

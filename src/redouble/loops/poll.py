@@ -21,9 +21,9 @@ from redouble.ways.policy import RetryPolicy, retry
 from redouble.ways.shape import (
     is_coroutine_function,
     name_of,
-    refuse_missing_keyword,
     refuse_timeout_without_keyword,
     refuse_what_cannot_be_called,
+    timeout_at,
 )
 
 TYPE_CHECKING = False
@@ -83,7 +83,7 @@ else:
 
         Args:
             fn: What asks, without arguments. When what it returns can be awaited, a coroutine comes back that awaits it
-                and goes on in asyncio.
+                and goes on in asyncio or trio.
             policy: What errors mean, and the limits. Errors by a rule of `pending(...)` say that the answer is not
                 ready, too; the interval holds for them, not the rule's `every`. A backoff that is written in it (or
                 belongs to a rule) answers failures; else they wait for the interval.
@@ -147,7 +147,7 @@ def _question(fn: Any, policy: Any, until: Any, interval: Any, slow_down: Any) -
     if not isinstance(policy, RetryPolicy):
         raise TypeError(f"policy must be a RetryPolicy such as retry(attempts=5), got {checks.shown(policy)}")
     if policy.timeout_as is not None:
-        refuse_missing_keyword(fn, policy.timeout_as)
+        timeout_at(fn, policy.timeout_as)
     if until is not None:
         checks.plain_function("until", until)
     every = max(checks.seconds("interval", interval, positive=True), SHORTEST_PENDING)

@@ -70,8 +70,10 @@ class Stalled(Exception):  # noqa: N818  # it tells of a state, as the errors of
             f"stalled: {stalls} of {stall_after} runs in a row of {name or 'a long read'} failed without an advance, at"
             f" cursor {checks.shown(cursor)}; a higher stall_after, or checkpoint.save_stalls(0), lets it try again"
         )
-        self.stalls, self.stall_after = stalls, stall_after
-        self.cursor, self.name = cursor, name
+        self.stalls: int = stalls
+        self.stall_after: int = stall_after
+        self.cursor: Any = cursor
+        self.name: str | None = name
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.stalls, self.stall_after, self.cursor, self.name), self.__dict__
@@ -106,6 +108,9 @@ class Turn:
 
     __slots__ = ("next", "state")
 
+    state: PageState
+    next: Any
+
     def __init__(self, next_: Any) -> None:
         self.state, self.next = PageState.GIVEN, next_
 
@@ -124,6 +129,7 @@ class BasePage(Generic[T]):
     cursor: Any
     next: Any
     attempt: int
+    _items: Any  # None when it has been left
 
     def __init__(self, reading: Reading, items: Any, turn: Turn) -> None:
         self.cursor, self.next, self.attempt = reading.cursor, turn.next, reading.call.tally.attempt
@@ -183,7 +189,7 @@ class Progress:
     __slots__ = ("advanced",)
 
     def __init__(self) -> None:
-        self.advanced = False
+        self.advanced: bool = False
 
 
 class Reading:
@@ -215,6 +221,7 @@ class Reading:
         "turn",
     )
 
+    asynchronous: bool
     call: Call
     cursor: Any
     turn: Turn | None
@@ -232,7 +239,7 @@ class Reading:
     ) -> None:
         self._fetch, self._checkpoint = fetch, checkpoint
         self._policy: Policy = for_loop(policy).overridden(result=None, nested="multiply")
-        self.name = policy.name or name_of(fetch)
+        self.name: str = policy.name or name_of(fetch)
         self._stall_after, self._stalls = stall_after, 0
         self._progress, self._make_page, self.asynchronous = progress, make_page, asynchronous
         progress.advanced = self._advanced = self._over = False

@@ -14,7 +14,7 @@ from redouble.loops.link import Keeping, Line, LinkStatus, Wish
 from redouble.loops.session import Session
 from redouble.ways.closing import CLOSE_TIMEOUT, CloseLimit
 from redouble.ways.policy import RetryPolicy, retry
-from redouble.ways.shape import name_of, refuse_missing_keyword, refuse_what_cannot_be_called
+from redouble.ways.shape import name_of, refuse_what_cannot_be_called, timeout_at
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -383,7 +383,7 @@ else:
         if not isinstance(policy, RetryPolicy):
             raise TypeError(f"policy must be a RetryPolicy such as retry(attempts=5), got {checks.shown(policy)}")
         if policy.timeout_as is not None:
-            refuse_missing_keyword(open_, policy.timeout_as)
+            timeout_at(open_, policy.timeout_as)
         changes = _changes(policy, checks.seconds_or_none("connect_timeout", connect_timeout, positive=True))
         CloseLimit(close_timeout, "")  # refuses what is no duration
         half_open = checks.seconds_or_none("half_open", half_open, positive=True)

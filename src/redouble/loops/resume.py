@@ -11,7 +11,7 @@ from redouble.control.policy import Policy
 from redouble.core import checks
 from redouble.loops.reading import WHOLE, BasePage, Progress, Reading
 from redouble.ways.policy import RetryPolicy, retry
-from redouble.ways.shape import name_of, refuse_missing_keyword, refuse_timeout_without_keyword
+from redouble.ways.shape import name_of, refuse_timeout_without_keyword, timeout_at
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -246,5 +246,5 @@ def resume(
     if not isinstance(policy, Policy):
         raise TypeError(f"policy must be a RetryPolicy such as retry(attempts=5), got {checks.shown(policy)}")
     if policy.timeout_as is not None:
-        refuse_missing_keyword(fetch, policy.timeout_as)
+        timeout_at(fetch, policy.timeout_as)
     return Resuming(fetch, checkpoint, policy, limit)

@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     import trio
 
     from redouble.control.budget import RetryBudget
-    from redouble.control.clock import Timer
-    from redouble.control.policy import Stop
+    from redouble.control.clock import Stop, Timer
     from redouble.core.checks import Seconds
     from redouble.testing.trio_runs import TrioRun
 

@@ -22,7 +22,7 @@ from redouble.testing.timers import LoopTimers
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from redouble.control.policy import Stop
+    from redouble.control.clock import Stop
     from redouble.testing.timeline import Timeline
 
 DRIVER = "_redouble_driver"

@@ -25,7 +25,7 @@ from redouble.testing.waits import ThreadWait
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from redouble.control.policy import Stop
+    from redouble.control.clock import Stop
     from redouble.testing.waits import Wait
 
 P = ParamSpec("P")

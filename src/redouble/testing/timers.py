@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from redouble.testing.waits import LoopWait
 
 if TYPE_CHECKING:
-    from redouble.control.policy import Stop
+    from redouble.control.clock import Stop
 
 
 class LoopTimers:

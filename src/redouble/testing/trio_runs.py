@@ -25,7 +25,7 @@ from redouble.testing.waits import Wait
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from redouble.control.policy import Stop
+    from redouble.control.clock import Stop
     from redouble.testing.timeline import Timeline
     from redouble.testing.waits import Line
 
@@ -67,7 +67,7 @@ class TrioRun(trio.abc.Instrument):
     """
 
     def __init__(self, line: Timeline, *, virtual: bool) -> None:
-        self.token = trio.lowlevel.current_trio_token()
+        self.token: trio.lowlevel.TrioToken = trio.lowlevel.current_trio_token()
         self.deadline: float = inf
         self.running: bool = True
         self.blocked: bool = False
@@ -230,7 +230,7 @@ class TrioWait(Wait):
         is_ours = isinstance(stop, trio.Event)
         super().__init__(seconds, now, None if is_ours else stop)
         self._event: trio.Event = stop if is_ours else trio.Event()  # one that nothing ever sets
-        self.run = run
+        self.run: TrioRun = run
         self._scope = trio.CancelScope()
         self._suspended = True
 
@@ -255,7 +255,7 @@ class TrioTimer(Wait):
     def __init__(self, seconds: float, run: TrioRun, line: Timeline, callback: Callable[[], None]) -> None:
         super().__init__(seconds, line.now)
         context = contextvars.copy_context()
-        self.run = run
+        self.run: TrioRun = run
         self._line = line
         self._call: Callable[[], object] | None = lambda: context.run(callback)
 

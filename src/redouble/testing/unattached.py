@@ -15,7 +15,7 @@ from redouble.testing.waits import Wait
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from redouble.control.policy import Stop
+    from redouble.control.clock import Stop
     from redouble.testing.timeline import Timeline
 
 YIELDS = 10

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from redouble.control.clock import is_set
 
 if TYPE_CHECKING:
-    from redouble.control.policy import Stop
+    from redouble.control.clock import Stop
     from redouble.testing.presence import Presence
 
 

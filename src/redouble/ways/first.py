@@ -5,6 +5,7 @@ from __future__ import annotations
 from redouble.calls.call import Call, Site
 from redouble.control.around import NODE, WHO
 from redouble.control.policy import OWN_BUDGET
+from redouble.ways.shape import timeout_at
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,6 +15,15 @@ if TYPE_CHECKING:
     from redouble.control.around import Link
     from redouble.control.budget import RetryBudget
     from redouble.control.policy import Policy
+
+
+def site_of(policy: Policy, fn: Any, name: str | None, budget: RetryBudget | None, whose: str) -> Site:
+    """The site of a function, with what is known of it when it is bound."""
+    site = Site(policy, name, None, budget)
+    site.whose = whose
+    if policy.timeout_as is not None:
+        site.timeout_at = timeout_at(fn, policy.timeout_as)
+    return site
 
 
 class _Uncounted:
@@ -36,7 +46,8 @@ def call_of(link: Link, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: d
     who = link[WHO]
     if who.__class__ is Site:
         bound = link[NODE] if who.policy.is_bounded else None
-        link[WHO] = call = Call(who.policy, who.name, link, fn, args, kwargs, None, bound, who.budget)
+        link[WHO] = call = Call(who.policy, who.name, link, fn, args, kwargs, None, bound, who.budget, who.timeout_at)
+        call.whose = who.whose
         return call
     who.fn, who.args, who.kwargs = fn, args, kwargs
     found: Call = who

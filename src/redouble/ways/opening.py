@@ -41,6 +41,14 @@ class Opening:
 
     __slots__ = ("args", "asynchronous", "by", "closing", "factory", "limit", "name")
 
+    factory: Callable[..., Any]
+    args: tuple[Any, ...]
+    name: str
+    by: str
+    closing: bool
+    asynchronous: bool
+    limit: CloseLimit
+
     def __init__(
         self,
         factory: Callable[..., Any],
@@ -68,6 +76,11 @@ class Opened:
     """
 
     __slots__ = ("leave", "plain", "refusal", "scope", "value")
+
+    value: Any
+    leave: Leave | None
+    refusal: str
+    plain: bool
 
     def __init__(self, value: Any, leave: Leave | None = None, refusal: str = "", *, plain: bool = False) -> None:
         self.value, self.leave, self.refusal, self.plain = value, leave, refusal, plain

@@ -15,10 +15,10 @@ from redouble.ways.connect import Connecting
 from redouble.ways.shape import (
     is_coroutine_function,
     name_of,
-    refuse_missing_keyword,
     refuse_timeout_without_keyword,
     refuse_what_cannot_be_called,
     refuse_what_cannot_be_retried,
+    top_package,
 )
 
 TYPE_CHECKING = False
@@ -50,32 +50,44 @@ class RetryPolicy(Policy):
     `retry` is the default one. Called with a function a policy decorates it; called with keywords it returns a changed
     policy; `call`, `for attempt in policy:`, `async for attempt in policy:` and `connect` are its other ways in.
 
-    The two default limits (`attempts`, `deadline`) hold while neither is written: writing one lifts the other to
-    `None`. Who writes `attempts` and asks for a pending answer, which counts as no failure, writes a `deadline` as well.
-    Only a written deadline cancels a running asyncio attempt; the default one only bounds retrying.
+    The two default limits (`attempts`, `deadline`) hold while neither is written: writing a number for one lifts the
+    other to `None`. `attempts=None` says for ever and lifts the default deadline too; `deadline=None` lifts only itself.
+    Who writes `attempts` and asks for a pending answer, which counts as no failure, writes a `deadline` as well. Only a
+    written deadline cancels a running asyncio or trio attempt and is handed down to nested calls; the default one only
+    refuses waits that would end after it.
 
     Args:
         on: Rules for errors: a rule, an exception type, a tuple or list of them, `X | Y`, or a callable of the error.
             `None`: no error is retried.
         result: Rules for returned values: a rule, or a callable of the value. `None`: every value is wanted.
         idempotent: `False`: retry only failures that surely had no effect; `True`: all; `None`: as `False` when the
-            error shows a POST or PATCH without Idempotency-Key, else as `True` (RFC 9110 9.2.2). Not every error does:
-            where repeating would do harm, write `False`.
-        attempts: Give up when so many failed in a row, the first included; >= 1. `None`: no limit.
-        deadline: Seconds for everything, attempts and waits together; > 0. `None`: no limit.
+            request is seen to be a POST or PATCH without an idempotency key of the caller's, else as `True`
+            (RFC 9110 9.2.2). Not every error shows its request: where repeating would do harm, write `False`.
+        attempts: Give up when so many failed in a row, the first included; >= 1. `None`: no limit, and an inner give-up
+            is a failure like any other unless `nested` is written.
+        deadline: Seconds for everything, attempts and waits together; > 0. `None`: no limit of time.
         attempt_timeout: Seconds for one attempt, never more than what is left; > 0. `None`: no limit.
-        timeout_as: The keyword under which each attempt is given its timeout, such as `"timeout"`, for functions that
-            take one; never more than the one that the call was made with. `None`: none is given.
-        backoff: The curve of the waits.
-        budget: Only `None` in this version: no limit that calls share.
-        max_hint: Seconds; when the server asks for a longer wait, the call ends.
-        nested: `"once"`: an error on which an inner retry gave up during this attempt is not retried again;
-            `"multiply"`: it is.
-        stop: A `threading.Event` (synchronous waits end at once, asyncio's within 50 ms) or an `asyncio.Event` (at once
-            on its loop; refused in synchronous code) that ends retrying when set. `None`: nothing does.
-        observers: Callables that receive an `Event` each.
+        timeout_as: The parameter by which each attempt is given its timeout, such as `"timeout"`, however the caller
+            passes it: `attempt_timeout`, or what is left of a written deadline, whichever is less. The caller's own
+            timeout, or the function's default, is never lengthened: a number, or each number of a tuple, is cut to what
+            is left, and another object is passed on as it is. Where nothing limits the attempt, nothing is changed.
+            `None`: no timeout is handed over.
+        backoff: The curve of the waits, or a callable of the number of failures that returns seconds.
+        budget: A `RetryBudget`, tokens that many calls share; a string: the budget of that name in this process. The
+            default is one per decorated function, for all its callers; without a limit of attempts, and for direct
+            calls, blocks, `connect` and loops, it is none. `None`: no budget.
+        max_hint: Seconds; a longer wait, asked for by the server, is answered as `long_hints` says. `None`: no limit.
+        long_hints: `"stop"`: a hint above `max_hint` ends the call; `"cap"`: it is waited for `max_hint` only.
+        unwanted: `"return"`: at the end an unwanted result is returned as it is; `"raise"`: `Unwanted` is raised, with
+            the value as its `value`.
+        nested: `"once"`: an error on which an inner retry gave up during this attempt, redouble's or a client's own, is
+            not retried again; `"multiply"`: it is, which is the default where `attempts=None` is written.
+        stop: An event that ends retrying when set: a `threading.Event` (waits of threads end at once, those of asyncio
+            and trio within 50 ms), or an `asyncio.Event` or `trio.Event` (at once on its own loop; refused for a
+            synchronous function). `None`: nothing does.
+        observers: Callables that receive an `Event` each, besides the log. `None`: nobody is told, not even the log.
         name: The label in logs, notes and events. `None`: the function's name.
-        clock: What tells the time and waits. `None`: the system's monotonic clock.
+        clock: The source of time and waits. `None`: the system's monotonic clock.
         draw: A callable that gives a float in [0, 1) for jitter. `None`: `random.random`.
 
     Raises:
@@ -238,7 +250,7 @@ class RetryPolicy(Policy):
 
             Args:
                 fn: Any callable. When what it returns can be awaited, a coroutine comes back that awaits it and goes on
-                    in asyncio; nothing that can be awaited is handed back unretried.
+                    in asyncio or trio; nothing that can be awaited is handed back unretried.
 
             Returns:
                 What `fn` returned, or a coroutine of it.
@@ -251,7 +263,7 @@ class RetryPolicy(Policy):
             42
             """
             refuse_what_cannot_be_called(fn)
-            wrapper = _bind(self, fn)
+            wrapper = _bind(self, fn, None, top_package(fn))
             try:
                 return wrapper(*args, **kwargs)
             except BaseException as error:
@@ -356,14 +368,12 @@ def _decorate(policy: RetryPolicy, fn: Any) -> Any:
     return wrapper
 
 
-def _bind(policy: RetryPolicy, fn: Any, budget: RetryBudget | None = None) -> Callable[..., Any]:
+def _bind(policy: RetryPolicy, fn: Any, budget: RetryBudget | None = None, whose: str = "") -> Callable[..., Any]:
     """The loop around a function, of the right colour; refuses what cannot work."""
     name = policy.name or name_of(fn)
-    if policy.timeout_as is not None:
-        refuse_missing_keyword(fn, policy.timeout_as)
     if is_coroutine_function(fn):
         from redouble.ways import wrap_async
 
-        return wrap_async.retrying(policy, fn, name, budget)
+        return wrap_async.retrying(policy, fn, name, budget, whose)
     refuse_timeout_without_keyword(policy, name)
-    return wrap.retrying(policy, fn, name, budget)
+    return wrap.retrying(policy, fn, name, budget, whose)

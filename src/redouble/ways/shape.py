@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from redouble.calls.timing import TimeoutAt
 from redouble.core import checks
 
 TYPE_CHECKING = False
@@ -67,21 +68,32 @@ def refuse_what_cannot_be_called(fn: Any) -> None:
         )
 
 
-def refuse_missing_keyword(fn: Any, keyword: str) -> None:
-    """`timeout_as` names a keyword that the function must take."""
+def timeout_at(fn: Any, keyword: str) -> TimeoutAt:
+    """Return where a function takes its timeout.
+
+    Raises:
+        TypeError: When it takes none of that name.
+    """
     from inspect import Parameter, signature
 
     try:
         parameters = signature(fn).parameters
     except (TypeError, ValueError):
-        return  # a builtin that does not tell
-    by_keyword = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
+        return TimeoutAt(keyword)  # a builtin that does not tell
     found = parameters.get(keyword)
-    if found is not None and found.kind in by_keyword:
-        return
-    if any(each.kind is Parameter.VAR_KEYWORD for each in parameters.values()):
-        return
-    raise TypeError(f"timeout_as must name a keyword that {name_of(fn)} takes, got {keyword!r}")
+    if found is None or found.kind not in (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY):
+        if any(each.kind is Parameter.VAR_KEYWORD for each in parameters.values()):
+            return TimeoutAt(keyword)
+        raise TypeError(f"timeout_as must name a keyword that {name_of(fn)} takes, got {keyword!r}")
+    by_place = found.kind is Parameter.POSITIONAL_OR_KEYWORD
+    default = None if found.default is Parameter.empty else found.default
+    return TimeoutAt(keyword, list(parameters).index(keyword) if by_place else None, default)
+
+
+def top_package(fn: Any) -> str:
+    """Return the top package of a function that is handed over as it is; empty where that is not to be seen."""
+    module = getattr(_function_of(fn), "__module__", None)
+    return module.partition(".")[0] if isinstance(module, str) else ""
 
 
 def refuse_timeout_without_keyword(policy: Policy, name: str) -> None:

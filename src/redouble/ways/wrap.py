@@ -10,8 +10,8 @@ from redouble.calls.hosts.threads import drive
 from redouble.calls.script import attempts
 from redouble.calls.tracebacks import strip
 from redouble.control import around, scope
-from redouble.control.around import NODE, WHO, close_link, first_open, open_link
-from redouble.ways.first import call_of, counted_by
+from redouble.control.around import BOUND, NODE, WHO, close_link, first_live, first_open, leave_bound, open_link
+from redouble.ways.first import call_of, counted_by, site_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,16 +23,17 @@ if TYPE_CHECKING:
 
 
 def retrying(  # noqa: C901  # see below
-    policy: Policy, fn: Callable[..., Any], name: str | None, budget: RetryBudget | None = None
+    policy: Policy, fn: Callable[..., Any], name: str | None, budget: RetryBudget | None = None, whose: str = ""
 ) -> Callable[..., Any]:
     """Return a function that calls `fn` until it succeeds or the policy gives up.
 
     A success pays for one reading of the clock, a link in the chain, and a look at the type of what came back. All else
     is made after the first failure.
     """
-    site = Site(policy, name, None, budget)
+    site = site_of(policy, fn, name, budget, whose)
     counted = counted_by(policy, budget)
-    eager = not policy.is_plain or policy.is_bounded
+    eager = not policy.is_plain
+    seconds = policy.deadline if policy.is_bounded else None
     plain: type | None = None  # the type of the last value: known to be none that is awaited
 
     # One piece: each function that it were cut into would be paid for by every call, and show in tracebacks.
@@ -50,9 +51,13 @@ def retrying(  # noqa: C901  # see below
         outer = around.get_link()
         if outer is not None and outer[WHO] is None:
             outer = first_open(outer)
-        link = [site, outer, monotonic(), None if outer is None else outer[NODE], 0]
+        began = monotonic()
+        node = None if outer is None else outer[NODE]
+        if seconds is not None:
+            node = [BOUND, first_live(node), monotonic, began + seconds, None, 0]
+        link = [site, outer, began, node, 0]
         token = around.set_link(link)
-        call = None
+        call: Any = None
         try:
             try:
                 value = fn(*args, **kwargs)
@@ -87,6 +92,8 @@ def retrying(  # noqa: C901  # see below
             around.reset_link(token)
             if call is not None:  # by assignments, for which there is stack left where there is none for a call
                 call.error = call.raised = call.value = call.given = call.tally.handed = None
+            if seconds is not None:
+                leave_bound(node)  # type: ignore[arg-type]  # it has one
 
     return wrapper
 

@@ -10,7 +10,7 @@ from redouble.calls.script import attempts
 from redouble.calls.tracebacks import strip
 from redouble.control import around, scope
 from redouble.control.around import BOUND, NODE, WHO, close_link, first_live, first_open, leave_bound, open_link
-from redouble.ways.first import call_of, counted_by
+from redouble.ways.first import call_of, counted_by, site_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 def retrying(  # noqa: C901  # see below
-    policy: Policy, fn: Callable[..., Any], name: str | None, budget: RetryBudget | None = None
+    policy: Policy, fn: Callable[..., Any], name: str | None, budget: RetryBudget | None = None, whose: str = ""
 ) -> Callable[..., Any]:
     """Return a coroutine function that awaits `fn` until it succeeds or the policy gives up."""
-    site = Site(policy, name, None, budget)
+    site = site_of(policy, fn, name, budget, whose)
     counted = counted_by(policy, budget)
     eager = not policy.is_plain
     seconds = policy.deadline if policy.is_bounded else None
@@ -49,7 +49,7 @@ def retrying(  # noqa: C901  # see below
             node = [BOUND, first_live(node), monotonic, began + seconds, None, 0]
         link = [site, outer, began, node, 0]
         token = around.set_link(link)
-        call = None
+        call: Any = None
         try:
             try:
                 given = fn(*args, **kwargs)
@@ -81,7 +81,7 @@ def retrying(  # noqa: C901  # see below
             if call is not None:  # by assignments, for which there is stack left where there is none for a call
                 call.error = call.raised = call.value = call.given = call.tally.handed = None
             if seconds is not None:
-                leave_bound(link[NODE])
+                leave_bound(node)  # type: ignore[arg-type]  # it has one
 
     return wrapper
 

@@ -51,18 +51,19 @@ async def limit(
     """
     try:
         # Before the first step, whatever that does to the task; which is not kept here: errors hold this frame.
-        before = current_task().cancelling()  # type: ignore[union-attr]
+        before = current_task().cancelling()  # type: ignore[union-attr]  # where there is none, see below
     except (RuntimeError, AttributeError):
         faults.report("host", "of a retried call", NoHost(), "attempts have no time limit")
         return await given
     if given.__class__ is CoroutineType:
         try:
-            first = given.send(None)  # type: ignore[attr-defined]  # a coroutine
+            first = given.send(None)  # pyright: ignore[reportAttributeAccessIssue]  # a coroutine: its class says so
         except StopIteration as end:
             return end.value
         given = _rest(given, first)
     try:
-        cut: AsyncioCut = AsyncioCut(TIMERS if clock is SYSTEM else clock, cut_in(), cut_in, before)
+        timing: Any = TIMERS if clock is SYSTEM else clock
+        cut = AsyncioCut(timing, cut_in(), cut_in, before)
     except Exception as fault:
         faults.report("clock", type(clock), fault, "attempts have no time limit")
         return await given
@@ -104,6 +105,9 @@ class _Timers:
 
 class _Timer:
     __slots__ = ("callback", "heap", "when")
+
+    when: float
+    heap: _Heap
 
     def __init__(self, when: float, callback: Callable[[], None], heap: _Heap) -> None:
         self.when, self.heap = when, heap

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 
-async def drive(script: Script, call: Call | None = None, *, pending: bool = False) -> Call | None:  # noqa: C901  # one piece: each function it were cut into would show in tracebacks
+async def drive(script: Script, call: Call | Any = None, *, pending: bool = False) -> Call | Any:  # noqa: C901  # one piece: each function it were cut into would show in tracebacks
     """Perform the steps of a script, until it ends or hands something out; as the driver of threads does.
 
     Args:

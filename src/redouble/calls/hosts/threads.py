@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 
-def drive(script: Script, call: Call | None = None) -> Call | None:  # noqa: C901  # one piece: each function it were cut into would show in tracebacks
+def drive(script: Script, call: Call | Any = None) -> Call | Any:  # noqa: C901  # one piece: each function it were cut into would show in tracebacks
     """Perform the steps of a script, until it ends or hands something out.
 
     Args:
         script: The script.
-        call: The call that it is about at first, if there is one already.
+        call: The call that it is about at first, if there is one already. (`Any` says to checkers that `None` stands
+            only where no step has named a call yet.)
 
     Returns:
         The call, where something was handed out: an attempt to a body, an item, or an awaitable (`call.given`) with
@@ -96,8 +97,7 @@ def perform(steps: Generator[Any, Any, T]) -> T:
         result: T = end.value
         return result
     except RuntimeError as error:
-        if error.args == PEP_479:
-            assert error.__cause__ is not None
+        if error.args == PEP_479 and error.__cause__ is not None:
             raise error.__cause__ from error.__cause__.__cause__
         raise
     if hasattr(wanted, "close"):
@@ -115,7 +115,7 @@ def wait(call: Call) -> None:
         if in_event_loop():
             _warn_in_event_loop(call)
         if call.alert:
-            call.tally.clock.sleep(delay, call.policy.stop)  # type: ignore[arg-type]  # any event that can be looked at
+            call.tally.clock.sleep(delay, call.policy.stop)
         else:
             time.sleep(delay)
     except Exception as fault:

@@ -9,7 +9,6 @@ import errno
 
 from redouble.core.raw import probe, whole
 from redouble.known.inside import said
-from redouble.known.roots import firm_cause, is_raised_over
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, Row, answer, named, remember, rows_of
 from redouble.known.table import Entry, Table, by, by_class, client
 
@@ -109,19 +108,10 @@ _TEXTS = (
 """What clients raise as a builtin error, in words of their own that do not change."""
 
 
-def read(error: Any, known: Asking, rows: Rows) -> Classification | None:
-    """A builtin OSError: by its errno, else by its class, else by its text.
-
-    One without an errno was raised by a client, or by Python over an error of the system: a cause that is permanent
-    tells more.
-    """
+def read(error: Any, _: Asking, rows: Rows) -> Classification | None:
+    """A builtin OSError: by its errno, else by its class, else by its text."""
     cls = type(error)
     number = whole(probe(error, "errno"))
-    # A plain OSError without an errno says nothing that a cause could mend.
-    if number is None and cls is not OSError and is_raised_over(error):
-        found = firm_cause(error, known)
-        if found is not None:
-            return found
     if number is None and (cls is TimeoutError or cls is ConnectionError) and error.args:
         row = rows.get(_word(said(error)))
         if row is not None:

@@ -1,0 +1,58 @@
+"""Floor 4. Handing an operation its timeout: under which parameter, however the caller passed it, and never a longer one."""
+
+from __future__ import annotations
+
+from redouble.core.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+SHORTEST = 0.001
+"""Seconds that an operation gets where no time is left: to most clients a timeout of 0 means another thing."""
+
+
+class TimeoutAt(Record):
+    """Where a function takes its timeout.
+
+    Fields:
+        keyword: The name of the parameter.
+        position: Its place among the positional arguments; `None`: it is passed by keyword alone.
+        default: The function's own timeout; `None`: it has none.
+    """
+
+    keyword: str
+    position: int | None = None
+    default: Any = None
+
+    def given(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Return the timeout with which the function was called."""
+        if self.keyword in kwargs:
+            return kwargs[self.keyword]
+        if self.position is not None and self.position < len(args):
+            return args[self.position]
+        return self.default
+
+    def put(
+        self, timeout: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the arguments with another timeout, passed as the caller passed it."""
+        at = self.position
+        if at is not None and at < len(args):
+            return (*args[:at], timeout, *args[at + 1 :]), kwargs
+        return args, {**kwargs, self.keyword: timeout}
+
+
+def cut(given: Any, seconds: float) -> Any:
+    """Return a timeout of at most `seconds`: a number, or each number of a tuple; another object as it is.
+
+    >>> cut(30, 5.0), cut(None, 5.0), cut((3.05, 27), 5.0), cut("soon", 5.0)
+    (5.0, 5.0, (3.05, 5.0), 'soon')
+    """
+    if given is None:
+        return max(seconds, SHORTEST)
+    if isinstance(given, (int, float)) and not isinstance(given, bool):
+        return given if given <= seconds else max(seconds, SHORTEST)
+    if type(given) is tuple and all(each is None or isinstance(each, (int, float)) for each in given):
+        return tuple(cut(each, seconds) for each in given)
+    return given
