@@ -102,12 +102,12 @@ def _async_has_begun(value: Any) -> bool:
 def _async_is_suspended(value: Any) -> bool:
     """Whether it stands at a `yield`, and not at its beginning."""
     suspended = AsyncGeneratorType.__dict__.get("ag_suspended")
-    if suspended is not None:  # pragma: no cover  # it came with 3.12, and only 3.11 is measured
-        return bool(suspended.__get__(value))
-    from opcode import opmap
+    if suspended is None:  # pragma: no cover  # it came with Python 3.12, and the newest is measured
+        from opcode import opmap
 
-    frame = value.ag_frame
-    return bool(frame.f_code.co_code[frame.f_lasti] != opmap["RETURN_GENERATOR"])
+        frame = value.ag_frame
+        return bool(frame.f_code.co_code[frame.f_lasti] != opmap["RETURN_GENERATOR"])
+    return bool(suspended.__get__(value))
 
 
 def _has_moved(value: Any) -> bool:
@@ -142,7 +142,7 @@ def _raw_of(value: Any) -> Any:
     if type(value) is TextIOWrapper:
         try:
             value = value.buffer
-        except ValueError:  # pragma: no cover  # since Python 3.14, and only 3.11 is measured
+        except ValueError:  # pragma: no cover  # since Python 3.14
             return None
     return value.raw if type(value) in (BufferedReader, BufferedRandom) else value
 
