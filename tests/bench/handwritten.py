@@ -6,7 +6,10 @@ import asyncio
 import functools
 import random
 import time
+from contextvars import ContextVar
 from typing import Any
+
+AROUND: ContextVar[object] = ContextVar("AROUND", default=None)
 
 
 def retry_by_hand(
@@ -51,6 +54,34 @@ def retry_by_hand_async(
                     if attempt + 1 >= attempts or monotonic() + delay > ends:
                         raise
                 await asyncio.sleep(delay)
+
+        return wrapper
+
+    return decorate
+
+
+def tell_around(fn: Any) -> Any:
+    """A decorator that sets a context variable round each call, as whoever must know what is around has to."""
+
+    @functools.wraps(fn)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        token = AROUND.set(fn)
+        try:
+            return fn(*args, **kwargs)
+        finally:
+            AROUND.reset(token)
+
+    return wrapper
+
+
+def limit_by_hand(seconds: float) -> Any:
+    """A decorator for coroutine functions, which asyncio cancels after so many seconds."""
+
+    def decorate(fn: Any) -> Any:
+        @functools.wraps(fn)
+        async def wrapper(*args: Any, **kwargs: Any) -> Any:
+            async with asyncio.timeout(seconds):
+                return await fn(*args, **kwargs)
 
         return wrapper
 

@@ -279,7 +279,7 @@ class Call:
         self.policy = policy
         self.tally = tally = Tally(policy, name)
         self.link = link
-        self.fn, self.args, self.kwargs = fn, args, kwargs or {}
+        self.fn, self.args, self.kwargs = fn, args, {} if kwargs is None else kwargs
         self._judge = judge
         self.delay = self._lag = self.rest = 0.0
         self.over = False

@@ -12,7 +12,7 @@ from redouble.core import checks
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
     from typing import Any, Protocol
 
     class Timer(Protocol):
@@ -80,8 +80,7 @@ class SystemClock:
             time.sleep(seconds)
 
     async def sleep_async(self, seconds: float, stop: Any = None) -> None:
-        waits = _in_trio if running_host() is Host.TRIO else _in_asyncio
-        await waits(seconds, stop)
+        await (_in_trio if running_host() is Host.TRIO else _in_asyncio)(seconds, stop)
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
         if running_host() is Host.TRIO:
@@ -93,25 +92,29 @@ class SystemClock:
         return "SystemClock()"
 
 
-async def _in_asyncio(seconds: float, stop: Any) -> None:
+def _in_asyncio(seconds: float, stop: Any) -> Coroutine[Any, Any, None]:
     asyncio: Any = sys.modules["asyncio"]
+    sleep: Callable[[float], Coroutine[Any, Any, None]] = asyncio.sleep
     if stop is None:
-        await asyncio.sleep(seconds)
-    elif isinstance(stop, asyncio.Event) and getattr(stop, "_loop", None) in (None, asyncio.get_running_loop()):
-        await _until_set(seconds, stop, asyncio.timeout, asyncio.sleep)
-    else:
-        await _polling(seconds, stop, asyncio.sleep)
+        return sleep(seconds)
+    if isinstance(stop, asyncio.Event) and getattr(stop, "_loop", None) in (None, asyncio.get_running_loop()):
+        return _until_set(seconds, stop, asyncio.timeout, sleep)
+    return _polling(seconds, stop, sleep)
 
 
-async def _in_trio(seconds: float, stop: Any) -> None:
+def _in_trio(seconds: float, stop: Any) -> Coroutine[Any, Any, None]:
     trio: Any = sys.modules["trio"]
+    sleep: Callable[[float], Coroutine[Any, Any, None]] = trio.sleep
     if stop is None:
-        await trio.sleep(seconds)
-    elif isinstance(stop, trio.Event):
-        with trio.move_on_after(seconds):
-            await stop.wait()
-    else:
-        await _polling(seconds, stop, trio.sleep)
+        return sleep(seconds)
+    if isinstance(stop, trio.Event):
+        return _until_set_in_trio(seconds, stop, trio.move_on_after)
+    return _polling(seconds, stop, sleep)
+
+
+async def _until_set_in_trio(seconds: float, stop: Any, timing: Any) -> None:
+    with timing(seconds):
+        await stop.wait()
 
 
 class _TrioTimer:

@@ -373,10 +373,13 @@ class Tally:
             wait, self.delay_by = max(SHORTEST_PENDING, asked), "server"
             late = Reason.HINT if asked > 0 else Reason.DEADLINE
         else:
-            every = PENDING_EVERY if found.backoff is None else safe_delay(found.backoff, 1, None, draw)
-            if every is None:
+            spread = (
+                draw if self.loops else 0.5
+            )  # a rule's `every` is waited as it is, the interval of a loop as its curve says
+            every = PENDING_EVERY if found.backoff is None else safe_delay(found.backoff, 1, None, spread)
+            if every is None and self.loops:
                 return self.give_up(Reason.CURVE, now, found, error)  # 8
-            wait = max(every, SHORTEST_PENDING)
+            wait = PENDING_EVERY if every is None else max(every, SHORTEST_PENDING)
             late, self.delay_by = Reason.DEADLINE, "curve"
         self.due = now + wait
         return self.give_up(late, now, found, error) if self.due > self.ends else wait  # 9, 10, 12
