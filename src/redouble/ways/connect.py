@@ -11,7 +11,7 @@ from redouble.control.scope import effective
 from redouble.ways import wrap
 from redouble.ways.closing import CloseLimit
 from redouble.ways.opening import Opening, cut_of_opening, leaving, open_under, opening
-from redouble.ways.shape import name_of, refuse_timeout_without_keyword
+from redouble.ways.shape import name_of, refuse_timeout_without_keyword, top_package
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,9 +65,9 @@ class Connecting(Generic[T]):
         refuse_timeout_without_keyword(policy, self._name)
         how = self._how(asynchronous=False)
         try:
-            found = wrap.retrying(policy, lambda **kwargs: threads.perform(opening(how, kwargs)), how.name)(
-                **self._kwargs
-            )
+            whose = top_package(self._factory)
+            open_ = wrap.retrying(policy, lambda **kwargs: threads.perform(opening(how, kwargs)), how.name, None, whose)
+            found = open_(**self._kwargs)
         except BaseException as error:
             strip(error)
             raise
@@ -96,7 +96,8 @@ class Connecting(Generic[T]):
         open_.limits_itself = True  # type: ignore[attr-defined]
 
         try:
-            found = await wrap_async.retrying(self._checked(), open_, how.name)(**self._kwargs)
+            whose = top_package(self._factory)
+            found = await wrap_async.retrying(self._checked(), open_, how.name, None, whose)(**self._kwargs)
         except BaseException as error:
             strip(error)
             raise
