@@ -11,8 +11,8 @@ from redouble.known.unsafe import advice_unsafe
 @pytest.mark.parametrize(
     ("sent", "seen"),
     [
-        (Sent(True), "a POST was sent, without a key: "),
-        (Sent(True, ("7f1c",)), "a POST was sent, under a key that is not yours: "),
+        (Sent(True), "a POST or PATCH was sent, without a key: "),
+        (Sent(True, ("7f1c",)), "a POST or PATCH was sent, under a key that is not yours: "),
         (Sent(False), "it may have been done, and no method is seen that can be repeated: "),
         (None, "it may have been done, and no method is seen that can be repeated: "),
     ],

@@ -11,7 +11,7 @@ from enum import Enum
 from math import inf
 from time import monotonic
 
-from redouble.calls.timing import TimeoutAt, cut
+from redouble.calls.timing import TimeoutAt, cut, place_of_timeout
 from redouble.calls.tracebacks import forget_earlier_passes
 from redouble.control import faults
 from redouble.control.around import (
@@ -370,8 +370,14 @@ class Call:
         elif self.policy.observers:
             self.tell(EventKind.CALL)
 
-    def take_over(self, earlier: Call) -> None:
-        """Go on where a driver of threads was given something to await; the clock of a first attempt begins here."""
+    def take_over(self, earlier: Call, held: Exception | None) -> None:
+        """Go on where a driver of threads was given something to await; the clock of a first attempt begins here.
+
+        Args:
+            earlier: The call of the driver of threads, which has let go of what it held.
+            held: The error of its last failed attempt.
+        """
+        self.error = held
         if self._judge is not None:
             self._judge = earlier._judge
         if earlier.tally.attempt > 1:
@@ -465,7 +471,8 @@ class Call:
     def let_go(self) -> None:
         """The call ends: hold nothing any more, and bound nothing that begins later."""
         self.error = self.raised = self.closing = self._cut = self.given = self.value = None
-        self.tally.handed = self.tally.until = None
+        self.tally.handed = self.tally.until = self.fn = None
+        self.args, self.kwargs = (), {}
         self.attempting = False
         if self.bound is not None:
             try:
@@ -573,7 +580,11 @@ class Call:
         if policy.attempt_timeout is not None:
             self._timeout_ends = self.tally.now() + policy.attempt_timeout
         if policy.timeout_as is not None and self.fn is not None:
-            self._hand_out(self._timeout_at or TimeoutAt(policy.timeout_as))
+            at = self._timeout_at
+            if at is None or at.keyword != policy.timeout_as:  # a direct call, or a scope says another
+                at = self._timeout_at = place_of_timeout(self.fn, policy.timeout_as)
+            if at is not None:
+                self._hand_out(at)
 
     def _hand_out(self, at: TimeoutAt) -> None:
         """Give the operation its timeout, which never is longer than the one that it was called with, or has by itself."""
@@ -606,9 +617,8 @@ class Call:
         tally = self.tally
         if tally.attempt > 1:
             forget_earlier_passes(error)
-        elif self.args or self.kwargs:
-            tally.handed = self.fn, self.args, self.kwargs
-            tally.used_up = used_up(*tally.handed)
+        if self.args or self.kwargs:
+            self._look_at_arguments()
         now = tally.now()
         if self._bounds:
             self._look_around(now)
@@ -644,6 +654,12 @@ class Call:
             self.tell(EventKind.RETRY, decision, error, found)  # type: ignore[arg-type]
         return End.GOES_ON
 
+    def _look_at_arguments(self) -> None:
+        """See what the attempt was handed, and what it has used up of that: any attempt may be the first to read it."""
+        tally = self.tally
+        tally.handed = self.fn, self.args, self.kwargs
+        tally.used_up = used_up(*tally.handed)
+
     def _judge_of(self, package: str, error: Exception) -> Classification:
         """Judge an error of a function that a client's own package defines: its errors were received."""
         token = handed.set(package)
@@ -672,6 +688,8 @@ class Call:
             self.succeeded()
             return True
         tally = self.tally
+        if self.args or self.kwargs:
+            self._look_at_arguments()
         now = tally.now()
         if self._bounds:
             self._look_around(now)
@@ -765,16 +783,15 @@ class Call:
     def tell_end(self, end: GaveUp, error: BaseException | None) -> None:
         if error is not None:
             self._mark(end, error)
-        if end.reason is Reason.BUDGET and self.policy.budget is OWN_BUDGET:
+        if end.reason is Reason.BUDGET and self.policy.budget is OWN_BUDGET and self.policy.observers is not None:
             say_refused(self.tally.name)
         self.tell(EventKind.GIVE_UP, None, error, end.classification, end.reason, end.limit)
 
     def _mark(self, end: GaveUp, error: BaseException) -> None:
         if end.reason is not Reason.PERMANENT or end.attempts > 1:
-            ours = isinstance(error, (StillPending, Stopped, Unwanted))  # whose text says it already
             bound = self._bounding if end.limit == "scope" else None
-            mark(error, end, end.attempts > 1 and not ours, self.link, bound, self._advice(end, error))
-        elif end.classification is not None and is_unknown(end.classification):
+            mark(error, end, end.attempts > 1, self.link, bound, self._advice(end, error))
+        elif end.classification is not None and is_unknown(end.classification) and self.policy.observers is not None:
             say_unknown(self.tally.name, error, self.policy.on)
 
     def _advice(self, end: GaveUp, error: BaseException) -> str:

@@ -43,6 +43,23 @@ class TimeoutAt(Record):
         return args, {**kwargs, self.keyword: timeout}
 
 
+def place_of_timeout(fn: Any, keyword: str) -> TimeoutAt | None:
+    """Return where a function takes its timeout, by its signature; `None`: it takes none of that name."""
+    from inspect import Parameter, signature
+
+    try:
+        parameters = signature(fn).parameters
+    except (TypeError, ValueError):
+        return TimeoutAt(keyword)  # a builtin that does not tell
+    found = parameters.get(keyword)
+    if found is None or found.kind not in (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY):
+        takes_any = any(each.kind is Parameter.VAR_KEYWORD for each in parameters.values())
+        return TimeoutAt(keyword) if takes_any else None
+    by_place = found.kind is Parameter.POSITIONAL_OR_KEYWORD
+    default = None if found.default is Parameter.empty else found.default
+    return TimeoutAt(keyword, list(parameters).index(keyword) if by_place else None, default)
+
+
 def cut(given: Any, seconds: float) -> Any:
     """Return a timeout of at most `seconds`: a number, or each number of a tuple; another object as it is.
 

@@ -6,6 +6,7 @@ from enum import Enum
 from time import monotonic
 
 from redouble.control import faults
+from redouble.control.mark import NOWHERE
 from redouble.control.outcome import GaveUp, Reason, Wait
 from redouble.control.policy import OWN_BUDGET
 from redouble.control.tally import Tally
@@ -263,7 +264,7 @@ class BackoffController:
         self, found: Classification, error: BaseException | None, now: float, draw: float | None, value: object = None
     ) -> Wait | GaveUp:
         tally = self._tally
-        decision = tally.decide(found, error, now, self._drawn(draw), value)
+        decision = tally.decide(found, error, now, self._drawn(draw), value, NOWHERE)
         if isinstance(decision, GaveUp):
             self.status = Status.STOPPED if decision.reason is Reason.STOPPED else Status.GAVE_UP
             return decision

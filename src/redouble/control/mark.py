@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 MARK = "_redouble_outcome"
 
+NOWHERE = -1
+"""The number of an attempt that has no link in the chain, as those of a `BackoffController`."""
+
 
 def outcome(error: BaseException) -> GaveUp | None:
     """Return how the retries of this error ended.
@@ -91,7 +94,7 @@ def mark(
             "limit": end.limit,
             "at": monotonic(),
             "began": monotonic() if own is None else own[BEGAN],
-            "around": inner.get("around") or _numbers_around(own),
+            "around": _around(inner, own),
             "bound": inner.get("bound") if bound is None else named(bound),
         }
         if retried or end.reason not in (Reason.PERMANENT, Reason.ATTEMPTS):
@@ -161,14 +164,27 @@ def given_up_during(error: BaseException, since: float, number: int) -> bool:
 
 def _is_of(data: dict[str, Any], since: float, number: int) -> bool:
     around, began = data.get("around"), data.get("began")
-    if type(around) is tuple and around:
-        return number in around
-    return isinstance(began, float) and began >= since
+    in_time = isinstance(began, float) and began >= since
+    if type(around) is not tuple or not around:
+        return in_time
+    if number == NOWHERE:  # within the same attempt, if any, and since it began
+        mine = _numbers_around(None)
+        return in_time and bool(mine) and mine[0] in around
+    return number in around
 
 
 def _numbers_around(own: Link | None) -> tuple[int, ...]:
     """The numbers of the attempts around the call that gives up."""
     return tuple(number_of(link) for link in links(AROUND.get()) if link is not own and is_attempt(link))
+
+
+def _around(inner: dict[str, Any], own: Link | None) -> tuple[int, ...]:
+    """The attempts around who gave up first and around who does now; none where this one has none around it.
+
+    Then it is at the bottom of a thread of a pool, and who is around that only time can tell.
+    """
+    mine = _numbers_around(own)
+    return (*(inner.get("around") or ()), *mine) if mine else ()
 
 
 def _replace_note(error: BaseException, old: str | None, new: str | None) -> None:

@@ -39,7 +39,7 @@ def _seen(idempotent: bool | None, sent: Sent | None) -> str:
         return "it may have been done"
     if sent is None or not sent.unsafe:
         return "it may have been done, and no method is seen that can be repeated"
-    return "a POST was sent, under a key that is not yours" if sent.keys else "a POST was sent, without a key"
+    return "a POST or PATCH was sent, " + ("under a key that is not yours" if sent.keys else "without a key")
 
 
 def _ways(error: BaseException | None, idempotent: bool | None) -> list[str]:

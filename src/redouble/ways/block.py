@@ -7,6 +7,7 @@ somebody asks for it, or after the first failure.
 
 from __future__ import annotations
 
+import sys
 from enum import Enum
 from time import monotonic
 
@@ -56,17 +57,18 @@ _NEW, _GIVEN, _OPEN, _AGAIN, _OVER = State
 class BlockAttempt(Attempt):
     """The attempts of a block form, one after the other; what `with attempt:` enters."""
 
-    __slots__ = ("_link", "_made", "_policy", "_script", "_silent", "_state", "_value")
+    __slots__ = ("_link", "_made", "_policy", "_script", "_silent", "_state", "_until", "_value")
 
     _link: Link
     _made: Call | None
     _script: Script
     _silent: BaseException | None  # what Python would take for the end of the loop, to be raised by the `with`
     _state: State
+    _until: BaseException | None  # the error that was being handled when the call began
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
-        self._made = self._silent = None
+        self._made = self._silent = self._until = None
         self._state = _NEW
         self._value = _NOTHING
 
@@ -78,6 +80,7 @@ class BlockAttempt(Attempt):
             node = self._link[NODE]
             own = node if self._policy.is_bounded and self._policy.is_plain else None
             self._made = call = Call(self._policy, None, self._link, bound=own)
+            call.tally.until, self._until = self._until, None
             self._script = attempts(call)
             next(self._script)  # the first attempt, which has been handed out
         return call
@@ -103,6 +106,7 @@ class BlockAttempt(Attempt):
             node = [BOUND, first_live(node), monotonic, began + policy.deadline, None, 0]  # type: ignore[operator]
         self._link = [None, outer, began, node, 0]
         self._state = _GIVEN
+        self._until = sys.exception()
         if not plain or isinstance(policy.budget, RetryBudget):
             self._call  # noqa: B018  # it has time limits to hand out, or there is somebody to tell
 
@@ -114,7 +118,7 @@ class BlockAttempt(Attempt):
             raise RuntimeError("the attempt is still open: the next one begins when its `with` has ended")
 
     def _ended(self) -> None:
-        self._state = _OVER
+        self._state, self._until = _OVER, None
         if self._made is not None:
             self._made.let_go()
 
@@ -204,7 +208,7 @@ class Block(BlockAttempt):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
         if kind is None and self._made is None and self._value is _NOTHING:
-            self._state = _OVER
+            self._state, self._until = _OVER, None
             close_link(self._link)
             return False
         return self._leave(error)
@@ -258,7 +262,7 @@ class AsyncBlock(BlockAttempt):
         cut, self._cut = self._cut, None
         was_cut = cut is not None and cut.settle(error)
         if kind is None and self._made is None and self._value is _NOTHING:
-            self._state = _OVER
+            self._state, self._until = _OVER, None
             close_link(self._link)
             return False
         if not was_cut or error is None:

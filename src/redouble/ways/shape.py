@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from redouble.calls.timing import TimeoutAt
+from redouble.calls.timing import place_of_timeout
 from redouble.core import checks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from redouble.calls.timing import TimeoutAt
     from redouble.control.policy import Policy
 
 _COROUTINE, _IS_GENERATOR, _ASYNC_GENERATOR, _ITERABLE_COROUTINE = 0x80, 0x20, 0x200, 0x100
@@ -74,20 +75,10 @@ def timeout_at(fn: Any, keyword: str) -> TimeoutAt:
     Raises:
         TypeError: When it takes none of that name.
     """
-    from inspect import Parameter, signature
-
-    try:
-        parameters = signature(fn).parameters
-    except (TypeError, ValueError):
-        return TimeoutAt(keyword)  # a builtin that does not tell
-    found = parameters.get(keyword)
-    if found is None or found.kind not in (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY):
-        if any(each.kind is Parameter.VAR_KEYWORD for each in parameters.values()):
-            return TimeoutAt(keyword)
+    found = place_of_timeout(fn, keyword)
+    if found is None:
         raise TypeError(f"timeout_as must name a keyword that {name_of(fn)} takes, got {keyword!r}")
-    by_place = found.kind is Parameter.POSITIONAL_OR_KEYWORD
-    default = None if found.default is Parameter.empty else found.default
-    return TimeoutAt(keyword, list(parameters).index(keyword) if by_place else None, default)
+    return found
 
 
 def top_package(fn: Any) -> str:

@@ -89,9 +89,11 @@ def retrying(  # noqa: C901  # see below
             return _carry_on(site, call.given, fn, args, kwargs, call)
         finally:
             link[WHO] = None
-            around.reset_link(token)
+            if around.get_link() is link:  # else something was opened in the attempt, and stays open
+                around.reset_link(token)
             if call is not None:  # by assignments, for which there is stack left where there is none for a call
-                call.error = call.raised = call.value = call.given = call.tally.handed = None
+                call.error = call.raised = call.value = call.given = call.tally.handed = call.fn = None
+                call.args, call.kwargs = (), {}
             if seconds is not None:
                 leave_bound(node)  # type: ignore[arg-type]  # it has one
 

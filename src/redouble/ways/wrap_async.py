@@ -14,7 +14,7 @@ from redouble.ways.first import call_of, counted_by, site_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
     from typing import Any
 
     from redouble.control.budget import RetryBudget
@@ -27,7 +27,7 @@ def retrying(  # noqa: C901  # see below
     """Return a coroutine function that awaits `fn` until it succeeds or the policy gives up."""
     site = site_of(policy, fn, name, budget, whose)
     counted = counted_by(policy, budget)
-    eager = not policy.is_plain
+    eager = not policy.is_plain or getattr(fn, "limits_itself", False)
     seconds = policy.deadline if policy.is_bounded else None
 
     async def wrapper(*args: Any, **kwargs: Any) -> Any:  # noqa: C901  # as in `wrap`
@@ -74,32 +74,40 @@ def retrying(  # noqa: C901  # see below
             return call.value
         finally:
             link[WHO] = None
-            try:  # noqa: SIM105  # suppress() would be paid for by every call
-                around.reset_link(token)
+            try:
+                if around.get_link() is link:  # else something was opened in the attempt, and stays open
+                    around.reset_link(token)
             except ValueError:  # closed in another context, as a coroutine may be that nobody awaits to its end
                 pass
             if call is not None:  # by assignments, for which there is stack left where there is none for a call
-                call.error = call.raised = call.value = call.given = call.tally.handed = None
+                call.error = call.raised = call.value = call.given = call.tally.handed = call.fn = None
+                call.args, call.kwargs = (), {}
             if seconds is not None:
                 leave_bound(node)  # type: ignore[arg-type]  # it has one
 
     return wrapper
 
 
-async def carry_on(
+def carry_on(
     site: Site,
     given: Any,
     fn: Callable[..., Any],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     call: Call | None = None,
-) -> Any:
+) -> Coroutine[Any, Any, Any]:
     """Go on where a synchronous wrapper was given something to await: `given` is its current attempt.
 
-    The clock of a first attempt starts here, when it is awaited.
+    The clock of a first attempt starts when the coroutine is awaited; what the call holds is asked for now, since the
+    wrapper lets go of it.
     """
+    held = [] if call is None else [call.error]
+    return _carried_on(site, given, fn, args, kwargs, call, held)
+
+
+async def _carried_on(*given: Any) -> Any:
     try:
-        return await run(site, given, fn, args, kwargs, call)
+        return await run(*given)
     except BaseException as error:
         strip(error)
         raise
@@ -112,6 +120,7 @@ async def run(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     begun: Call | None = None,
+    held: list[Exception | None] | None = None,
 ) -> Any:
     """Make a whole call by the driver of coroutines.
 
@@ -120,13 +129,14 @@ async def run(
         given: What the first attempt has returned already, to be awaited; `None`: nothing yet.
         fn, args, kwargs: The operation.
         begun: The call, where attempts of it have failed before anything was to be awaited.
+        held: The error of the last of those, to be taken out.
     """
     link = open_link(site)
     call = None
     try:
         call = new_call(site, link, fn, args, kwargs)
         if begun is not None:
-            call.take_over(begun)
+            call.take_over(begun, held.pop() if held else None)
         call.given = given
         await drive(attempts(call), call)
         return call.value
