@@ -17,7 +17,7 @@ from redouble.control import faults
 from redouble.control.around import AROUND, ENDS, NODE, close_link, innermost, new_link, over_around
 from redouble.control.clock import is_set
 from redouble.core import checks
-from redouble.loops.base import end_if_over, for_loop
+from redouble.loops.base import end_if_over, for_loop, refuse_awaitable
 from redouble.ways.shape import name_of
 
 TYPE_CHECKING = False
@@ -43,6 +43,9 @@ else:
 
 EARLY = 0.02
 """So many seconds before its time a timer of asyncio may come: the resolution of the coarsest system clock."""
+
+ASYNC_FORM = ": write `async for page in resume(...)`"
+"""What to do about something that is to be awaited in the synchronous form."""
 
 SAVING = 5.0
 """How many seconds saving the count of stalled runs may take in a task that is being cancelled."""
@@ -281,7 +284,7 @@ class Reading:
         found = call.value if call.given is None else call.given
         call.value = call.given = None
         if not isinstance(found, tuple) or len(found) != 2:
-            refuse_awaitable("fetch", found)
+            refuse_awaitable("fetch", found, ASYNC_FORM)
             raise TypeError(f"fetch must return a tuple (items, next), got {checks.shown(found)}")
         items, next_ = found
         self.turn = Turn(next_)
@@ -425,7 +428,7 @@ class Reading:
     def _settled(self, what: str, value: Any) -> Steps[Any]:
         """What comes back decides: awaited where it can be."""
         if not self.asynchronous:
-            refuse_awaitable(what, value)
+            refuse_awaitable(what, value, ASYNC_FORM)
             return value
         return (yield value) if is_awaitable(value) else value
 
@@ -477,14 +480,6 @@ class Reading:
 
     def _stalled(self) -> Stalled:
         return Stalled(self._stalls, self._stall_after or 0, self.cursor, self.name)
-
-
-def refuse_awaitable(what: str, value: Any) -> None:
-    """Refuse what is to be awaited in the synchronous form."""
-    if is_awaitable(value):
-        if hasattr(value, "close"):
-            value.close()  # a coroutine: let it not complain
-        raise TypeError(f"{what} gives something to await: write `async for page in resume(...)`")
 
 
 def _is_cancellation(error: BaseException) -> bool:
