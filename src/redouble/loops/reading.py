@@ -152,13 +152,15 @@ class BasePage(Generic[T]):
         close_link(self._link)
         self._items, turn = None, self._turn
         committed = turn.state is PageState.COMMITTED
+        unsaved, self._reading.unsaved = self._reading.unsaved, None
         if error is None:  # or the loop is left by `break`: that shows when no page is asked for any more
             if not committed:
                 turn.state = PageState.DEALT_WITH
             return False
         if not committed:
             turn.state = PageState.FAILED
-            if isinstance(error, Exception) and not self._reading.body_failed(error):
+            refused = error is unsaved  # by the checkpoint: no rule retries that
+            if not refused and isinstance(error, Exception) and not self._reading.body_failed(error):
                 return True
         yield from self._reading.ends_with(error)
         return False
@@ -203,6 +205,7 @@ class Reading:
         call: The call of the page at hand.
         cursor: The place at which it stands: the cursor of the page at hand, or the last one that was committed within it.
         turn: The state of the page at hand, where one was given out; `None` before.
+        unsaved: What the checkpoint raised within the body of the page at hand, until that has been left; else `None`.
         name: The policy's name, or that of the function that fetches.
     """
 
@@ -222,12 +225,14 @@ class Reading:
         "cursor",
         "name",
         "turn",
+        "unsaved",
     )
 
     asynchronous: bool
     call: Call
     cursor: Any
     turn: Turn | None
+    unsaved: Exception | None
     _handed_at: float  # when the page was given out, by the policy's clock
 
     def __init__(
@@ -247,7 +252,7 @@ class Reading:
         self._progress, self._make_page, self.asynchronous = progress, make_page, asynchronous
         progress.advanced = self._advanced = self._over = False
         self.call = None  # type: ignore[assignment]  # made with the first page
-        self.cursor = self.turn = None
+        self.cursor = self.turn = self.unsaved = None
         self._handed_at = 0.0
 
     # What the ways in do.
@@ -274,9 +279,11 @@ class Reading:
             return None
         try:
             return self._page_of(call)
-        except BaseException:
-            self._over = True
-            script.close()
+        except BaseException as error:
+            try:
+                yield from self.ends_with(error)
+            finally:
+                script.close()
             raise
 
     def _page_of(self, call: Call) -> Any:
@@ -401,7 +408,12 @@ class Reading:
 
     def _save(self, cursor: Any) -> Steps[bool]:
         """Save where to go on; returns whether that is an advance: a stream that has nothing new stays where it is."""
-        yield from self._settled("Checkpoint.save", self._checkpoint.save(cursor))
+        try:
+            yield from self._settled("Checkpoint.save", self._checkpoint.save(cursor))
+        except Exception as error:
+            if self.turn is not None and self.turn.state is PageState.OPEN:
+                self.unsaved = error
+            raise
         advanced = cursor is None or bool(cursor != self.cursor)
         self.cursor = cursor
         return advanced
