@@ -361,3 +361,14 @@ def test_a_stalled_read_over_processes(path: Path) -> None:
     for page in resume(fetch, FileCheckpoint(path), stall_after=2):
         with page:
             pass
+
+
+def test_a_path_of_bytes(path: Path) -> None:
+    """A path-like object may give bytes, as those of `os.scandir(b"...")` do: they are decoded as the system does."""
+
+    class Bytes:
+        def __fspath__(self) -> bytes:
+            return os.fsencode(path)
+
+    FileCheckpoint(Bytes()).save(7)  # type: ignore[arg-type]
+    assert FileCheckpoint(path).load() == 7

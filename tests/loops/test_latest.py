@@ -13,6 +13,8 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import trio
+import trio.testing
 
 from redouble import (
     DeadlineExceeded,
@@ -707,7 +709,10 @@ class Half:
         ((id, print, None), "changed must be a threading.Event or an asyncio.Event, got None"),
         ((id, print, threading.Event), "changed must be a threading.Event or an asyncio.Event, got <class"),
         ((id, print, Half()), "changed must be a threading.Event or an asyncio.Event"),
-        ((id, print, threading.Event(), 5), "closed must be a threading.Event or an asyncio.Event, got 5"),
+        (
+            (id, print, threading.Event(), 5),
+            "closed must be a threading.Event, an asyncio.Event or a trio.Event, got 5",
+        ),
         ((id, print, threading.Event(), None, 5), "policy must be a RetryPolicy such as retry.attempts=5., got 5"),
         ((id, print, threading.Event(), None, retry(attempt_timeout=3)), "attempt_timeout cannot cut off"),
     ],
@@ -731,3 +736,43 @@ def test_wrong_keywords_are_refused() -> None:
 
 
 # The two colours are twins.
+
+
+def test_a_get_that_gives_something_to_await_is_refused() -> None:
+    """A coroutine is no state: it is refused by name, and nothing is pushed."""
+
+    async def read() -> str:
+        return "a"
+
+    pushed: list[object] = []
+    closed = threading.Event()
+    push = lambda state: (pushed.append(state), closed.set())  # noqa: E731
+    get: Any = lambda: read()  # noqa: E731  # hides what it is
+    with fake_time(), pytest.raises(TypeError, match="get gives something to await; it must answer at once"):
+        latest(get, push, threading.Event(), closed, retry(on=Exception))
+    assert pushed == []
+
+
+def test_a_trio_event_closes_a_loop() -> None:
+    """On trio `closed` may be trio's own event, which ends the wait for a change."""
+    pushed: list[object] = []
+
+    async def push(state: str) -> None:
+        pushed.append(state)
+
+    async def main() -> None:
+        closed = trio.Event()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(lambda: latest(lambda: "a", push, threading.Event(), closed))
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            closed.set()
+
+    with fake_time() as clock:
+        trio.run(main, clock=clock.trio)
+    assert pushed == ["a"]
+
+
+def test_a_trio_event_tells_of_no_change() -> None:
+    """It cannot be cleared: refused, with what to take instead."""
+    with pytest.raises(TypeError, match=r"on trio it is a threading.Event, as trio's own cannot be cleared"):
+        latest(lambda: "a", print, trio.Event())  # type: ignore[call-overload]

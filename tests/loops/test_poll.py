@@ -577,3 +577,14 @@ def test_generator_functions_are_refused() -> None:
 
     with pytest.raises(TypeError, match="is a generator function"):
         poll(pages)
+
+
+def test_an_until_that_gives_something_to_await_is_refused() -> None:
+    """Nobody awaits it, so it would always be ready: said at once, whatever the rules say, without a complaint."""
+
+    async def is_ready(value: object) -> bool:
+        return False
+
+    until: Callable[[object], object] = lambda value: is_ready(value)  # noqa: E731  # hides what it is
+    with fake_time(), pytest.raises(TypeError, match="until gives something to await; it must answer at once"):
+        poll(lambda: "queued", retry(on=Exception), until=until)

@@ -1285,3 +1285,58 @@ def test_a_watchdog_around_is_not_retried(play: Any, clock: FakeClock) -> None:
     with pytest.raises(DeadlineExceeded, match="no progress for 10 s"), watchdog(10) as dog:
         play(resume(fetch, memory, retry(on=Exception), stall_after=5))
     assert memory.stalls == 2
+
+
+def test_what_the_checkpoint_raises_within_commit_is_not_retried(clock: FakeClock) -> None:
+    """As without `commit()` it ends the run, whatever the rules say of it, and nothing holds it."""
+    fetch, memory = scripted(BOOK[None]), Memory()
+    memory.save = scripted(OSError("disk full"))  # type: ignore[method-assign]
+    kept: list[Any] = []
+    with pytest.raises(OSError, match="disk full"):
+        for page in resume(fetch, memory, policy(attempts=2)):
+            kept.append(page._reading)
+            with page:
+                page.commit()
+    assert (len(fetch.calls), clock.sleeps, kept[0].unsaved) == (1, [], None)
+
+
+def test_what_the_checkpoint_raises_within_commit_is_not_retried_in_asyncio(clock: FakeClock) -> None:
+    """The same in a coroutine, where `commit(cursor)` is awaited and a stalled run is counted."""
+    fetch, memory = scripted(BOOK[None], asynchronous=True), AsyncMemory()
+    memory.save = scripted(OSError("disk full"), asynchronous=True)  # type: ignore[method-assign]
+
+    async def main() -> None:
+        async for page in resume(fetch, memory, policy(attempts=2), stall_after=5):
+            async with page:
+                await page.commit("a")
+
+    with pytest.raises(OSError, match="disk full"):
+        asyncio.run(main())
+    assert (len(fetch.calls), clock.sleeps, memory.stalls) == (1, [], 1)
+
+
+def test_an_error_of_the_body_after_a_failed_commit_is_retried(clock: FakeClock) -> None:
+    """An error of the body's own is judged by the rules, also where it comes of one that the checkpoint raised."""
+    memory = Memory()
+    memory.save = scripted(OSError("disk full"), *[None] * 3)  # type: ignore[method-assign]
+
+    def body(page: Any, items: Any) -> None:
+        if page.attempt == 1:
+            try:
+                page.commit()
+            except OSError as error:
+                raise ConnectionError("mine") from error
+
+    by_for(resume(turn, memory, policy), body)
+    assert clock.sleeps == [1.0]
+
+
+def test_a_run_that_got_no_page_is_counted(play: Any, clock: FakeClock) -> None:
+    """A fetch that returns no page comes to nothing like one that raises, and again and again it is stalled."""
+    memory = Memory()
+    with pytest.raises(TypeError, match="fetch must return"):
+        play(resume(lambda cursor: None, memory, stall_after=2))  # type: ignore[arg-type,return-value]
+    assert memory.stalls == 1
+    with pytest.raises(Stalled) as caught:
+        play(resume(lambda cursor: None, memory, stall_after=2))  # type: ignore[arg-type,return-value]
+    assert isinstance(caught.value.__cause__, TypeError)

@@ -21,6 +21,7 @@ from redouble.testing import FakeClock, timeline
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from redouble import Clock
 
@@ -318,3 +319,21 @@ def test_waits_that_end_early_are_forgotten() -> None:
         assert len(stops) <= 200
     thread.join(20)
     assert clock.now() == 1.0
+
+
+async def later() -> None:
+    """A coroutine function."""
+
+
+@pytest.mark.parametrize(
+    ("fn", "message"),
+    [
+        (later, r"bind `lambda: asyncio.run\(co\(\)\)`"),
+        (functools.partial(later), r"bind `lambda: asyncio.run\(co\(\)\)`"),
+        (7, "fn must be a callable, got 7"),
+    ],
+)
+def test_what_cannot_run_in_a_thread_is_not_bound(fn: Any, message: str) -> None:
+    """A coroutine would run elsewhere, on real time: it is refused when it is bound, with what to bind instead."""
+    with pytest.raises(TypeError, match=message):
+        FakeClock().bind(fn)

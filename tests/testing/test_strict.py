@@ -109,11 +109,26 @@ def test_what_was_logged_before_counts() -> None:
             failing(observers=[bad_observer])()
 
 
-def test_a_body_that_raises_raises_that() -> None:
-    """The test's own failure is not hidden."""
-    with pytest.raises(KeyError), fake_time(strict=True):
+def test_a_body_that_raises_is_the_cause() -> None:
+    """The test's own failure is not hidden, and neither is what was reported before it."""
+    mine = KeyError("mine")
+    with pytest.raises(AssertionError, match="observer") as caught, fake_time(strict=True):
         failing(observers=[bad_observer])()
+        raise mine
+    assert caught.value.__cause__ is mine
+
+
+def test_a_body_that_raises_and_nothing_reported() -> None:
+    """What the body raised goes on as it is."""
+    with pytest.raises(KeyError), fake_time(strict=True):
         raise KeyError
+
+
+def test_an_interrupt_matters_more() -> None:
+    """What is no `Exception` leaves the block as it is, whatever was reported."""
+    with pytest.raises(KeyboardInterrupt), fake_time(strict=True):
+        failing(observers=[bad_observer])()
+        raise KeyboardInterrupt
 
 
 def test_in_a_task_and_in_a_thread() -> None:

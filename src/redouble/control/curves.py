@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from redouble.control import faults
 from redouble.core import checks
-from redouble.core.backoff import CEILING
+from redouble.core.backoff import CEILING, Backoff, _Called
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-    from redouble.core.backoff import Backoff
 
 
 def safe_delay(curve: Backoff, failures: int, previous: float | None, draw: float) -> float | None:
@@ -36,8 +34,16 @@ def sane(curve: Backoff, wait: Any) -> float | None:
 
 def ended(curve: Backoff, error: Exception) -> float | None:
     """A curve that went wrong has ended."""
-    faults.report("curve", type(curve), error, "it counts as ended")
+    faults.report("curve", _written(curve), error, "it counts as ended")
     return None
+
+
+def _written(curve: Backoff) -> object:
+    """What a user would know a curve by: a function of theirs, or the class of what is within one of ours."""
+    within: Any = curve
+    while type(within).__module__.startswith("redouble.") and isinstance(getattr(within, "curve", None), Backoff):
+        within = within.curve
+    return within.function if isinstance(within, _Called) else type(within)
 
 
 class OwnCurves:

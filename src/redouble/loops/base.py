@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from redouble.calls.awaitable import is_awaitable
 from redouble.control import scope
 from redouble.control.around import KIND, WATCHDOG, over_around
 from redouble.control.mark import mark_bound
@@ -9,7 +10,7 @@ from redouble.control.outcome import DeadlineExceeded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import TypeVar
+    from typing import Any, TypeVar
 
     from redouble.control.policy import Policy
 
@@ -26,6 +27,23 @@ def for_loop(policy: P, *, scopes: bool = True) -> P:
     if not policy.written & {"attempts", "deadline"}:
         policy = policy.overridden(attempts=None, deadline=None)
     return scope.effective(policy) if scopes else policy
+
+
+def refuse_awaitable(what: str, value: Any, instead: str = "; it must answer at once") -> None:
+    """Refuse what a function of the user's gives to await, where nobody awaits it.
+
+    Args:
+        what: The argument that gave it.
+        value: What it gave.
+        instead: What to do about it: the end of the sentence.
+
+    Raises:
+        TypeError: When it can be awaited.
+    """
+    if is_awaitable(value):
+        if hasattr(value, "close"):
+            value.close()  # a coroutine: let it not complain
+        raise TypeError(f"{what} gives something to await{instead}")
 
 
 def end_if_over(message: str) -> None:

@@ -80,7 +80,7 @@ class FileCheckpoint:
     def __init__(self, path: Path) -> None:
         if not isinstance(path, (str, os.PathLike)):
             raise TypeError(f"path must be a string or a path, got {checks.shown(path)}")
-        self._path = os.fspath(path)
+        self._path = os.fsdecode(path)
 
     def load(self) -> Any:
         """Return the cursor; `None` when there is no file yet, and after everything has been read.

@@ -12,7 +12,7 @@ from redouble.control.clock import SYSTEM, is_set
 from redouble.control.policy import is_of_event_loop
 from redouble.control.scope import remaining
 from redouble.core import checks
-from redouble.loops.base import end_beneath_watchdog, for_loop
+from redouble.loops.base import end_beneath_watchdog, for_loop, refuse_awaitable
 from redouble.ways.policy import RetryPolicy, retry
 from redouble.ways.shape import (
     is_coroutine_function,
@@ -94,10 +94,10 @@ else:
             get: Gives the newest state; `None`: there is none yet, wait for a change.
             push: Sends a state; a function or a coroutine function. When what it returns can be awaited, a coroutine
                 comes back that awaits it and goes on in asyncio or trio; also when one of the events is of an event loop.
-            changed: A `threading.Event`, `asyncio.Event` or `trio.Event` that is set after every change of the state, and cleared
-                here before the state is read.
-            closed: Such an event that ends the loop; it is looked at before every push, while waiting for a change and
-                between attempts. `None`: only `stop` ends it.
+            changed: A `threading.Event` or `asyncio.Event` that is set after every change of the state, and cleared here
+                before the state is read. On trio a `threading.Event`: trio's own cannot be cleared.
+            closed: Such an event, or a `trio.Event`, that ends the loop; it is looked at before every push, while waiting
+                for a change and between attempts. `None`: only `stop` ends it.
             policy: What errors mean, and how patiently a push is tried again.
             supersede: Whether a change ends the wait after a failure, so that the newest state goes next. The failures
                 and the curve go on: what failed is the server. `False`: the same state is tried until it is accepted.
@@ -239,6 +239,7 @@ class _Work:
             self._first = False
             self._changed.clear()  # before the state is read, so that a change in between is not lost
             self._state = self._get()
+            refuse_awaitable("get", self._state)
         else:
             self._state = None  # what has been pushed is not held on to
         return self._state is not None
@@ -253,9 +254,15 @@ def _work(get: Any, push: Any, changed: Any, closed: Any, policy: Any, supersede
     checks.plain_function("get", get)
     checks.function("push", push)
     refuse_what_cannot_be_called(push)
-    _event("changed", changed)
-    if closed is not None:
-        _event("closed", closed)
+    if not _has(changed, "is_set", "wait", "clear"):
+        raise TypeError(
+            f"changed must be a threading.Event or an asyncio.Event, got {checks.shown(changed)}; on trio it is a"
+            " threading.Event, as trio's own cannot be cleared"
+        )
+    if closed is not None and not _has(closed, "is_set", "wait"):
+        raise TypeError(
+            f"closed must be a threading.Event, an asyncio.Event or a trio.Event, got {checks.shown(closed)}"
+        )
     if not isinstance(policy, RetryPolicy):
         raise TypeError(f"policy must be a RetryPolicy such as retry(attempts=5), got {checks.shown(policy)}")
     work = _Work(get, push, changed, closed, policy, checks.flag("supersede", supersede))
@@ -266,10 +273,9 @@ def _work(get: Any, push: Any, changed: Any, closed: Any, policy: Any, supersede
     return work
 
 
-def _event(name: str, value: Any) -> None:
-    shape = all(callable(getattr(value, method, None)) for method in ("is_set", "wait", "clear"))
-    if not shape or isinstance(value, type):
-        raise TypeError(f"{name} must be a threading.Event or an asyncio.Event, got {checks.shown(value)}")
+def _has(event: Any, *methods: str) -> bool:
+    """Whether it is an object with these methods."""
+    return not isinstance(event, type) and all(callable(getattr(event, method, None)) for method in methods)
 
 
 def _loop(script: Script) -> Any:

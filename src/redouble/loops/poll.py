@@ -15,7 +15,7 @@ from redouble.core.backoff import Backoff, as_curve, constant, wait_of
 from redouble.core.record import Record
 from redouble.core.verdict import Classification, Rule, Verdict, as_rule, first_of
 from redouble.known.classify import judge_exception, judge_result
-from redouble.loops.base import for_loop
+from redouble.loops.base import for_loop, refuse_awaitable
 from redouble.ways import wrap
 from redouble.ways.policy import RetryPolicy, retry
 from redouble.ways.shape import (
@@ -92,7 +92,7 @@ else:
                 ready, too; the interval holds for them, not the rule's `every`. A backoff that is written in it (or
                 belongs to a rule) answers failures; else they wait for the interval.
             until: Asked of every value that the policy's `result` rules have no opinion on; a false answer: not ready.
-                What it raises is raised at once. `None`: such a value is ready.
+                It answers at once, and what it raises is raised at once. `None`: such a value is ready.
             interval: Seconds (> 0) between two questions when the server says nothing else (`Retry-After`, or whatever
                 a rule gives as `retry_after`); under 0.1 s counts as 0.1 s. The default is RFC 8628's (section 3.2). Or
                 a curve: its n-th wait follows the n-th question, and its end is that of the poll, as at the deadline.
@@ -215,8 +215,11 @@ class _Asking(Judge):
     def value(self, value: object) -> Classification | None:
         rule, until = self.policy.result, self._question.until
         found = None if rule is None else judge_result(value, rule, faults.rule_raised)
-        if found is None and until is not None and not until(value):
-            found = Classification(Verdict.PENDING, reason=f"not ready: until={name_of(until)}")
+        if found is None and until is not None:
+            ready = until(value)
+            refuse_awaitable("until", ready)
+            if not ready:
+                found = Classification(Verdict.PENDING, reason=f"not ready: until={name_of(until)}")
         return None if found is None else self._at_interval(found)
 
     def _at_interval(self, found: Classification) -> Classification:

@@ -17,7 +17,7 @@ from redouble.control import faults
 from redouble.control.around import AROUND, ENDS, NODE, close_link, innermost, new_link, over_around
 from redouble.control.clock import is_set
 from redouble.core import checks
-from redouble.loops.base import end_if_over, for_loop
+from redouble.loops.base import end_if_over, for_loop, refuse_awaitable
 from redouble.ways.shape import name_of
 
 TYPE_CHECKING = False
@@ -43,6 +43,9 @@ else:
 
 EARLY = 0.02
 """So many seconds before its time a timer of asyncio may come: the resolution of the coarsest system clock."""
+
+ASYNC_FORM = ": write `async for page in resume(...)`"
+"""What to do about something that is to be awaited in the synchronous form."""
 
 SAVING = 5.0
 """How many seconds saving the count of stalled runs may take in a task that is being cancelled."""
@@ -149,13 +152,15 @@ class BasePage(Generic[T]):
         close_link(self._link)
         self._items, turn = None, self._turn
         committed = turn.state is PageState.COMMITTED
+        unsaved, self._reading.unsaved = self._reading.unsaved, None
         if error is None:  # or the loop is left by `break`: that shows when no page is asked for any more
             if not committed:
                 turn.state = PageState.DEALT_WITH
             return False
         if not committed:
             turn.state = PageState.FAILED
-            if isinstance(error, Exception) and not self._reading.body_failed(error):
+            refused = error is unsaved  # by the checkpoint: no rule retries that
+            if not refused and isinstance(error, Exception) and not self._reading.body_failed(error):
                 return True
         yield from self._reading.ends_with(error)
         return False
@@ -200,6 +205,7 @@ class Reading:
         call: The call of the page at hand.
         cursor: The place at which it stands: the cursor of the page at hand, or the last one that was committed within it.
         turn: The state of the page at hand, where one was given out; `None` before.
+        unsaved: What the checkpoint raised within the body of the page at hand, until that has been left; else `None`.
         name: The policy's name, or that of the function that fetches.
     """
 
@@ -219,12 +225,14 @@ class Reading:
         "cursor",
         "name",
         "turn",
+        "unsaved",
     )
 
     asynchronous: bool
     call: Call
     cursor: Any
     turn: Turn | None
+    unsaved: Exception | None
     _handed_at: float  # when the page was given out, by the policy's clock
 
     def __init__(
@@ -244,7 +252,7 @@ class Reading:
         self._progress, self._make_page, self.asynchronous = progress, make_page, asynchronous
         progress.advanced = self._advanced = self._over = False
         self.call = None  # type: ignore[assignment]  # made with the first page
-        self.cursor = self.turn = None
+        self.cursor = self.turn = self.unsaved = None
         self._handed_at = 0.0
 
     # What the ways in do.
@@ -271,9 +279,11 @@ class Reading:
             return None
         try:
             return self._page_of(call)
-        except BaseException:
-            self._over = True
-            script.close()
+        except BaseException as error:
+            try:
+                yield from self.ends_with(error)
+            finally:
+                script.close()
             raise
 
     def _page_of(self, call: Call) -> Any:
@@ -281,7 +291,7 @@ class Reading:
         found = call.value if call.given is None else call.given
         call.value = call.given = None
         if not isinstance(found, tuple) or len(found) != 2:
-            refuse_awaitable("fetch", found)
+            refuse_awaitable("fetch", found, ASYNC_FORM)
             raise TypeError(f"fetch must return a tuple (items, next), got {checks.shown(found)}")
         items, next_ = found
         self.turn = Turn(next_)
@@ -398,7 +408,12 @@ class Reading:
 
     def _save(self, cursor: Any) -> Steps[bool]:
         """Save where to go on; returns whether that is an advance: a stream that has nothing new stays where it is."""
-        yield from self._settled("Checkpoint.save", self._checkpoint.save(cursor))
+        try:
+            yield from self._settled("Checkpoint.save", self._checkpoint.save(cursor))
+        except Exception as error:
+            if self.turn is not None and self.turn.state is PageState.OPEN:
+                self.unsaved = error
+            raise
         advanced = cursor is None or bool(cursor != self.cursor)
         self.cursor = cursor
         return advanced
@@ -425,7 +440,7 @@ class Reading:
     def _settled(self, what: str, value: Any) -> Steps[Any]:
         """What comes back decides: awaited where it can be."""
         if not self.asynchronous:
-            refuse_awaitable(what, value)
+            refuse_awaitable(what, value, ASYNC_FORM)
             return value
         return (yield value) if is_awaitable(value) else value
 
@@ -477,14 +492,6 @@ class Reading:
 
     def _stalled(self) -> Stalled:
         return Stalled(self._stalls, self._stall_after or 0, self.cursor, self.name)
-
-
-def refuse_awaitable(what: str, value: Any) -> None:
-    """Refuse what is to be awaited in the synchronous form."""
-    if is_awaitable(value):
-        if hasattr(value, "close"):
-            value.close()  # a coroutine: let it not complain
-        raise TypeError(f"{what} gives something to await: write `async for page in resume(...)`")
 
 
 def _is_cancellation(error: BaseException) -> bool:

@@ -18,6 +18,7 @@ from redouble.testing.hosts import current_loop, pass_turn, trio_is_here
 from redouble.testing.loops import LoopDriver, attach, is_busy
 from redouble.testing.timeline import Timeline
 from redouble.testing.trap import Trap
+from redouble.ways.shape import is_coroutine_function
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -170,7 +171,11 @@ class FakeClock:
 
         Time does not move while `fn` runs outside of a wait, nor, for `grace` real seconds, until it has been called
         for the first time. So threads that are all bound before the first is started take turns the same way in every
-        run. Bind once for each thread; where `fn` itself waits for other threads, let it say so by `joining()`.
+        run. Bind once for each thread; where `fn` itself waits for other threads, let it say so by `joining()`. For a
+        coroutine bind what runs it: `lambda: asyncio.run(co())`.
+
+        Raises:
+            TypeError: When `fn` cannot be called, or does not run when it is called: a coroutine or generator function.
 
         >>> import threading
         >>> from redouble.testing import FakeClock
@@ -181,6 +186,12 @@ class FakeClock:
         >>> clock.now()
         3.0
         """
+        if is_coroutine_function(fn):
+            raise TypeError(
+                "fn must be a plain function, since its coroutine would run elsewhere: bind `lambda: asyncio.run(co())`,"
+                f" got {checks.shown(fn)}"
+            )
+        checks.plain_function("fn", fn)
         self._contact()
         context = contextvars.copy_context()
 

@@ -32,11 +32,12 @@ class fake_time:  # noqa: N801  # used as a verb: with fake_time() as clock:
         everywhere: Also hold for all other contexts of the process, whose own scopes stand upon it: for test fixtures,
             which often run in another context than the test.
         strict: Whether the `with` fails at its end when something beneath it was only reported otherwise: a rule, an
-            observer, a curve or another part of yours that raised. A body that raises itself raises that.
+            observer, a curve or another part of yours that raised. What the body raises is then its cause.
 
     Raises:
         TypeError, ValueError: When an argument is of no such kind.
-        AssertionError: At the end of a strict one: it names all that was reported, and comes from the first error.
+        AssertionError: At the end of a strict one: it names all that was reported, and comes from what the body raised, or from the
+            first error.
         RuntimeError: When one and the same object is entered again.
 
     >>> from redouble import exponential, retry
@@ -91,8 +92,9 @@ class fake_time:  # noqa: N801  # used as a verb: with fake_time() as clock:
             trap.release()
         if self._faults is not None:
             self._faults.stop()
-            if not any(exc_info):
-                self._faults.fail()
+            error = exc_info[1] if any(exc_info) else None
+            if error is None or isinstance(error, Exception):  # a KeyboardInterrupt or the like matters more
+                self._faults.fail(error)
 
     def _is_current(self) -> bool:
         return current_clock() is self._clock

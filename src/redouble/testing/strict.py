@@ -36,16 +36,21 @@ class FaultsHeard:
         """Listen no more."""
         faults.listeners.remove(self._hear)
 
-    def fail(self) -> None:
+    def fail(self, leaving: Exception | None = None) -> None:
         """Raise an error that names all that was heard, if anything was.
 
+        Args:
+            leaving: What the block raised; `None`: nothing.
+
         Raises:
-            AssertionError: From the first error.
+            AssertionError: From what the block raised, or from the first error.
         """
         heard, self._heard = self._heard, []
         if heard:
             lines = "".join(f"\n- {line}" for line in dict.fromkeys(line for line, _ in heard))
-            raise AssertionError(f"under fake_time(strict=True) {_reports(len(heard))}:{lines}") from heard[0][1]
+            raise AssertionError(f"under fake_time(strict=True) {_reports(len(heard))}:{lines}") from (
+                heard[0][1] if leaving is None else leaving
+            )
 
 
 def _reports(number: int) -> str:
