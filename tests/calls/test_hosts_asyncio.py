@@ -90,7 +90,7 @@ def test_a_callback_may_set_an_earlier_timer(loop: Loop) -> None:
 
 def test_many_cancelled_timers_are_swept_out(loop: Loop) -> None:
     """When more than a few, and more than half, are cancelled the heap lets go of them; the others still come."""
-    timers, called = host._Timers(), []
+    timers, called = host._Timers(), list[object]()
     kept = timers.call_later(9.0, lambda: called.append(loop.now))
     for _ in range(host.FEW + 1):
         timers.call_later(8.0, lambda: called.append("cancelled")).cancel()
