@@ -78,7 +78,7 @@ def drive(script: Script, call: Call | Any = None) -> Call | Any:  # noqa: C901 
             raise
         call.raised = call.error
     raise_held(call)
-    return None
+    return None  # pragma: no cover  # the line above raises
 
 
 PEP_479 = ("generator raised StopIteration",)
