@@ -24,7 +24,7 @@ class Reason(Enum):
     STOPPED = "stopped"
     ATTEMPTS = "attempts used up"
     CURVE = "the backoff curve has ended"
-    HINT = "the server asked for a longer wait than allowed"
+    HINT = "the server asked for a wait above max_hint or past the deadline"
     DEADLINE = "the next attempt would come after the deadline"
     BUDGET = "the retry budget refused"
 
