@@ -306,7 +306,7 @@ def test_timeout_as_hands_out_what_is_left(clock: FakeClock) -> None:
     """A synchronous function is told its time, as in calls; one that takes none is refused."""
     given: list[float] = []
 
-    def asks(timeout: float = 0.0) -> str:
+    def asks(timeout: float = 60.0) -> str:
         given.append(round(timeout, 6))
         return "no"
 

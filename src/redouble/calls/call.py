@@ -471,7 +471,7 @@ class Call:
     def let_go(self) -> None:
         """The call ends: hold nothing any more, and bound nothing that begins later."""
         self.error = self.raised = self.closing = self._cut = self.given = self.value = None
-        self.tally.handed = self.tally.until = self.fn = None
+        self.tally.handed = self.tally.until = None
         self.args, self.kwargs = (), {}
         self.attempting = False
         if self.bound is not None:
