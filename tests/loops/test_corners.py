@@ -184,7 +184,7 @@ async def pushed() -> None:
     """Push one state, then end."""
     changed, closed = asyncio.Event(), asyncio.Event()
     changed.set()
-    await latest(lambda: "state", push, changed=changed, closed=closed, policy=POLICY)  # type: ignore[call-overload]
+    await latest(lambda: "state", push, changed=changed, closed=closed, policy=POLICY)
 
 
 async def push(state: str) -> None:

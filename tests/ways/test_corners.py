@@ -20,7 +20,7 @@ from redouble.ways.closing import CloseLimit
 from redouble.ways.opening import Opening, open_under
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Generator, Iterator
     from contextvars import Context
 
     from redouble.testing import FakeClock
@@ -143,7 +143,7 @@ def test_a_coroutine_may_be_closed_in_a_copy_of_its_context() -> None:
     """A call that is closed where its link cannot be taken out leaves no attempt behind, and raises nothing."""
 
     class Never:
-        def __await__(self) -> Iterator[None]:
+        def __await__(self) -> Generator[None, None, None]:
             yield
 
     copies: list[Context] = []
