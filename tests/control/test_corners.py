@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import pickle
 import sys
 from types import SimpleNamespace
@@ -27,7 +28,7 @@ from redouble.control import tally as tally_module
 from redouble.control.mark import MARK, unmark
 from redouble.control.outcome import GaveUp
 from redouble.control.tally import Tally
-from redouble.known.request import shows_engine
+from redouble.known.request import _values_in, shows_engine
 from redouble.testing import fake_time
 
 DOWN = Classification(Verdict.TRANSIENT, reason="down")
@@ -190,3 +191,15 @@ def test_an_engine_is_seen_in_the_frames_of_an_error() -> None:
         down()
     assert not shows_engine(past.value)
     assert not shows_engine(None)
+
+
+@pytest.mark.parametrize(
+    ("names", "left"), [((), {}), (("locals",), {"url": "/", "spare": 1})], ids=["own", "handed out"]
+)
+def test_the_locals_of_a_frame_are_let_go_of_where_python_keeps_them(names: tuple[str, ...], left: Any) -> None:
+    """A dict of locals, as Python up to 3.12 keeps it in the frame, is emptied unless the function hands it out."""
+    shown = {"url": "/", "spare": 1}
+    code = SimpleNamespace(co_flags=inspect.CO_OPTIMIZED, co_names=names)
+    frame = SimpleNamespace(f_locals=shown, f_code=code)
+    assert _values_in(cast("Any", frame), (("url",), ("missing",))) == ["/", None]
+    assert shown == left

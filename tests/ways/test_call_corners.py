@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from redouble import Reason, constant, outcome, retry
+from redouble import DeadlineExceeded, Reason, constant, outcome, retry
 from redouble.calls import call as call_module
-from redouble.calls.call import Judge, is_fault
+from redouble.calls.call import First, Judge, is_fault
 from redouble.calls.tracebacks import forget_earlier_passes, strip
 from redouble.control import tally
+from redouble.control.around import AROUND
 from redouble.control.outcome import GaveUp
 
 if TYPE_CHECKING:
@@ -85,3 +86,29 @@ def test_an_error_that_was_never_raised_has_no_frames_to_take_away() -> None:
     strip(error)
     forget_earlier_passes(error)
     assert error.__traceback__ is None
+
+
+def test_a_first_attempt_that_is_cut_off_makes_its_call_then() -> None:
+    """Where a deadline ends an attempt that had no call yet, the error says whose deadline it was, and keeps its cause."""
+    cancelled = RuntimeError("cancelled")
+
+    @policy(deadline=10)
+    def fetch() -> TimeoutError:
+        link = AROUND.get()
+        assert link is not None
+        return First(link).cut_off(cancelled)
+
+    cut = fetch()
+    assert type(cut) is DeadlineExceeded
+    assert str(cut) == "the deadline of 10 s has passed"
+    assert cut.__cause__ is cancelled
+
+
+def test_a_note_says_how_to_turn_a_clients_own_retries_off() -> None:
+    """Where a client had tried again by itself, the call gives up, and the note says what to write."""
+    error = type("RetryError", (OSError,), {"__module__": "tenacity"})("tried again")
+    with pytest.raises(OSError, match="tried again") as raised:
+        policy.call(failing_with(error))
+    end = outcome(raised.value)
+    assert end is not None and (end.reason, end.attempts) == (Reason.NESTED, 1)
+    assert any("has tried again by itself" in note for note in raised.value.__notes__)

@@ -16,9 +16,11 @@ from redouble import Attempt, constant, current_attempt, override, retry
 from redouble.control.around import AROUND
 from redouble.testing import fake_time
 from redouble.ways import block, wrap, wrap_async
+from redouble.ways.closing import CloseLimit
+from redouble.ways.opening import Opening, open_under
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Generator, Iterator
     from contextvars import Context
 
     from redouble.testing import FakeClock
@@ -141,7 +143,7 @@ def test_a_coroutine_may_be_closed_in_a_copy_of_its_context() -> None:
     """A call that is closed where its link cannot be taken out leaves no attempt behind, and raises nothing."""
 
     class Never:
-        def __await__(self) -> Iterator[None]:
+        def __await__(self) -> Generator[None, None, None]:
             yield
 
     copies: list[Context] = []
@@ -184,3 +186,22 @@ def test_the_rules_are_loaded_when_somebody_asks() -> None:
     import redouble.rules as module
 
     assert redouble.__getattr__("rules") is module
+
+
+def test_what_is_opened_with_nothing_that_cuts_it_off_is_opened() -> None:
+    """Without a limit the value comes as it is, and an error passes."""
+
+    async def dial(answer: Any) -> Any:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def how(answer: Any) -> Opening:
+        limit = CloseLimit(None, "dial")
+        return Opening(dial, (answer,), "dial", "connect", closing=True, asynchronous=True, limit=limit)
+
+    nobody = cast("Any", None)
+    opened = asyncio.run(open_under(None, how(None), {}, nobody))
+    assert (opened.value, opened.leave, opened.scope) == (None, None, None)
+    with pytest.raises(OSError, match="down"):
+        asyncio.run(open_under(None, how(OSError("down")), {}, nobody))

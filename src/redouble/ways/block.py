@@ -119,7 +119,7 @@ class BlockAttempt(Attempt):
 
     def _ended(self) -> None:
         self._state, self._until = _OVER, None
-        if self._made is not None:
+        if self._made is not None:  # pragma: no branch  # what ends here has been driven, so it has a call
             self._made.let_go()
 
     def _is_silent(self, error: BaseException) -> bool:
