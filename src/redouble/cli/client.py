@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import io
 from contextlib import asynccontextmanager, suppress
+from errno import ECONNRESET
 from http.client import parse_headers
+from os import strerror
 from typing import TYPE_CHECKING
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
@@ -25,6 +27,29 @@ def open_answer(url: str) -> HTTPResponse:
     return answer
 
 
+def request_to(url: str) -> tuple[str, int, bytes]:
+    """Return where a GET goes, and what it says."""
+    where = urlsplit(url)
+    return where.hostname or "", where.port or 80, f"GET {where.path} HTTP/1.0\r\nHost: {where.netloc}\r\n\r\n".encode()
+
+
+def answer_of(url: str, received: bytes) -> bytes:
+    """Return the body of an answer of HTTP/1.0.
+
+    Raises:
+        HTTPError: When its status is 400 or more.
+        ConnectionResetError: When there is no answer.
+    """
+    stream = io.BytesIO(received)
+    words = stream.readline().decode().split(maxsplit=2)
+    if not words:
+        raise ConnectionResetError(ECONNRESET, strerror(ECONNRESET))
+    headers = parse_headers(stream)
+    if int(words[1]) >= 400:
+        raise HTTPError(url, int(words[1]), words[2].strip(), headers, io.BytesIO(stream.read()))
+    return stream.read()
+
+
 def fetch(url: str) -> str:
     """The text of the answer to a GET."""
     with open_answer(url) as answer:
@@ -32,21 +57,17 @@ def fetch(url: str) -> str:
 
 
 @asynccontextmanager
-async def open_answer_async(url: str) -> AsyncIterator[asyncio.StreamReader]:
-    """The answer to a GET, to be read; closed at the end.
+async def open_answer_async(url: str) -> AsyncIterator[bytes]:
+    """The answer to a GET; the connection is closed at the end.
 
     Raises:
         HTTPError: For an answer of status 400 or more.
     """
-    where = urlsplit(url)
-    reader, writer = await asyncio.open_connection(where.hostname, where.port)
+    host, port, request = request_to(url)
+    reader, writer = await asyncio.open_connection(host, port)
     try:
-        writer.write(f"GET {where.path} HTTP/1.0\r\nHost: {where.netloc}\r\n\r\n".encode())
-        head = io.BytesIO(await reader.readuntil(b"\r\n\r\n"))
-        _, status, reason = head.readline().decode().split(maxsplit=2)
-        if int(status) >= 400:
-            raise HTTPError(url, int(status), reason.strip(), parse_headers(head), io.BytesIO(await reader.read()))
-        yield reader
+        writer.write(request)
+        yield answer_of(url, await reader.read())
     finally:
         writer.close()
         with suppress(OSError):  # what broke the connection has been raised already
@@ -56,4 +77,4 @@ async def open_answer_async(url: str) -> AsyncIterator[asyncio.StreamReader]:
 async def fetch_async(url: str) -> str:
     """The text of the answer to a GET."""
     async with open_answer_async(url) as answer:
-        return (await answer.read()).decode()
+        return answer.decode()

@@ -1,8 +1,9 @@
-"""On top of the floors: the four ways in, sync and asyncio, as the demo takes them."""
+"""On top of the floors: the four ways in, in threads, asyncio and trio, as the demo takes them."""
 
 from __future__ import annotations
 
 import asyncio
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from redouble.cli.client import fetch, fetch_async, open_answer, open_answer_async
@@ -73,7 +74,7 @@ def connect(policy: RetryPolicy, url: str) -> str:
 async def connect_async(policy: RetryPolicy, url: str) -> str:
     """Only the opening is retried, which is to enter an async context manager; reading is not."""
     async with policy.connect(open_answer_async, url) as answer:
-        return (await answer.read()).decode()
+        return answer.decode()
 
 
 def _run(way: Callable[[RetryPolicy, str], Coroutine[Any, Any, str]]) -> Way:
@@ -90,3 +91,7 @@ WAYS: dict[str, Way] = {
     "connect": connect,
     "connect, asyncio": _run(connect_async),
 }
+if find_spec("trio") is not None:
+    from redouble.cli import ways_trio
+
+    WAYS |= ways_trio.WAYS
