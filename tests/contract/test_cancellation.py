@@ -217,6 +217,15 @@ class CtrlC(FakeClock):
         signal.raise_signal(signal.SIGINT)
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Hear of SIGINT also where this process was started with it ignored, as in the background of a shell."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_in_a_wait() -> None:
     """Ctrl-C ends a synchronous wait, and nothing is called again; the error that was waited for is not its context."""
     for way in ("decorator", "call", "block", "connect"):
@@ -238,6 +247,7 @@ def test_ctrl_c_in_a_wait() -> None:
         assert caught.value.__context__ is None
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("stop", [None, threading.Event()], ids=["sleep", "stop"])
 def test_ctrl_c_on_the_system_clock(monkeypatch: pytest.MonkeyPatch, stop: threading.Event | None) -> None:
     """So it does in a real wait."""
