@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from redouble import retry
+from redouble import current_attempt, retry
 from redouble.testing import FakeClock, fake_time
 
 if TYPE_CHECKING:
@@ -20,10 +20,11 @@ class BusyError(Exception):
     headers = {"Retry-After": "1"}
 
 class Client:
-    calls, error = 0, BusyError
+    calls, error, look = 0, BusyError, staticmethod(lambda: None)
 
     def fetch(self):
         self.calls += 1
+        self.look()
         raise BusyError
 
     async def fetch_async(self):
@@ -84,3 +85,11 @@ def test_a_package_that_retries_its_own_function_is_not_guessed_about(client: An
     with pytest.raises(client.error):
         retry(client.fetch)()
     assert client.calls == 1
+
+
+def test_it_is_believed_also_where_its_attempt_was_asked_for(client: Any, clock: FakeClock) -> None:
+    """Whoever asks for the current attempt from deeper down changes nothing of what is known of the call."""
+    client.look = current_attempt
+    with pytest.raises(client.error):
+        retry.call(client.fetch)
+    assert client.calls == 3

@@ -859,6 +859,22 @@ def new_call(site: Site, link: Link, fn: Callable[..., Any], args: tuple[Any, ..
     return call
 
 
+def call_of(link: Link, fn: Callable[..., Any] | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    """Return the call of a wrapper's first attempt: the one that was asked for from deeper down, or a new one.
+
+    Asked for from deeper down it has no operation yet, and gets it when the attempt has failed.
+    """
+    who = link[WHO]
+    if who.__class__ is Site:
+        bound = link[NODE] if who.policy.is_bounded else None
+        link[WHO] = call = Call(who.policy, who.name, link, fn, args, kwargs, None, bound, who.budget, who.timeout_at)
+        call.whose = who.whose
+        return call
+    who.fn, who.args, who.kwargs = fn, args, kwargs
+    found: Call = who
+    return found
+
+
 def call_of_attempt() -> Call:
     """Return the call of the attempt that has just begun: what calls this is its operation."""
     link = AROUND.get()
@@ -870,9 +886,7 @@ def call_at(link: Link) -> Call:
     """Return the call of an attempt's link; a decorated function that has not failed yet has none, and gets it now."""
     who = link[WHO]
     if isinstance(who, Site):
-        own = link[NODE] if who.policy.is_bounded else None
-        link[WHO] = call = Call(who.policy, who.name, link, bound=own, budget=who.budget)
-        return call
+        return call_of(link, None, (), {})
     found: Any = getattr(who, "_call", who)  # a block keeps its call
     call_found: Call = found
     return call_found

@@ -5,13 +5,13 @@ from __future__ import annotations
 from time import monotonic
 
 from redouble.calls.awaitable import GENERATOR, is_awaitable
-from redouble.calls.call import Site, is_fault, new_call
+from redouble.calls.call import Site, call_of, is_fault, new_call
 from redouble.calls.hosts.threads import drive
 from redouble.calls.script import attempts
 from redouble.calls.tracebacks import strip
 from redouble.control import around, scope
 from redouble.control.around import BOUND, NODE, WHO, close_link, first_live, first_open, leave_bound, open_link
-from redouble.ways.first import call_of, counted_by, site_of
+from redouble.ways.first import counted_by, site_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from time import monotonic
 
-from redouble.calls.call import Call, Site, is_fault, new_call
+from redouble.calls.call import Call, Site, call_of, is_fault, new_call
 from redouble.calls.hosts.coroutines import drive, limited_first
 from redouble.calls.script import attempts
 from redouble.calls.tracebacks import strip
 from redouble.control import around, scope
 from redouble.control.around import BOUND, NODE, WHO, close_link, first_live, first_open, leave_bound, open_link
-from redouble.ways.first import call_of, counted_by, site_of
+from redouble.ways.first import counted_by, site_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,9 +31,6 @@ def retrying(  # noqa: C901  # see below
     seconds = policy.deadline if policy.is_bounded else None
 
     async def wrapper(*args: Any, **kwargs: Any) -> Any:  # noqa: C901  # as in `wrap`
-        outer = around.get_link()
-        if outer is not None and outer[WHO] is None:
-            outer = first_open(outer)
         if eager or scope.overriding:
             try:
                 return await run(site, None, fn, args, kwargs)
@@ -43,6 +40,9 @@ def retrying(  # noqa: C901  # see below
                 except RecursionError:  # no stack is left, and suppress() would be a call as well
                     pass
                 raise
+        outer = around.get_link()
+        if outer is not None and outer[WHO] is None:
+            outer = first_open(outer)
         began = monotonic()
         node = None if outer is None else outer[NODE]
         if seconds is not None:
