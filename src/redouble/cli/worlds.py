@@ -10,7 +10,11 @@ from redouble.cli.options import add_policy
 from redouble.core import checks
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, _SubParsersAction
+    from argparse import ArgumentParser, _ArgumentGroup, _SubParsersAction
+    from collections.abc import Callable
+    from typing import TypeAlias
+
+    _Number: TypeAlias = tuple[str, Callable[[str], Any], str, str]
 
 WINDOW = 5
 """Over how many seconds of calls it is told whether a service has recovered."""
@@ -147,7 +151,6 @@ def _add_storm(worlds: _SubParsersAction[ArgumentParser]) -> None:
         " Options of the policy that are not given have the library's defaults."
     )
     parser = worlds.add_parser("storm", help="an outage that retries may keep alive", description=about)
-    default = Storm()
     add_policy(parser)
     group = parser.add_argument_group("the retry budget")
     group.add_argument(
@@ -159,7 +162,7 @@ def _add_storm(worlds: _SubParsersAction[ArgumentParser]) -> None:
     )
     group.add_argument("--shared", action="store_true", help="one budget for all processes, as a store would share it")
     group = parser.add_argument_group("the server and the calls")
-    for name, kind, metavar, text in [
+    numbers: list[_Number] = [
         ("load", fraction, "SHARE", "calls a second, as a share of the capacity"),
         ("capacity", fraction, "N", "requests a second that the server answers"),
         ("processes", whole, "N", "processes that the calls come from, each with a budget"),
@@ -169,9 +172,8 @@ def _add_storm(worlds: _SubParsersAction[ArgumentParser]) -> None:
         ("outage", fraction, "S", "how long it lasts, in seconds"),
         ("left", fraction, "SHARE", "the share of the capacity that is left in the outage"),
         ("duration", whole, "S", "seconds in which calls come"),
-    ]:
-        value = getattr(default, name)
-        group.add_argument(f"--{name}", type=kind, default=value, metavar=metavar, help=f"{text} (default {value:g})")
+    ]
+    _add_numbers(group, Storm(), numbers)
     _add_output(parser)
 
 
@@ -182,18 +184,23 @@ def _add_contention(worlds: _SubParsersAction[ArgumentParser]) -> None:
         " your curve and with the jitters that there are. The attempts are not limited unless --attempts says so."
     )
     parser = worlds.add_parser("contention", help="clients that write one row", description=about)
-    default = Contention()
     add_policy(parser)
     group = parser.add_argument_group("the clients")
-    for name, kind, metavar, text in [
+    numbers: list[_Number] = [
         ("clients", whole, "N", "how many write once each"),
         ("leg", fraction, "S", "seconds that a message takes on average"),
         ("spread", fraction, "S", "the standard deviation of that"),
         ("trials", whole, "N", "how often it is played; the figures are means"),
-    ]:
+    ]
+    _add_numbers(group, Contention(), numbers)
+    _add_output(parser)
+
+
+def _add_numbers(group: _ArgumentGroup, default: Storm | Contention, numbers: list[_Number]) -> None:
+    """Add the options that are numbers: their name, type, placeholder, and help, to which the default is added."""
+    for name, kind, metavar, text in numbers:
         value = getattr(default, name)
         group.add_argument(f"--{name}", type=kind, default=value, metavar=metavar, help=f"{text} (default {value:g})")
-    _add_output(parser)
 
 
 def _add_output(parser: ArgumentParser) -> None:
