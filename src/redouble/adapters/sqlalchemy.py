@@ -80,8 +80,9 @@ class Transactions(Generic[S]):
     def __call__(self, fn: Callable[Concatenate[S, P], R]) -> Callable[P, R]:
         """Return the function, run in transactions; it is called without the session."""
         whole: Any = self._run_async(fn) if iscoroutinefunction(fn) else self._run(fn)
-        decorated: Callable[P, R] = self._policy(whole)
-        return decorated
+        decorated: Any = self._policy(whole)
+        without_session: Callable[P, R] = decorated
+        return without_session
 
     def _run(self, fn: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(fn)
