@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from redouble import SystemClock
 from redouble.control import faults
 from redouble.control.cut import cut_after
 from redouble.testing import FakeClock
+from redouble.types import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -6,8 +6,10 @@ import pickle
 
 import pytest
 
-from redouble import Backoff, PreviewRow, constant, decorrelated, exponential, retry, sequence
+from redouble import Backoff, constant, exponential, retry, sequence
 from redouble.control.preview import NEARLY_ONE, preview
+from redouble.jitters import decorrelated
+from redouble.types import PreviewRow
 
 PATIENT = retry(attempts=None, deadline=None)
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from redouble.cli.output import say
 
 if TYPE_CHECKING:
-    from redouble import PreviewRow, RetryPolicy
+    from redouble import RetryPolicy
+    from redouble.types import PreviewRow
 
 WIDTH = 40
 """How many characters the longest wait has in the picture."""

@@ -23,7 +23,7 @@ class PreviewRow(Record):
         cut: Whether the deadline ends the call instead of this wait, if attempts took no time.
     """
 
-    __module__ = "redouble"
+    __module__ = "redouble.types"
 
     attempt: int
     earliest: float

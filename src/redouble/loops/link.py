@@ -53,7 +53,7 @@ class LinkStatus(Enum):
     connection is being closed. `WAITING`: for the next dial. `PARKED`: it has given up, and waits for `Link.reset()`.
     """
 
-    __module__ = "redouble"
+    __module__ = "redouble.loops"
 
     IDLE = "idle"
     CONNECTING = "connecting"

@@ -66,7 +66,7 @@ class Stalled(Exception):  # noqa: N818  # it tells of a state, as the errors of
         name: The policy's name, or that of the function that fetches.
     """
 
-    __module__ = "redouble"
+    __module__ = "redouble.loops"
 
     def __init__(self, stalls: int = 0, stall_after: int = 0, cursor: Any = None, name: str | None = None) -> None:
         super().__init__(

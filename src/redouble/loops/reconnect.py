@@ -46,7 +46,7 @@ class Link(Generic[T]):
     `async with link:` ends the loop and closes what the loop left open.
     """
 
-    __module__ = "redouble"
+    __module__ = "redouble.loops"
 
     __slots__ = ("_line", "_plan")
 
@@ -146,7 +146,7 @@ class Link(Generic[T]):
         return line
 
     def __repr__(self) -> str:
-        return f"<redouble.Link by {self._plan.name}: {self.status.value}>"
+        return f"<redouble.loops.Link by {self._plan.name}: {self.status.value}>"
 
 
 class _Loop(Generic[T]):

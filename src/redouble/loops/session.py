@@ -57,7 +57,7 @@ class Session(Generic[T]):
         number: The number of the dial that opened it, from 1.
     """
 
-    __module__ = "redouble"
+    __module__ = "redouble.loops"
 
     __slots__ = ("_cut", "_entered", "_how", "_line", "_lock", "_opened", "number")
 
@@ -183,7 +183,7 @@ class Session(Generic[T]):
         return self._line.ended(None if suppressed else ended) or bool(suppressed)
 
     def __repr__(self) -> str:
-        return f"<redouble.Session {self.number} of {self._line.name}>"
+        return f"<redouble.loops.Session {self.number} of {self._line.name}>"
 
 
 def _break(connection: Any) -> None:

@@ -37,7 +37,7 @@ else:
 class Connecting(Generic[T]):
     """Something to be opened, made by `policy.connect(...)`: for `with` or `async with`, one at a time."""
 
-    __module__ = "redouble"
+    __module__ = "redouble.types"
 
     __slots__ = ("_args", "_closing", "_factory", "_kwargs", "_limit", "_open", "_policy")
 
