@@ -10,7 +10,7 @@ from redouble.control.host import in_trio
 from redouble.control.scope import effective
 from redouble.ways import wrap
 from redouble.ways.closing import CloseLimit
-from redouble.ways.opening import Opening, cut_of_opening, leaving, open_under, opening
+from redouble.ways.opening import Opening, leaving, open_under, opening, scope_of_opening
 from redouble.ways.shape import name_of, refuse_timeout_without_keyword, top_package
 
 TYPE_CHECKING = False
@@ -91,7 +91,7 @@ class Connecting(Generic[T]):
             if not in_trio():
                 return await coroutines.perform(opening(how, kwargs))
             call = call_of_attempt()
-            return await open_under(cut_of_opening(how.limit.clock, call), how, kwargs, call)
+            return await open_under(scope_of_opening(how.limit.clock, call), how, kwargs, call)
 
         open_.limits_itself = True  # type: ignore[attr-defined]
 
