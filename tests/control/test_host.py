@@ -46,7 +46,7 @@ def test_asyncio_runs_its_tasks() -> None:
     assert asyncio.run(main()) == (Host.ASYNCIO, True)
 
 
-def test_a_cut_is_that_of_a_host() -> None:
+def test_a_cancel_scope_is_that_of_a_host() -> None:
     """The cancel scope of no host cannot cancel anything; one that was left is not fired any more."""
     clock: Any = None
     with pytest.raises(NotImplementedError):
@@ -67,14 +67,14 @@ def test_a_timer_that_comes_after_the_end() -> None:
             callbacks.append(callback)
             return None
 
-    class Settled(CancelScope):
+    class Noted(CancelScope):
         __slots__ = ()
 
         def _was_this(self, error: BaseException | None) -> bool:
             return self.fired
 
     clock: Any = Late()
-    cancel_scope = Settled(clock, 1.0, None)
+    cancel_scope = Noted(clock, 1.0, None)
     assert cancel_scope.exit(None) is False
     callbacks[0]()
     assert cancel_scope.fired is False

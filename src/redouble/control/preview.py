@@ -20,7 +20,7 @@ class PreviewRow(Record):
         typical: The wait at a draw of 0.5.
         latest: The longest wait that jitter may give.
         cumulated: The typical waits up to this one, together.
-        past_deadline: Whether this wait would end past the deadline, so that the call ends instead, if attempts took no time.
+        past_deadline: Whether this wait would end past the deadline, if attempts took no time: the call ends instead.
     """
 
     __module__ = "redouble.types"
