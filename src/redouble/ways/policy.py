@@ -327,8 +327,8 @@ class RetryPolicy(Policy):
             failures: At most so many rows, >= 1.
 
         Returns:
-            One `PreviewRow` per failure that is followed by a wait; the last one has `cut=True` where the deadline
-            ends it.
+            One `PreviewRow` per failure that is followed by a wait; the last one has `past_deadline=True` where that
+            wait would end past the deadline.
 
         Raises:
             TypeError, ValueError: When `failures` is no whole number >= 1.
