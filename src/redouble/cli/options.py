@@ -180,13 +180,17 @@ def named(text: str) -> RetryPolicy:
 class Parser(ArgumentParser):
     """A parser that suggests what may have been meant by a command or an option that there is not.
 
-    Python does so itself from 3.14 on (`suggest_on_error`), for choices alone.
+    From 3.15 on Python does so too, for choices alone; that is switched off, so that all versions say the same.
     """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.suggest_on_error = False
 
     def error(self, message: str) -> NoReturn:
         wrong = re.search(r"invalid choice: '([^']*)'|unrecognized arguments: (--[\w-]+)", message)
         meant = get_close_matches(wrong[1] or wrong[2], self.words(), 1) if wrong else []
-        super().error(f"{message}; did you mean {meant[0]}?" if meant and "maybe you meant" not in message else message)
+        super().error(f"{message}; did you mean {meant[0]}?" if meant else message)
 
     def words(self) -> set[str]:
         """Return all commands and options."""
