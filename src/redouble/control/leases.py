@@ -288,7 +288,7 @@ class LeasedBudget(RetryBudget):
 
     def _say_refused(self) -> None:
         """Log the first refusal of a budget."""
-        if faults.once("leased budget", self.name):
+        if self.name is not None and faults.once("leased budget", self.name):
             faults.warn(
                 "the retry budget %r of the fleet refused a retry: too many calls fail, so they are not retried until"
                 " others succeed",
@@ -361,7 +361,7 @@ class LeasedBudget(RetryBudget):
             self._away_until = now + AWAY
             self._served = self._serving = self._tickets
             self._want = self._need = 0.0
-        if not was and faults.once("store of a budget", self.name):
+        if not was and self.name is not None and faults.once("store of a budget", self.name):
             late = f"did not answer within {self.timeout * 1000:.0f} ms"
             why = late if error is None else f"failed ({faults.kind_name(error)}: {clean(str(error), 80)})"
             faults.warn(
