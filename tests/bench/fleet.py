@@ -171,39 +171,6 @@ def rates(storm: Storm) -> tuple[float, float]:
     return first.store.requests / storm.duration, (marks[storm.end] - marks[storm.start]) / storm.outage
 
 
-def main() -> list[float]:
-        took = []
-        for _ in range(50):
-            await fetch()
-        ticking = asyncio.create_task(tick())
-        for _ in range(number):
-            budget._hand, budget._asked_at = 0.0, float("-inf")
-            began = perf_counter()
-            await fetch()
-            took.append((perf_counter() - began) * 1e6)
-        ticking.cancel()
-        return took
-
-    took = asyncio.run(main())
-    show("a call with one retry in asyncio, backoff 0", took)
-    show("the loop's other tasks are late meanwhile by", late)
-
-
-def requests() -> None:
-    """The third table."""
-    print(f"\n{'requests to the store, 160 calls a second':<46}{'mean/s':>8}{'outage/s':>10}")
-    policy = retry(attempts=4, on=TimeoutError)
-    for processes in PROCESSES:
-        storm = Storm(processes=processes)
-        clients = clients_of(storm, policy, RetryBudget(), shared=True)
-        first = clients[0]
-        assert isinstance(first, FleetClient)
-        marks: dict[int, int] = {}
-        run(storm, clients, lambda share: marks.__setitem__(round(share * storm.duration), first.store.requests))
-        outage = (marks[60] - marks[30]) / 30
-        print(f"{f'{processes} processes':<46}{first.store.requests / storm.duration:8.1f}{outage:10.1f}")
-
-
 def main(program: str = "redis-server", number: str = "5000") -> None:
     """Print all of it."""
     with server(program) as url:

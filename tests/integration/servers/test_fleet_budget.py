@@ -27,7 +27,7 @@ from redouble.control.leases import FOREVER, IDLE, Bucket, Request
 
 redis = pytest.importorskip("redis", reason="redis is not installed: pip install redis")
 
-from redouble.adapters.redis import SCRIPT, FleetBudget  # noqa: E402  # after the skip
+from redouble.adapters.redis import SCRIPT, FleetBudget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
