@@ -232,6 +232,18 @@ def test_another_retry_may_be_faster() -> None:
     assert question.answer() is True
 
 
+def test_a_store_that_answered_others_is_not_away() -> None:
+    """Where other retries were faster until the time was up, this one is refused, and the store is there."""
+    budget = Unanswered(burst=20)
+    question: Any = budget.ask()
+    budget.reply(1.0)
+    assert budget.take()
+    assert question.answer() is None
+    budget.now = question.ends
+    assert question.answer() is False
+    assert not budget.snapshot()["away"]
+
+
 def test_a_dropped_question_loses_no_token() -> None:
     """A retry that is cancelled while it waits for the store leaves its token to the next."""
     budget = Unanswered(burst=0, trickle=0.0)

@@ -14,18 +14,22 @@ A direct call of the server would save one switch between threads (some 50 us) a
 timeout is one for the connection, for each read, and none for the resolver. The other way, tokens leased ahead of any
 want, would need as many tokens as there are processes, which no burst has.
 
-The thread begins with the first question, ends when it has been idle, and is not inherited by a fork.
+The thread begins with the first question, ends when it has been idle, and is not inherited by a fork. A process that
+ends in order gives its tokens back first, so that a job which runs for a moment leaves no hole.
 """
 
 from __future__ import annotations
 
+import atexit
 import math
 import threading
 from typing import TYPE_CHECKING, Any
-from weakref import WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary
 
 import redis
 import redis.asyncio
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from redouble.control.budget import BURST, RATIO, TRICKLE, WINDOW
 from redouble.control.leases import IDLE, TIMEOUT, LeasedBudget, Reply
@@ -79,6 +83,9 @@ SERVER = frozenset({
 _shared: WeakValueDictionary[Any, FleetBudget] = WeakValueDictionary()
 """Budgets that were unpickled: one object for each name, server and settings."""
 
+_alive: WeakSet[FleetBudget] = WeakSet()
+"""All budgets, for the end of the process."""
+
 
 class FleetBudget(LeasedBudget):
     """A `RetryBudget` that all processes and hosts share through Redis or Valkey.
@@ -102,7 +109,7 @@ class FleetBudget(LeasedBudget):
     Args:
         name: Names the bucket in the store. Its key is `redouble:budget:{name}:` and the settings, so that two
             configurations of one name are two budgets.
-        client: A client of redis-py, or the URL of a server (`"redis://cache:6379/0"`). Of a plain client, `redis.Redis`
+        client: A client of redis-py, or the URL of a server (`"redis://cache:6379/0"`, `valkey://`). Of a plain client, `redis.Redis`
             or `redis.asyncio.Redis`, only the address and the credentials are used. Another one, such as a
             `RedisCluster`, is used as it is, in a thread of the budget's own, and must be synchronous.
         ratio: Tokens that a success on the first attempt deposits, in [0, 1].
@@ -149,6 +156,7 @@ class FleetBudget(LeasedBudget):
         self._offset = 0.0  # seconds that a test adds to the time of the server
         _refuse_braces(name)
         _milliseconds(self)  # refuses here what could never expire
+        _alive.add(self)
 
     def _begin(self, now: float) -> None:
         super()._begin(now)
@@ -204,6 +212,19 @@ class FleetBudget(LeasedBudget):
                     self._thread = None
                     return None
             return request
+
+    def _give_back(self) -> None:
+        """Give back the tokens at hand now; wait for that as long as a retry would."""
+        with self._changed:
+            if self._away or self._hand + self._owed <= 0:
+                return
+            self._used_at = float("-inf")
+            self._tickets += 1
+            ticket = self._tickets
+            self._wake()
+        ends = self._clock() + self.timeout
+        while self._served < ticket and self._clock() < ends:
+            self._await(ticket, ends)
 
     # One for each name and server.
 
@@ -276,8 +297,9 @@ def _refuse_braces(name: str) -> None:
 def _checked(client: Any) -> Any:
     """Refuse what the script cannot be sent by."""
     if isinstance(client, str):
-        redis.ConnectionPool.from_url(client)  # refuses here what is no URL
-        return client
+        url = f"redis{client[6:]}" if client.startswith(("valkey://", "valkeys://")) else client
+        redis.ConnectionPool.from_url(url)  # refuses here what is no URL
+        return url
     if isinstance(client, type) or not callable(getattr(client, "evalsha", None)):
         raise TypeError(f"client must be a client of redis-py or the URL of a server, got {checks.shown(client)}")
     if _is_asynchronous(client) and _plain_connection(client) is None:
@@ -289,9 +311,7 @@ def _checked(client: Any) -> Any:
 
 
 def _is_asynchronous(client: Any) -> bool:
-    return type(client).__module__.startswith("redis.asyncio") or isinstance(
-        client, (redis.asyncio.Redis, redis.asyncio.RedisCluster)
-    )
+    return any("asyncio" in each.__module__.split(".") for each in type(client).__mro__)
 
 
 def _plain_connection(client: Any) -> Any:
@@ -313,7 +333,7 @@ def _client_of(given: Any, timeout: float) -> Any:
     limits: dict[str, Any] = {
         "socket_timeout": timeout,
         "socket_connect_timeout": timeout,
-        "retry": redis.retry.Retry(redis.backoff.NoBackoff(), 0),
+        "retry": Retry(NoBackoff(), 0),
         "health_check_interval": 0,
         "max_connections": 1,
     }
@@ -333,3 +353,11 @@ def _unpickled_fleet(cls: Callable[..., FleetBudget], url: str, settings: dict[s
     key = cls, url, tuple(sorted(settings.items()))
     made = cls(client=url, **settings)
     return _shared.setdefault(key, made)
+
+
+def _give_all_back() -> None:
+    for budget in list(_alive):
+        budget._give_back()
+
+
+atexit.register(_give_all_back)

@@ -107,11 +107,12 @@ class Question:
     It holds no token until `answer` grants it, so one that is dropped loses none.
     """
 
-    __slots__ = ("_budget", "_hinted", "_ticket", "ends")
+    __slots__ = ("_began", "_budget", "_hinted", "_ticket", "ends")
 
     def __init__(self, budget: LeasedBudget, hinted: bool, now: float) -> None:
         self._budget = budget
         self._hinted = hinted
+        self._began = now
         self.ends = now + budget.timeout
         self._ticket = budget._register(hinted)
 
@@ -123,8 +124,7 @@ class Question:
         if found is not None:
             return found
         if now >= self.ends:
-            budget._lose(now, None)
-            return bool(budget._decide(now, self._hinted))
+            return budget._decide_late(now, self._hinted, self._began)
         if budget._served >= self._ticket:  # answered, but another retry was faster
             self._ticket = budget._register(self._hinted)
         return None
@@ -205,7 +205,7 @@ class LeasedBudget(RetryBudget):
 
     def fresh(self, clock: Callable[[], float] | None = None) -> RetryBudget:
         """Return a full budget of this process alone with the same settings, `share` apart: for tests and virtual time."""
-        settings = self._settings() | {"share": 1.0}
+        settings: dict[str, Any] = self._settings() | {"share": 1.0}
         return RetryBudget(**settings, clock=self._clock if clock is None else clock)
 
     # A retry.
@@ -221,8 +221,8 @@ class LeasedBudget(RetryBudget):
             hinted: Whether the server said when to come back: such a retry takes 5/14 of a token.
         """
         found = self.ask(hinted, now)
-        if found.__class__ is not Question:
-            return bool(found)
+        if isinstance(found, bool):
+            return found
         if not in_event_loop():
             return found.wait()
         with self._lock:
@@ -280,6 +280,19 @@ class LeasedBudget(RetryBudget):
             self._say_refused()
         return granted
 
+    def _decide_late(self, now: float, hinted: bool, began: float) -> bool:
+        """Decide without the store, which left a retry waiting since `began`.
+
+        It is away unless it has answered meanwhile: then other retries were faster, again and again, and this one is
+        refused.
+        """
+        with self._lock:
+            if self._answered_at is not None and self._answered_at >= began:
+                self._denied += 1
+                return False
+        self._lose(now, None)
+        return bool(self._decide(now, hinted))
+
     def _count(self, hinted: bool) -> None:
         if hinted:
             self._hinted += 1
@@ -326,6 +339,7 @@ class LeasedBudget(RetryBudget):
             return Request(0.0, 0.0, 0.0, 0.0, since) if probing else None
         if self._hand + self._owed > TINY and now - self._used_at >= IDLE - TINY:
             back, self._owed, self._hand = self._owed + self._hand, 0.0, 0.0
+            self._serving = self._tickets
             return Request(self._collect(now), back, 0.0, 0.0, since)
         return None
 
