@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from redouble import EventKind, Reason, RetryBudget, constant, outcome, retry
+from redouble import EventKind, Reason, RetryBudget, classify, constant, outcome, retry
 from redouble.cli.store import LeaseOfStore, Store
 from redouble.control.leases import AWAY, EMPTY, IDLE, LEASE, LeasedBudget, Reply
 from redouble.testing import fake_time
@@ -409,8 +409,29 @@ def test_a_refused_retry_ends_the_call_as_soon_as_the_store_says_so() -> None:
     assert found is not None
     assert (found.reason, found.attempts) == (Reason.BUDGET, 1)
     assert play.kinds == [EventKind.GIVE_UP]
+    assert play.events[0].classification == classify(error)
     assert sum(play.clock.sleeps) < play.budget.timeout
     assert play.budget.snapshot()["denied"] == 1
+
+
+def test_blocks_and_direct_calls_hear_the_store() -> None:
+    """A block and a direct call are granted and refused as a decorated function is."""
+
+    async def block(play: Play) -> None:
+        async for attempt in play.policy:
+            with attempt:
+                await play.operation()
+
+    async def direct(play: Play) -> None:
+        await play.policy.call(play.operation)
+
+    for way in (block, direct):
+        play = Play([1.0, None, 0.0])
+        with pytest.raises(ConnectionResetError) as caught:
+            asyncio.run(way(play))
+        assert outcome(caught.value).reason is Reason.BUDGET  # type: ignore[union-attr]
+        assert play.calls == 2
+        assert play.kinds == [EventKind.RETRY, EventKind.GIVE_UP]
 
 
 def test_a_call_waits_for_a_silent_store_no_longer_than_the_timeout() -> None:

@@ -261,7 +261,7 @@ class Call:
     _judge: Judge | None
     _heard: bool  # whether somebody hears of a retry
     _held: tuple[float, Classification] | None  # the wait that a budget's store has still to grant, and what it is for
-    _refused: bool  # whether that store refused
+    _refused: Classification | None  # what the store refused a retry for
     _bounds: Sequence[Node]  # around the call
     _bounding: Node | None  # the one of them that is over first
     _cut: TimeoutError | None  # what stands for the attempt that its time limit cut off
@@ -294,7 +294,7 @@ class Call:
         self.keys = None
         self.serial = 0
         self.given = self.error = self.raised = self.value = self.closing = self._bounding = self._cut = None
-        self._held, self._refused = None, False
+        self._held = self._refused = None
         self._timeout_ends = inf
         self._given_timeout = _NOT_ASKED
         self._timeout_at = timeout_at
@@ -436,7 +436,7 @@ class Call:
             return True
         tally.question = self._held = None
         self.rest = 0.0
-        self._refused = not granted
+        self._refused = None if granted else found
         if granted:
             self._set_delay(0.0 if tally.due is None else max(0.0, tally.due - tally.now()))
             if self._heard:
@@ -469,8 +469,8 @@ class Call:
         """
         tally = self.tally
         now = tally.now()
-        if self._refused:
-            return self._ends_waiting(tally.give_up(Reason.BUDGET, now, None, self.error))
+        if self._refused is not None:
+            return self._ends_waiting(tally.give_up(Reason.BUDGET, now, self._refused, self.error))
         if not self.alert:  # nothing but time
             if now < tally.due:  # type: ignore[operator]  # it was due
                 tally.pass_wait(now)
