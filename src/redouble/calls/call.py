@@ -208,12 +208,12 @@ class Call:
         "_cut",
         "_given_timeout",
         "_heard",
-        "_held",
         "_judge",
         "_lag",
         "_refused",
         "_timeout_at",
         "_timeout_ends",
+        "_ungranted",
         "alert",
         "args",
         "attempting",
@@ -260,8 +260,8 @@ class Call:
     alert: bool
     _judge: Judge | None
     _heard: bool  # whether somebody hears of a retry
-    _held: tuple[float, Classification] | None  # the wait that a budget's store has still to grant, and what it is for
-    _refused: Classification | None  # what the store refused a retry for
+    _refused: Classification | None  # what a budget's store refused a retry for
+    _ungranted: tuple[float, Classification] | None  # the wait that it has still to grant, and what that is for
     _bounds: Sequence[Node]  # around the call
     _bounding: Node | None  # the one of them that is over first
     _cut: TimeoutError | None  # what stands for the attempt that its time limit cut off
@@ -294,7 +294,7 @@ class Call:
         self.keys = None
         self.serial = 0
         self.given = self.error = self.raised = self.value = self.closing = self._bounding = self._cut = None
-        self._held = self._refused = None
+        self._ungranted = self._refused = None
         self._timeout_ends = inf
         self._given_timeout = _NOT_ASKED
         self._timeout_at = timeout_at
@@ -410,15 +410,15 @@ class Call:
         rest, stop = self.rest, self.policy.stop
         if not rest or (stop is not None and is_set(stop)):
             return False
-        if self._held is not None:
-            return self._hears(*self._held)
+        if self._ungranted is not None:
+            return self._hear_store(*self._ungranted)
         if not patience(self._bounds, self.tally.began):
             self.tally.due = None  # the time of the whole wait has not passed
             return False
         self._set_delay(rest)
         return True
 
-    def _hears(self, wait: float, found: Classification) -> bool:
+    def _hear_store(self, wait: float, found: Classification) -> bool:
         """Hear the answer of the budget's store; return whether there is more to wait.
 
         Granted, the rest of the wait follows; refused, the call ends. Looked for again and again, at doubled intervals:
@@ -434,7 +434,7 @@ class Call:
         if granted is None:
             self.delay = min(2.0 * self.delay, LONGEST_LOOK)
             return True
-        tally.question = self._held = None
+        tally.question = self._ungranted = None
         self.rest = 0.0
         self._refused = None if granted else found
         if granted:
@@ -445,9 +445,9 @@ class Call:
                 self._discard(self.value)
         return granted
 
-    def _hold(self, wait: float, found: Classification) -> None:
+    def _wait_for_store(self, wait: float, found: Classification) -> None:
         """Wait for the answer of the budget's store first: nothing is told of a retry that is not granted yet."""
-        self._held = wait, found
+        self._ungranted = wait, found
         self.delay, self.rest = FIRST_LOOK, wait or FIRST_LOOK
 
     def _set_delay(self, seconds: float) -> None:
@@ -692,7 +692,7 @@ class Call:
         if decision.__class__ is GaveUp:
             return self._ends(decision, error)  # pyright: ignore[reportArgumentType]  # no type() on this way
         if tally.question is not None:
-            self._hold(decision, found)  # type: ignore[arg-type]  # what is no GaveUp is seconds
+            self._wait_for_store(decision, found)  # type: ignore[arg-type]  # what is no GaveUp is seconds
             return End.GOES_ON
         if self._bounds:
             self._set_delay(decision)  # type: ignore[arg-type]  # what is no GaveUp is seconds
@@ -747,7 +747,7 @@ class Call:
                 self._raise_for_value(decision)
             return True
         if tally.question is not None:
-            self._hold(decision, found)
+            self._wait_for_store(decision, found)
             return False
         self._set_delay(decision)
         if self._heard:
