@@ -72,6 +72,18 @@ def test_successes_of_one_process_pay_for_another() -> None:
     assert [other.take() for _ in range(3)] == [True, True, False]
 
 
+def test_a_success_is_counted_once() -> None:
+    """However often the process asks, its successes are deposited with one request and no other."""
+    fleet = Fleet(1, burst=0, trickle=0, ratio=1)
+    (budget,) = fleet.budgets
+    budget.hits += 3
+    taken = 0
+    for _ in range(5):
+        taken += sum(budget.take() for _ in range(3))
+        fleet.pass_(EMPTY)
+    assert taken <= 3
+
+
 def test_a_refusal_holds_for_a_second() -> None:
     """After a refusal the store is not asked again within a second."""
     fleet = Fleet(1, burst=1, trickle=0.001)
@@ -219,6 +231,19 @@ def test_a_refund_while_the_store_is_away_stays() -> None:
     assert [budget.take(), budget.take()] == [True, False]
     budget.refund()
     assert [budget.take(), budget.take()] == [True, False]
+
+
+def test_a_refund_of_a_token_of_its_own_is_none_for_the_fleet() -> None:
+    """A retry that was granted while the store was away gives its token to the process, also when the store is back."""
+    budget = Unanswered(burst=1, trickle=0.0)
+    assert budget.take()
+    budget.now += AWAY
+    budget.take()
+    budget.reply(0.0)
+    budget.refund()
+    budget.now += IDLE
+    assert budget.snapshot()["leased"] == 0
+    assert budget._next(budget.now) is None
 
 
 def test_another_retry_may_be_faster() -> None:

@@ -29,9 +29,10 @@ times = st.sampled_from([0.0, 0.001, 1.0, 5.0, 10.0, 3600.0]) | st.floats(0, 20)
 process = st.integers(0, PROCESSES - 1)
 lost = st.sampled_from(["request", "reply", None, None, None])
 steps = st.one_of(
-    st.tuples(st.just("hits"), process, st.integers(1, 100)),
+    st.tuples(st.just("hits"), process, st.integers(1, 5) | st.integers(1, 100)),
     st.tuples(st.just("pass"), process, times),
-    st.tuples(st.sampled_from(["take", "take", "take", "refund"]), process, st.booleans()),
+    st.tuples(st.just("take"), process, st.tuples(st.booleans(), st.integers(1, 12))),
+    st.tuples(st.just("refund"), process, st.booleans()),
     st.tuples(st.just("kill"), process, st.none()),
     st.tuples(st.just("network"), process, lost),
 )
@@ -82,8 +83,7 @@ class Fleet:
         elif kind == "pass":
             self.now += value
             for each in self.members:
-                with each._lock:
-                    each._wake()
+                each._wake()
         elif kind == "network":
             member.lost = value
         elif kind == "kill":
@@ -91,9 +91,11 @@ class Fleet:
             self.alone += 1
             self.out[number, False] = self.out[number, True] = 0
         elif kind == "take":
-            if member.take(hinted=value):
-                self.spent += HINTED_COST if value else 1.0
-                self.out[number, value] += 1
+            hinted, times = value
+            for _ in range(times):
+                if member.take(hinted=hinted):
+                    self.spent += HINTED_COST if hinted else 1.0
+                    self.out[number, hinted] += 1
         else:
             member.refund(hinted=value)
             if self.out[number, value] and not member.strict:

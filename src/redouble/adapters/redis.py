@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import atexit
 import math
+import queue
 import threading
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet, WeakValueDictionary
@@ -125,7 +126,7 @@ class FleetBudget(LeasedBudget):
         ValueError: For a value out of its bounds.
     """
 
-    __slots__ = ("_changed", "_client", "_offset", "_own", "_thread")
+    __slots__ = ("_bell", "_client", "_offset", "_own", "_runs", "_waiting")
 
     def __init__(
         self,
@@ -160,8 +161,9 @@ class FleetBudget(LeasedBudget):
 
     def _begin(self, now: float) -> None:
         super()._begin(now)
-        self._changed = threading.Condition(self._lock)
-        self._thread: threading.Thread | None = None  # in a child, the parent's is not there
+        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()  # rung when a request may be due
+        self._waiting: list[threading.Event] = []  # of retries, for the next answer
+        self._runs = False  # whether the thread does; in a child, the parent's does not
         self._own: _Server | None = None
 
     @property
@@ -170,58 +172,73 @@ class FleetBudget(LeasedBudget):
         settings = (self.ratio, self.burst, self.window, self.trickle)
         return f"redouble:budget:{{{self.name}}}:{','.join(f'{each:.12g}' for each in settings)}"
 
-    # The thread that makes the requests.
+    # The thread that makes the requests. Nothing waits while the budget's lock is held: with gevent, greenlets of one
+    # thread would pass it.
 
     def _wake(self) -> None:
-        if self._thread is None or not self._thread.is_alive():
+        with self._lock:
+            begins, self._runs = not self._runs, True
+        if begins:
             name = f"redouble budget {self.name}"
-            self._thread = threading.Thread(target=self._work, name=name, daemon=True)
             try:
-                self._thread.start()
+                threading.Thread(target=self._work, name=name, daemon=True).start()
             except RuntimeError as error:  # no thread is left, or the interpreter is ending
-                self._thread = None
+                self._runs = False
                 self._lose(self._clock(), error)
-        self._changed.notify_all()
+        self._bell.put(None)
 
     def _await(self, ticket: int, ends: float) -> None:
-        with self._changed:
-            left = ends - self._clock()
-            if self._served < ticket and left > 0:
-                self._changed.wait(left)
+        heard = threading.Event()
+        with self._lock:
+            if self._served >= ticket:
+                return
+            self._waiting.append(heard)
+        heard.wait(max(0.0, ends - self._clock()))
 
     def _work(self) -> None:
         """Make requests, until there is nothing to ask and nothing to give back."""
-        while (request := self._wait_for_request()) is not None:
-            sent = self._clock()
-            try:
-                if self._own is None:
-                    self._own = _Server(self)
-                reply = self._own.answer(request, self._offset)
-            except Exception as error:
-                self._lose(self._clock(), error)
-            else:
-                self._answered(request, reply, sent, self._clock())
-            with self._changed:
-                self._changed.notify_all()
+        try:
+            while self._waits_for_want():
+                while (request := self._next(self._clock())) is not None:
+                    self._make(request)
+        finally:
+            self._runs = False  # a second time, where something broke it off
 
-    def _wait_for_request(self) -> Request | None:
-        with self._changed:
-            while (request := self._next(self._clock())) is None:
-                rests = self._hand + self._owed <= 0 or self._away
-                if not self._changed.wait(REST if rests else IDLE) and rests and not self._want:
-                    self._thread = None
-                    return None
-            return request
+    def _make(self, request: Request) -> None:
+        sent = self._clock()
+        try:
+            if self._own is None:
+                self._own = _Server(self)
+            reply = self._own.answer(request, self._offset)
+        except Exception as error:
+            self._lose(self._clock(), error)
+        else:
+            self._answered(request, reply, sent, self._clock())
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
+        for heard in waiting:
+            heard.set()
+
+    def _waits_for_want(self) -> bool:
+        """Wait until a request may be due; return whether the thread goes on: it ends when it has been idle."""
+        has_some = self._hand + self._owed > 0 and not self._away
+        try:
+            self._bell.get(timeout=IDLE if has_some else REST)
+        except queue.Empty:
+            with self._lock:
+                self._runs = has_some or self._want > 0 or self._probing
+                return self._runs
+        return True
 
     def _give_back(self) -> None:
         """Give back the tokens at hand now; wait for that as long as a retry would."""
-        with self._changed:
+        with self._lock:
             if self._away or self._hand + self._owed <= 0:
                 return
             self._used_at = float("-inf")
             self._tickets += 1
             ticket = self._tickets
-            self._wake()
+        self._wake()
         ends = self._clock() + self.timeout
         while self._served < ticket and self._clock() < ends:
             self._await(ticket, ends)

@@ -255,7 +255,7 @@ class LeasedBudget(RetryBudget):
             else:
                 self._owed += cost
             self._used_at = self._clock()
-            self._wake()
+        self._wake()
 
     def _decide(self, now: float, hinted: bool) -> bool | None:
         """Grant or refuse by what is known here; `None`: the store is to be asked."""
@@ -269,12 +269,14 @@ class LeasedBudget(RetryBudget):
                 return True
             if not self._away and now >= self._empty_until:
                 return None
-            away = self._away
+            away, probing = self._away, False
             if not away:
                 self._denied += 1
             elif now >= self._away_until:  # in the background: no call waits for a store that was away
-                self._away_until, self._probing = now + AWAY, True
-                self._wake()
+                self._away_until = now + AWAY
+                self._probing = probing = True
+        if probing:
+            self._wake()
         granted = away and super().take(now, hinted)
         if not granted:
             self._say_refused()
@@ -318,11 +320,15 @@ class LeasedBudget(RetryBudget):
             self._want += cost
             self._tickets += 1
             ticket = self._tickets
-            self._wake()
+        self._wake()
         return ticket
 
     def _next(self, now: float) -> Request | None:
-        """Return the request that is due, if one is; the lock is held."""
+        """Return the request that is due, if one is."""
+        with self._lock:
+            return self._due(now)
+
+    def _due(self, now: float) -> Request | None:
         since = FOREVER if self._answered_at is None else max(0.0, now - self._answered_at)
         if self._want:
             if now - self._asked_at <= EMPTY:
@@ -385,7 +391,7 @@ class LeasedBudget(RetryBudget):
             )
 
     def _wake(self) -> None:
-        """Let the request be made that is due now or becomes due; the lock is held."""
+        """Let the request be made that is due now or becomes due; the lock is free, so that greenlets may switch here."""
         raise NotImplementedError
 
     def _await(self, ticket: int, ends: float) -> None:
