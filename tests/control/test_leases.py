@@ -150,6 +150,16 @@ def test_refunds_beyond_a_lease_go_back() -> None:
     assert budget.snapshot()["tokens"] == pytest.approx(20, abs=0.01)
 
 
+def test_a_refund_goes_back_once() -> None:
+    """What one request has given back, the next does not."""
+    fleet = Fleet(1, burst=20, trickle=0.0001)
+    (budget,) = fleet.budgets
+    assert all(budget.take() for _ in range(20))
+    for _ in range(8):
+        budget.refund()
+    assert sum(budget.take() for _ in range(20)) == 8
+
+
 def test_a_refund_makes_no_token() -> None:
     """Refunds without a retry that is outstanding are nothing, and so are those of a strict budget."""
     fleet = Fleet(1, burst=1, trickle=0.001)

@@ -10,7 +10,7 @@ A thread of the budget's own makes the requests, one at a time, and serves with 
 - a retry in asyncio or trio never holds up the loop: its coroutine waits for the answer before its backoff begins;
 - the decision is written once, in `redouble.control.leases`, for both.
 
-A direct call of the server would save one switch between threads (some 50 us) and could keep no time limit: a socket's
+A direct call of the server would save the switch to that thread and back (some 60 us) and could keep no time limit: a socket's
 timeout is one for the connection, for each read, and none for the resolver. The other way, tokens leased ahead of any
 want, would need as many tokens as there are processes, which no burst has.
 
