@@ -110,9 +110,9 @@ class FleetBudget(LeasedBudget):
     Args:
         name: Names the bucket in the store. Its key is `redouble:budget:{name}:` and the settings, so that two
             configurations of one name are two budgets.
-        client: A client of redis-py, or the URL of a server (`"redis://cache:6379/0"`, `valkey://`). Of a plain client, `redis.Redis`
-            or `redis.asyncio.Redis`, only the address and the credentials are used. Another one, such as a
-            `RedisCluster`, is used as it is, in a thread of the budget's own, and must be synchronous.
+        client: A client of redis-py, or the URL of a server (`"redis://cache:6379/0"`, `valkey://`). Of a plain
+            client, `redis.Redis` or `redis.asyncio.Redis`, only the address and the credentials are used. Another one,
+            such as a `RedisCluster`, is used as it is, in a thread of the budget's own, and must be synchronous.
         ratio: Tokens that a success on the first attempt deposits, in [0, 1].
         burst: Tokens of a full bucket, >= 0, for the whole fleet.
         window: Seconds after which deposits above `burst` have faded, > 0.
@@ -201,8 +201,9 @@ class FleetBudget(LeasedBudget):
             while self._waits_for_want():
                 while (request := self._next(self._clock())) is not None:
                     self._make(request)
-        finally:
-            self._runs = False  # a second time, where something broke it off
+        except BaseException:  # no error of a request: the next one gets another thread
+            self._runs = False
+            raise
 
     def _make(self, request: Request) -> None:
         sent = self._clock()
@@ -221,19 +222,21 @@ class FleetBudget(LeasedBudget):
 
     def _waits_for_want(self) -> bool:
         """Wait until a request may be due; return whether the thread goes on: it ends when it has been idle."""
-        has_some = self._hand + self._owed > 0 and not self._away
         try:
-            self._bell.get(timeout=IDLE if has_some else REST)
+            self._bell.get(timeout=IDLE if self._has_some() else REST)
         except queue.Empty:
             with self._lock:
-                self._runs = has_some or self._want > 0 or self._probing
+                self._runs = self._has_some() or self._want > 0 or self._probing
                 return self._runs
         return True
+
+    def _has_some(self) -> bool:
+        return self._hand + self._owed > 0 and not self._away
 
     def _give_back(self) -> None:
         """Give back the tokens at hand now; wait for that as long as a retry would."""
         with self._lock:
-            if self._away or self._hand + self._owed <= 0:
+            if not self._has_some():
                 return
             self._used_at = float("-inf")
             self._tickets += 1
