@@ -102,8 +102,8 @@ class FleetBudget(LeasedBudget):
     and tries the store again every 5 s, in the background. So retries are never unlimited, and *n* processes without
     their store may spend *n* times `share * burst`.
 
-    A process that is killed takes its leases with it, at most 5 tokens. A bucket that no one asks is deleted when it
-    would be full; a store that has lost its data begins with a full one.
+    A process that is killed takes its leases with it, at most 5 tokens, and the refunds of its last second. A bucket
+    without requests is deleted when it would be full; a store that has lost its data begins with a full one.
 
     Under `redouble.testing.fake_time` it is a budget of the test's own, and no store is asked.
 
@@ -299,7 +299,7 @@ def _milliseconds(budget: FleetBudget) -> int:
     """Return after how long without a request the bucket is full again, and may be forgotten."""
     if budget.burst > 0 and budget.trickle == 0:
         raise ValueError(
-            "trickle must be above 0 where burst is, got 0: a bucket that no one asks could never be forgotten"
+            "trickle must be above 0 where burst is, got 0: a bucket without requests could never be forgotten"
         )
     seconds = budget.window + (budget.burst / budget.trickle if budget.burst else 0.0)
     if seconds > checks.LONGEST:
