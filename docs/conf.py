@@ -24,6 +24,7 @@ default_role = "code"  # docstrings write `None` as Markdown does
 toc_object_entries_show_parents = "hide"
 
 autodoc_member_order = "groupwise"
+autodoc_mock_imports = ["redis"]  # an adapter is documented without the library that it is for
 autodoc_use_type_comments = False  # there are none, and looking for them trips over classes whose module is the facade
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
