@@ -12,7 +12,14 @@ project = "redouble"
 copyright = "the redouble contributors"
 version = release = installed_version("redouble")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "redouble_docs"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+    "redouble_docs",
+    "synonyms",
+]
 exclude_patterns = ["_build", "_ext", "examples"]
 
 # A broken reference is an error. Exempt is what annotations name: a name for type checkers only, a type variable, a class
@@ -35,4 +42,12 @@ myst_heading_anchors = 3
 
 html_theme = "furo"
 html_extra_path = ["llms.txt"]
+html_static_path = ["_static"]
+html_css_files = ["redouble.css"]
 html_title = f"redouble {release}"
+
+# What is copied is what was typed: without prompts, and without what the snippet printed.
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+copybutton_only_copy_prompt_lines = True
+copybutton_remove_prompts = True

@@ -1,4 +1,4 @@
-"""A Sphinx extension that writes what the package itself knows: `{exported}`, `{policy-defaults}` and `{words-of}`.
+"""A Sphinx extension that writes what the package itself knows: `{documented}`, `{policy-defaults}`, `{words-of}`, `{picture}`.
 
 At the end of the build it warns of every exported name that no page documents.
 """
@@ -11,6 +11,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import facts
+import pictures
+from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
@@ -18,7 +20,6 @@ from sphinx.util.docutils import SphinxDirective
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from docutils import nodes
     from sphinx.application import Sphinx
     from sphinx.environment import BuildEnvironment
 
@@ -101,6 +102,26 @@ class WordsOf(Written):
             yield f"| `{word}=` | {safe} |"
 
 
+class Picture(SphinxDirective):
+    """A picture that is drawn from redouble itself, with its caption: `{picture} timeline`."""
+
+    required_arguments = 1
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        """Return the picture as it stands in HTML; its words are left out of the search."""
+        draw = pictures.PICTURES.get(self.arguments[0])
+        if draw is None:
+            raise self.error(f"there is no picture {self.arguments[0]!r}: {', '.join(pictures.PICTURES)}")
+        begin = nodes.raw(
+            "", f'<figure class="picture"><div class="drawings">{draw()}</div><figcaption>', format="html"
+        )
+        end = nodes.raw("", "</figcaption></figure>", format="html")
+        for each in (begin, end):
+            each["classes"].append("no-search")
+        return [begin, *self.parse_content_to_nodes(), end]
+
+
 def hide_inner_constructor(
     app: Sphinx, what: str, name: str, value: Any, options: Any, arguments: str | None, returns: str | None
 ) -> tuple[str, None] | None:
@@ -129,6 +150,7 @@ def warn_of_undocumented_names(app: Sphinx, env: BuildEnvironment) -> None:
 def setup(app: Sphinx) -> dict[str, Any]:
     """Called by Sphinx."""
     app.add_directive("exported", Exported)
+    app.add_directive("picture", Picture)
     app.add_directive("policy-defaults", PolicyDefaults)
     app.add_directive("words-of", WordsOf)
     app.connect("autodoc-process-signature", hide_inner_constructor)
