@@ -338,7 +338,7 @@ QUESTIONS: tuple[tuple[str, Reason | str], ...] = (
 
 def decision() -> str:
     """Draw the questions beneath each other, and beside each of them its end."""
-    row, top, middle, width = 38, 44, 282, 470
+    row, top, middle, width = 38, 44, 320, 500
     parts = [write(8, 20, "An attempt has ended.", "text")]
     for place, (question, end) in enumerate(QUESTIONS):
         y = top + place * row
