@@ -27,6 +27,7 @@ FLOORS = [
     "adapters",
     "cli",
     "__main__",
+    "examples",
 ]  # "": the facade
 THIRD_PARTY = {"typing_extensions"}  # the floors' only one, and for type checkers alone
 NEWER = {"annotationlib"}  # in the standard library from Python 3.14 on

@@ -1,19 +1,21 @@
-"""A real sshd on a free port of the loopback, started when it is told to, with keys and a configuration of its own."""
+"""On top of all floors: an SSH server on a free port of the loopback, started when it is told to, with keys of its own."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import getpass
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from surroundings.stage import HOST, find_program, listens, unused_port, wait_until
+from redouble.examples.surroundings.stage import HOST, client, find_program, listens, unused_port, wait_until
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -33,25 +35,30 @@ LogLevel VERBOSE
 
 
 class LateSshd:
-    """`with LateSshd() as machine:` a machine that has no sshd yet; `machine.boot()` starts it."""
+    """Is a machine that has no SSH server yet: `with LateSshd() as machine:`; `machine.boot()` starts it.
 
-    def __init__(self) -> None:
-        program = find_program("sshd")
-        assert program is not None, "sshd is not installed: apt-get install openssh-server"
-        self.program = program
+    Args:
+        program: The path of sshd; empty for a server of asyncssh. `None`: sshd where it is installed.
+    """
+
+    def __init__(self, program: str | None = None) -> None:
+        self.program = (find_program("sshd") or "") if program is None else program
         self.host = HOST
         self.port = unused_port()
         self.place = Path(tempfile.mkdtemp(prefix="late-sshd-"))
         self._process: subprocess.Popen[bytes] | None = None
         self._timer: threading.Timer | None = None
         for name in ("host_key", "login_key", "wrong_key"):
-            command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.place / name)]
-            subprocess.run(command, check=True, timeout=30)
+            key = client("asyncssh").generate_private_key("ssh-ed25519")
+            path = self.place / name
+            path.touch(0o600)
+            key.write_private_key(str(path))
+            key.write_public_key(f"{path}.pub")
         text = CONFIGURATION.format(host=self.host, port=self.port, place=self.place)
         (self.place / "sshd_config").write_text(text)
 
     def login(self, key: str = "login_key") -> dict[str, Any]:
-        """The keywords of `asyncssh.connect` for this machine; nothing of the user's own is looked at."""
+        """Return the keywords of `asyncssh.connect` for this machine, which use none of the user's own settings."""
         return {
             "username": getpass.getuser(),
             "client_keys": [str(self.place / key)],
@@ -61,23 +68,26 @@ class LateSshd:
         }
 
     def boot(self) -> None:
-        """Start sshd, and wait until it listens."""
-        if os.geteuid() == 0:  # where systemd would have made it
-            Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
-        command = [self.program, "-D", "-E", str(self.place / "log"), "-f", str(self.place / "sshd_config")]
+        """Start the server, and wait until it listens."""
+        command = [sys.executable, "-m", __name__, str(self.port), str(self.place)]
+        if self.program:
+            if os.geteuid() == 0:  # where systemd would have made it
+                Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
+            command = [self.program, "-D", "-E", str(self.place / "log"), "-f", str(self.place / "sshd_config")]
         self._process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
-        wait_until(lambda: self._ended() or listens(self.port), "sshd listens")
-        assert not self._ended(), f"sshd ended: {self.log()}"
+        wait_until(lambda: self._ended() or listens(self.port), "the SSH server listens")
+        if self._ended():
+            raise RuntimeError(f"the SSH server ended: {self.log()}")
 
     def boot_in(self, seconds: float) -> None:
-        """Start sshd so many seconds from now."""
+        """Start the server after some seconds."""
         self._timer = threading.Timer(seconds, self.boot)
         self._timer.start()
 
     def log(self) -> str:
-        """What sshd has logged."""
+        """Return what sshd has logged."""
         path = self.place / "log"
         return path.read_text() if path.exists() else ""
 
@@ -98,3 +108,26 @@ class LateSshd:
                 os.killpg(self._process.pid, signal.SIGTERM)
             self._process.wait(10)
         shutil.rmtree(self.place, ignore_errors=True)
+
+
+async def serve(port: int, place: str) -> None:
+    """Serve logins with the key in a folder, by asyncssh, and answer `echo`."""
+    await client("asyncssh").listen(
+        HOST,
+        port,
+        server_host_keys=[f"{place}/host_key"],
+        authorized_client_keys=f"{place}/login_key.pub",
+        process_factory=_answer,
+    )
+    await asyncio.get_running_loop().create_future()
+
+
+def _answer(process: Any) -> None:
+    program, _, words = (process.command or "").partition(" ")
+    if program == "echo":
+        process.stdout.write(f"{words}\n")
+    process.exit(0 if program == "echo" else 127)
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(int(sys.argv[1]), sys.argv[2]))
