@@ -17,7 +17,19 @@ import anyio
 import pytest
 import trio
 
-from redouble import LinkStatus, constant, deadline, latest, pending, poll, reconnect, resume, retry, transient, watchdog
+from redouble import (
+    LinkStatus,
+    constant,
+    deadline,
+    latest,
+    pending,
+    poll,
+    reconnect,
+    resume,
+    retry,
+    transient,
+    watchdog,
+)
 from redouble.testing import fake_time
 
 if TYPE_CHECKING:

@@ -72,7 +72,9 @@ class Cloud:
 
     def __init__(self, url: str) -> None:
         self._http = httpx.Client(base_url=url, timeout=10, trust_env=False)
-        self.close = self._http.close
+
+    def close(self) -> None:
+        self._http.close()
 
     def begin(self) -> Grant:
         return Grant(**self._post("/device", {"client_id": "example"}))
@@ -92,7 +94,9 @@ class AsyncCloud:
 
     def __init__(self, url: str) -> None:
         self._http = httpx.AsyncClient(base_url=url, timeout=10, trust_env=False)
-        self.aclose = self._http.aclose
+
+    async def aclose(self) -> None:
+        await self._http.aclose()
 
     async def begin(self) -> Grant:
         return Grant(**await self._post("/device", {"client_id": "example"}))
@@ -200,7 +204,4 @@ def main(host: str) -> None:
 
 
 if __name__ == "__main__":
-    options = stage.options("threads", "asyncio", "trio").parse_args()
-    stage.show_log(logging.INFO)
-    with stage.limited(options.seconds):
-        main(options.on)
+    stage.start(main, "threads", "asyncio", "trio", level=logging.INFO)

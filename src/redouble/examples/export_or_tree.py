@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from redouble import (
     RetryPolicy,
+    Rule,
     clamp_under,
     classify,
     deadline,
@@ -71,13 +72,15 @@ class Local:
     are committed together: a reader that is killed at any moment has both or neither of them."""
 
     def __init__(self, path: str) -> None:
-        self.db = sqlite3.connect(path)
-        self.close = self.db.close
+        self.db: sqlite3.Connection = sqlite3.connect(path)
         self.db.executescript(
             "create table if not exists file (path text primary key, content text, written int default 1);"
             "create table if not exists state (cursor text, seen int default 0, stalls int default 0, complete int);"
             "insert into state (complete) select 0 where not exists (select * from state);"
         )
+
+    def close(self) -> None:
+        self.db.close()
 
     def __getitem__(self, column: str) -> Any:
         return self.db.execute(f"select {column} from state").fetchone()[0]
@@ -148,7 +151,7 @@ def asked_for(error: Exception) -> float:
 
 
 # redouble:
-on = transient(httpx.HTTPStatusError, when=refused, retry_after=asked_for) | permanent(ValueError) | known_errors
+on: Rule = transient(httpx.HTTPStatusError, when=refused, retry_after=asked_for) | permanent(ValueError) | known_errors
 http: RetryPolicy = retry(on=on, attempts=4, backoff=exponential(0.1, maximum=60, jitter=None))
 
 
@@ -192,7 +195,7 @@ async def read(url: str, database: str, patience: float) -> None:
 def killed(host: str, server: ExportServer, database: str) -> None:
     """Kill a reader in the third page, and let another one go on."""
     command = [sys.executable, "-m", "redouble.examples.export_or_tree", "--on", host]
-    command += ["--read", server.url, database, "0.5"]
+    command += ["--part", server.url, database, "0.5"]
     server.hangs_at = "/docs/025.md"
     with subprocess.Popen(command) as reader:
         try:
@@ -208,7 +211,10 @@ def killed(host: str, server: ExportServer, database: str) -> None:
         stage.say("{} files, each one written {} to {} times; asked for: {}".format(*written, server.counts()))
 
 
-def main(host: str) -> None:
+def main(host: str, url: str = "", database: str = "", limit: str = "") -> None:
+    if url:
+        stage.run(host, read, url, database, float(limit))
+        return
     with tempfile.TemporaryDirectory() as folder, ExportServer(export="hang", pace=0.15) as server:
         stage.say("an export that hangs, and a reader that is killed in the middle of the pages:")
         killed(host, server, f"{folder}/files.db")
@@ -221,13 +227,4 @@ def main(host: str) -> None:
 
 
 if __name__ == "__main__":
-    parser = stage.options("asyncio", "trio")
-    parser.add_argument("--read", nargs=3, metavar=("URL", "DATABASE", "LIMIT"), help="be only such a reader")
-    options = parser.parse_args()
-    stage.show_log()
-    with stage.limited(options.seconds):
-        if options.read:
-            url, database, limit = options.read
-            stage.run(options.on, read, url, database, float(limit))
-        else:
-            main(options.on)
+    stage.start(main, "asyncio", "trio", words="URL DATABASE LIMIT")

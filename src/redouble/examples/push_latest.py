@@ -10,7 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from redouble import EventKind, exponential, known_errors, latest, override, permanent, retry
+from redouble import EventKind, RetryPolicy, exponential, known_errors, latest, override, permanent, retry
 from redouble.examples.surroundings import stage
 from redouble.examples.surroundings.push_target import PushTarget
 
@@ -34,9 +34,9 @@ class State:
     """
 
     def __init__(self, event: Callable[[], Any] = threading.Event) -> None:
-        self.version = 0
-        self.changed = event()
-        self.closed = event()
+        self.version: int = 0
+        self.changed: Any = event()
+        self.closed: Any = event()
 
     def publish(self) -> None:
         self.version += 1
@@ -52,7 +52,7 @@ class Target:
     def __init__(self, http: Any, url: str) -> None:
         self.http = http
         self.url = url
-        self.initial = True  # until a push has come through
+        self.initial: bool = True  # until a push has come through
 
     async def push(self, version: int) -> None:
         self.read(await self.http.post(f"{self.url}/snapshots", json=self.snapshot(version)), version)
@@ -73,7 +73,7 @@ class Target:
 
 
 # redouble:
-pushing = retry(
+pushing: RetryPolicy = retry(
     on=permanent(UnimplementedError) | known_errors,
     attempts=None,
     backoff=exponential(0.25, maximum=30, jitter=None),
@@ -172,7 +172,4 @@ def main(host: str) -> None:
 
 
 if __name__ == "__main__":
-    options = stage.options("asyncio", "trio", "threads").parse_args()
-    stage.show_log()
-    with stage.limited(options.seconds):
-        main(options.on)
+    stage.start(main, "asyncio", "trio", "threads")

@@ -67,7 +67,9 @@ class Terminal:
     )
 
     def __init__(self, url: str, host: str = "asyncio") -> None:
-        self.url, self.connect, self.seen = url, connects_on(host), 0
+        self.url: str = url
+        self.connect: Any = connects_on(host)
+        self.seen: int = 0
         self.link: Link[Any] = reconnect(self.dial, self.policy, connect_timeout=20, give_up="park", park=is_refusal)
 
     def dial(self, open_timeout: float | None = None) -> Any:
@@ -202,7 +204,4 @@ def main(host: str) -> None:
 
 
 if __name__ == "__main__":
-    options = stage.options("asyncio", "trio", "threads").parse_args()
-    stage.show_log()
-    with stage.limited(options.seconds):
-        main(options.on)
+    stage.start(main, "asyncio", "trio", "threads")

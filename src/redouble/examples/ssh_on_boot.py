@@ -6,11 +6,10 @@ is a login by asyncssh; on threads and trio, for which asyncssh has no client, i
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from typing import TYPE_CHECKING, Any
 
-from redouble import EventKind, exponential, outcome, override, proportional, retry, transient
+from redouble import EventKind, RetryPolicy, exponential, outcome, override, proportional, retry, transient
 from redouble.examples.surroundings import stage
 from redouble.examples.surroundings.late_sshd import LateSshd
 
@@ -29,7 +28,7 @@ def notice(event: Event) -> None:
 
 
 # redouble:
-booting = retry(
+booting: RetryPolicy = retry(
     on=transient(TimeoutError, ConnectionRefusedError, causes=True),
     deadline=90,
     attempt_timeout=10,
@@ -65,7 +64,7 @@ async def greeting_on_trio(host: str, port: int) -> str:
         return str((await stream.receive_some(100)).decode().strip())
 
 
-async def main(machine: LateSshd) -> None:
+async def log_in(machine: LateSshd) -> None:
     await wait_for_ssh(asyncssh.connect, machine.host, machine.port, **machine.login())
     stage.say("SSH is there; the probe is closed")
     async with asyncssh.connect(machine.host, machine.port, **machine.login()) as connection:
@@ -77,7 +76,7 @@ async def main(machine: LateSshd) -> None:
         stage.say(f"with a wrong key, at once: {type(error).__name__}: {error}; retried: {outcome(error)}")
 
 
-async def main_on_trio(machine: LateSshd) -> None:
+async def look(machine: LateSshd) -> None:
     stage.say(f"SSH is there: {await wait_on_trio(machine.host, machine.port)}")
 
 
@@ -87,15 +86,15 @@ def show(event: Event) -> None:
         stage.say(f"  attempt {event.attempt}: {type(event.error).__name__}; the next one in {event.delay:.2f} s")
 
 
-if __name__ == "__main__":
-    options = stage.options("asyncio", "trio", "threads").parse_args()
-    stage.show_log()
-    with stage.limited(options.seconds), LateSshd() as machine, override(observers=[show]):
+def main(host: str) -> None:
+    with LateSshd() as machine, override(observers=[show]):
         machine.boot_in(2.5)
         stage.say(f"a machine boots; its SSH server will listen on port {machine.port} in 2.5 s")
-        if options.on == "threads":
+        if host == "threads":
             stage.say(f"SSH is there: {wait_in_a_thread(machine.host, machine.port)}")
-        elif options.on == "trio":
-            stage.run("trio", main_on_trio, machine)
         else:
-            asyncio.run(main(machine))
+            stage.run(host, log_in if host == "asyncio" else look, machine)
+
+
+if __name__ == "__main__":
+    stage.start(main, "asyncio", "trio", "threads")

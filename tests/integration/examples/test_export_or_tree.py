@@ -308,7 +308,7 @@ def test_r18_what_the_server_may_ask_for(header: str, wait: float, local: Any) -
 def test_killed_in_the_middle_nothing_is_lost_and_nothing_twice(tmp_path: Path) -> None:
     """A reader that is killed (SIGKILL) three times at whatever moment: in the end each file was written once."""
     database = str(tmp_path / "files.db")
-    command = [sys.executable, "-m", "redouble.examples.export_or_tree", "--read"]
+    command = [sys.executable, "-m", "redouble.examples.export_or_tree", "--part"]
     with ExportServer(50, page=5, export="truncated", pace=0.02) as server:
         for reads in (7, 19, 33):
             with subprocess.Popen([*command, server.url, database, "45"], stdout=subprocess.DEVNULL) as reader:

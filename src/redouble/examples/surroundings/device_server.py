@@ -27,8 +27,8 @@ class DeviceServer(HttpServer):
 
     def __init__(self, *script: str | int, interval: Any = 1, expires_in: int = 900) -> None:
         super().__init__()
-        self.script = list(script)
-        self.grant = {
+        self.script: list[str | int] = list(script)
+        self.grant: dict[str, Any] = {
             "device_code": DEVICE_CODE,
             "user_code": "WDJB-MJHT",
             "verification_uri": f"{self.url}/activate",

@@ -29,7 +29,7 @@ class ExportServer(HttpServer):
 
     def __init__(self, files: int = 50, *, page: int = 10, export: str | int = "fine", pace: float = 0.0) -> None:
         super().__init__()
-        self.files = {f"/docs/{number:03}.md": f"text {number}" for number in range(files)}
+        self.files: dict[str, str] = {f"/docs/{number:03}.md": f"text {number}" for number in range(files)}
         self.page = page
         self.export = export
         self.pace = pace

@@ -41,11 +41,11 @@ class HttpServer:
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
-        self.closing = threading.Event()
+        self.closing: threading.Event = threading.Event()
         self._http = _Listener((HOST, 0), _Handler)
         self._http.answers = self
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
-        self.url = f"http://{HOST}:{self._http.server_port}"
+        self.url: str = f"http://{HOST}:{self._http.server_port}"
 
     def answer(self, request: Request) -> Answer:
         """Return the answer to a request; may block on `closing`."""

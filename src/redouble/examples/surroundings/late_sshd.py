@@ -42,10 +42,10 @@ class LateSshd:
     """
 
     def __init__(self, program: str | None = None) -> None:
-        self.program = (find_program("sshd") or "") if program is None else program
+        self.program: str = (find_program("sshd") or "") if program is None else program
         self.host = HOST
-        self.port = unused_port()
-        self.place = Path(tempfile.mkdtemp(prefix="late-sshd-"))
+        self.port: int = unused_port()
+        self.place: Path = Path(tempfile.mkdtemp(prefix="late-sshd-"))
         self._process: subprocess.Popen[bytes] | None = None
         self._timer: threading.Timer | None = None
         for name in ("host_key", "login_key", "wrong_key"):

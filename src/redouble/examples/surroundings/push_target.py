@@ -21,11 +21,11 @@ class PushTarget(HttpServer):
 
     def __init__(self, *script: str | int) -> None:
         super().__init__()
-        self.script = list(script)
+        self.script: list[str | int] = list(script)
         self.pushed: list[Any] = []
-        self.held = threading.Event()
-        self.release = threading.Event()
-        self.most_at_once = 0
+        self.held: threading.Event = threading.Event()
+        self.release: threading.Event = threading.Event()
+        self.most_at_once: int = 0
         self._at_once = 0
         self._lock = threading.Lock()
 

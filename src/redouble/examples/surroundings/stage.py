@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 HOST = "127.0.0.1"
 _began = float(os.environ.setdefault("STAGE_BEGAN", str(time.monotonic())))  # programs that it starts count on
@@ -38,12 +38,22 @@ def show_log(level: int = logging.WARNING) -> None:
 # The command line.
 
 
-def options(*hosts: str) -> argparse.ArgumentParser:
-    """Return the options of an example, described by its docstring.
+def start(main: Callable[..., None], *hosts: str, words: str = "", level: int = logging.WARNING) -> None:
+    """Call an example's `main` with the host that the command line names, and its words; print what redouble logs.
 
     Args:
+        main: What the example does.
         hosts: What can run it, the default first.
+        words: The names of the words that may stand on the command line, separated by spaces.
+        level: The level from which log lines are printed.
     """
+    options = _parser(hosts, words).parse_args()
+    show_log(level)
+    with limited(options.seconds):
+        main(options.on, *options.words)
+
+
+def _parser(hosts: Sequence[str], words: str) -> argparse.ArgumentParser:
     module = sys.modules["__main__"]
     spec = module.__spec__
     parser = argparse.ArgumentParser(
@@ -51,11 +61,22 @@ def options(*hosts: str) -> argparse.ArgumentParser:
         description=module.__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--on", choices=hosts, default=hosts[0], help="what runs it; %(default)s unless given")
+    what = "what runs it; %(default)s unless given"
+    parser.add_argument("--on", type=_installed, choices=hosts, default=hosts[0], help=what)
     parser.add_argument(
         "--seconds", type=float, help="end after so many seconds, as by Ctrl-C; unless given, it runs to its own end"
     )
+    parser.set_defaults(words=[])
+    if words:
+        names = tuple(words.split())
+        parser.add_argument("--part", dest="words", nargs=len(names), metavar=names, help="do one part of it alone")
     return parser
+
+
+def _installed(host: str) -> str:
+    if host == "trio":
+        client(host)
+    return host
 
 
 @contextmanager

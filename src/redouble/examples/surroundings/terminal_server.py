@@ -28,8 +28,8 @@ class TerminalServer:
     """
 
     def __init__(self, *, lines: int = 3, pace: float = 0.0, port: int | None = None) -> None:
-        self.port = port or unused_port()
-        self.url = f"ws://{HOST}:{self.port}"
+        self.port: int = port or unused_port()
+        self.url: str = f"ws://{HOST}:{self.port}"
         self.lines = lines
         self.pace = pace
         self.refuse: int | None = None
@@ -102,8 +102,8 @@ class TerminalProcess:
     """Serves the same in a process of its own, which can be killed with SIGKILL."""
 
     def __init__(self, *, pace: float) -> None:
-        self.port = unused_port()
-        self.url = f"ws://{HOST}:{self.port}"
+        self.port: int = unused_port()
+        self.url: str = f"ws://{HOST}:{self.port}"
         self._command = [sys.executable, "-m", __name__, str(self.port), str(pace)]
         self._process: subprocess.Popen[bytes] | None = None
 
