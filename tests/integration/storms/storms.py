@@ -67,7 +67,7 @@ class StormServer:
 
     def _harm(self) -> None:
         while not self._over.wait(0.3 + self.random.random()):
-            if self.random.random() < 0.5:
+            if self.kills <= self.freezes:
                 self.kill()
                 self.kills += 1
                 self._over.wait(0.1)
