@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -65,5 +68,13 @@ def test_it_says_what_it_is(name: str, example: Callable[[str], Any]) -> None:
 
 
 def test_each_example_is_listed() -> None:
-    """No program of the package is left out of these tests."""
-    assert {path.stem for path in EXAMPLES.glob("*.py")} == {"__init__", *NAMES}
+    """`python -m redouble.examples` names every program of the package, and these tests run every one."""
+    listed = subprocess.run(
+        [sys.executable, "-m", "redouble.examples"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(EXAMPLES.parents[1])},
+    )
+    programs = {path.stem for path in EXAMPLES.glob("*.py")} - {"__init__", "__main__"}
+    assert programs == set(NAMES) == set(re.findall(r"-m redouble\.examples\.(\w+)", listed.stdout))

@@ -12,13 +12,18 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Self
 
+import pytest
+
 from redouble.examples.surroundings.stage import listens, unused_port, wait_until
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+OPEN_FILES = Path("/proc/self/fd")
+needs_linux = pytest.mark.skipif(not OPEN_FILES.exists(), reason="needs Linux: /proc tells what a process has open")
+
 SCALE = int(os.environ.get("REDOUBLE_STORM", "1"))
-"""How many times as long the storms are: 1 takes seconds, 100 a quarter of an hour."""
+"""How many times as long the storms are: 1 takes half a minute, 100 an hour."""
 
 PATIENCE = 60.0  # real seconds until something counts as lost, on a machine that is busy
 
@@ -26,7 +31,7 @@ PATIENCE = 60.0  # real seconds until something counts as lost, on a machine tha
 def open_files() -> int:
     """Return how many files and sockets this process has open, when what is unreachable is gone."""
     gc.collect()
-    return len(list(Path("/proc/self/fd").iterdir()))
+    return len(list(OPEN_FILES.iterdir()))
 
 
 def wait_for_threads(before: set[threading.Thread]) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from redouble import LinkStatus, constant, reconnect, retry
-from tests.integration.storms.storms import PATIENCE, SCALE, open_files, wait_for_threads
+from tests.integration.storms.storms import PATIENCE, SCALE, needs_linux, open_files, wait_for_threads
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -211,6 +211,7 @@ class InTrio(InCoroutines):
         trio.run(self.main)
 
 
+@needs_linux
 @pytest.mark.parametrize("kind", [InThreads, InAsyncio, InTrio])
 def test_asked_ten_thousand_times(kind: type[Storm]) -> None:
     """Whatever threads ask for at whatever moment is done: nothing is lost, left open or held, and memory is flat."""

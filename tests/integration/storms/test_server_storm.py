@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from redouble import EventKind, Link, LinkStatus, constant, known_errors, reconnect, retry, transient
-from tests.integration.storms.storms import PATIENCE, SCALE, StormServer, open_files, wait_for_threads
+from tests.integration.storms.storms import PATIENCE, SCALE, StormServer, needs_linux, open_files, wait_for_threads
 
 websockets: Any = pytest.importorskip("websockets", reason="websockets is not installed: pip install websockets")
 asyncio_client: Any = pytest.importorskip("websockets.asyncio.client")
@@ -201,6 +201,7 @@ def asked_for(event: Any) -> float:
     return float(event.error.response.headers["Retry-After"]) or 0.01
 
 
+@needs_linux
 def test_five_hundred_reconnects() -> None:
     """No line is lost and none comes twice; neither socket, task nor thread is left; every Retry-After is heeded."""
     threads, files = set(threading.enumerate()), open_files()
