@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from redouble import (
@@ -135,7 +134,7 @@ def run_while(host: str, url: str, story: Callable[[Terminal], None]) -> None:
     """Run a terminal in a thread of its own during a story."""
     terminal = Terminal(url, host)
     with ThreadPoolExecutor() as pool:
-        running = pool.submit(copy_context().run, run_on, host, terminal)
+        running = pool.submit(run_on, host, terminal)
         try:
             story(terminal)
         finally:
