@@ -30,6 +30,7 @@ from redouble import (
     transient,
     watchdog,
 )
+from redouble.loops.link import LinkStatus
 from redouble.testing import fake_time
 
 if TYPE_CHECKING:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from redouble import (
     EventKind,
-    Link,
     RetryPolicy,
     additive,
     constant,
@@ -28,6 +27,7 @@ from redouble import (
 )
 from redouble.examples.surroundings import stage
 from redouble.examples.surroundings.terminal_server import TerminalProcess
+from redouble.loops.reconnect import Link
 from redouble.testing import fake_time
 
 if TYPE_CHECKING:

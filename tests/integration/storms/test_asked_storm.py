@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from redouble import LinkStatus, constant, reconnect, retry
+from redouble import constant, reconnect, retry
+from redouble.loops.link import LinkStatus
 from tests.integration.storms.storms import PATIENCE, SCALE, needs_linux, open_files, wait_for_threads
 
 if TYPE_CHECKING:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from redouble import EventKind, Link, LinkStatus, constant, known_errors, reconnect, retry, transient
+from redouble import EventKind, constant, known_errors, reconnect, retry, transient
+from redouble.loops.link import LinkStatus
+from redouble.loops.reconnect import Link
 from tests.integration.storms.storms import PATIENCE, SCALE, StormServer, needs_linux, open_files, wait_for_threads
 
 websockets: Any = pytest.importorskip("websockets", reason="websockets is not installed: pip install websockets")
