@@ -18,7 +18,6 @@ import pytest
 import trio
 
 from redouble import (
-    LinkStatus,
     constant,
     deadline,
     latest,
