@@ -32,7 +32,7 @@ from redouble import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
 
     from redouble import Clock, Event
 
@@ -223,3 +223,14 @@ def others(event: Event) -> None:
     remaining("5s")  # type: ignore[call-overload]
     event.kind = None  # type: ignore[misc, assignment]
     print(clock, left)
+
+
+def ticks(count: int) -> Iterator[int]:
+    """A stream."""
+    yield count
+
+
+def streams() -> None:
+    """Streams."""
+    retry.opening(5)  # type: ignore[call-overload]
+    retry.opening(ticks)("many")  # type: ignore[arg-type]
