@@ -379,7 +379,7 @@ class Line(Judge):
     def value(self, value: object) -> Classification | None:
         if value is _ENDED_IN_ORDER:
             assert self.call is not None
-            self._drop(self.call, None, ENDED)
+            self.call.tally.spared = self._drop(self.call, None, ENDED)  # who hangs up after a good while has not failed
             self._parks = self._trial
             return NOT_YET if self._trial else ENDED
         assert isinstance(value, Opened)
@@ -439,8 +439,8 @@ class Line(Judge):
         call.is_up()
         return True
 
-    def _drop(self, call: Call, error: Exception | None, found: Classification) -> None:
-        """Note that the connection dropped, and tell of it."""
+    def _drop(self, call: Call, error: Exception | None, found: Classification) -> bool:
+        """Note that the connection dropped, and tell of it; return whether it was stable."""
         since, at = self._since, self._ended_at
         now = call.tally.now() if at is None else at
         stable = since is not None and now - since >= self._plan.stable_after
@@ -449,6 +449,7 @@ class Line(Judge):
             self._unpark()
         call.tell(EventKind.DROPPED, None, error, found)
         self._since = self._ended_at = None
+        return stable
 
     def handed_out(self) -> Session[Any]:
         """Return the session that the script has handed out."""
