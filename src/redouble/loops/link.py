@@ -29,6 +29,7 @@ from redouble.known.classify import is_unknown, judge_exception
 from redouble.loops.base import for_loop
 from redouble.loops.orderly import is_orderly
 from redouble.loops.session import Session
+from redouble.loops.watch import Watch
 from redouble.ways.closing import CloseLimit
 from redouble.ways.opening import Opened, Opening, cut_of_opening, leaving, open_under, opening
 
@@ -96,6 +97,7 @@ class Keeping(Record):
     park: Rule | Literal[True] | None  # the errors that park at once
     half_open: float | None
     close_timeout: Seconds | None
+    stop_sessions: bool  # whether the policy's `stop` ends a session that is up
 
 
 UNWANTED = Classification(Verdict.TRANSIENT, applied=False, reason="the connection came when nobody wanted it any more")
@@ -136,6 +138,7 @@ class Line(Judge):
         "_stop",
         "_trial",
         "_until",
+        "_watch",
         "_wish",
         "call",
         "clock",
@@ -167,6 +170,7 @@ class Line(Judge):
     _stop: Stop | None  # the policy's
     _trial: bool  # whether this is the one dial of a parked link
     _until: float | None  # when the rest under way is over
+    _watch: Watch | None  # hears of the stop while a session is up
     _wish: Wish | None
 
     def __init__(self, plan: Keeping, asynchronous: bool) -> None:
@@ -185,7 +189,9 @@ class Line(Judge):
         self._counts = 0, 0
         self._next, self.status = Next.DIAL, LinkStatus.IDLE
         self.call = self.end = self.session = None
-        self._bell = self._dialling = self._ended_at = self._host = self._since = self._until = self._wish = None
+        self._bell = self._dialling = self._ended_at = self._host = self._since = self._until = self._watch = (
+            self._wish
+        ) = None
         self.over = self.left = self._in_pieces = self._alarmed = self._outer_first = self._parks = self._trial = False
 
     @property
@@ -379,7 +385,9 @@ class Line(Judge):
     def value(self, value: object) -> Classification | None:
         if value is _ENDED_IN_ORDER:
             assert self.call is not None
-            self.call.tally.spared = self._drop(self.call, None, ENDED)  # who hangs up after a good while has not failed
+            self.call.tally.spared = self._drop(
+                self.call, None, ENDED
+            )  # who hangs up after a good while has not failed
             self._parks = self._trial
             return NOT_YET if self._trial else ENDED
         assert isinstance(value, Opened)
@@ -458,9 +466,17 @@ class Line(Judge):
 
     # What a session tells.
 
+    def begins(self) -> None:
+        """Note that the body of the session begins."""
+        if self._plan.stop_sessions and self._stop is not None and self._bell is not None:
+            self._watch = Watch(self._stop, self._bell, self._stop_session, asynchronous=self._how.asynchronous)
+
     def closes(self) -> None:
         """Note that the body of the session has ended, and the connection is being closed."""
         self.status = LinkStatus.CLOSING
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.end()
 
     def ended(self, error: BaseException | None) -> bool:
         """Note that the connection is closed; return whether the error of its body is dealt with."""
@@ -483,7 +499,13 @@ class Line(Judge):
 
     def is_ending(self) -> bool:
         """Return whether the session that is up is to end."""
-        return self._wish is Wish.ANEW or self._closed.is_set()
+        stops = self._plan.stop_sessions and self.is_stopped()
+        return stops or self._wish is Wish.ANEW or self._closed.is_set()
+
+    def _stop_session(self) -> None:
+        session = self.session
+        if session is not None and self.is_stopped():
+            session.end(self._bell)
 
     # What happens from outside, in any thread or task.
 

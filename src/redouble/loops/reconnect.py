@@ -273,6 +273,7 @@ if TYPE_CHECKING:
         give_up: Literal["raise", "park"]
         park: RuleLike | Literal[True] | None
         half_open: Seconds | None
+        stop_sessions: bool
 
     @overload
     def reconnect(
@@ -326,6 +327,7 @@ else:
         give_up="raise",
         park=None,
         half_open=None,
+        stop_sessions=False,
     ):
         """Keep a connection alive: dial, use it, and dial again when it drops.
 
@@ -340,12 +342,12 @@ else:
         asyncssh).
 
         A connection that lasted less than `stable_after` counts as a failure, however it ended, so that a server which
-        accepts and closes is not stormed. When attempts, curve or deadline are used up, or the server asks for a longer
+        accepts and closes is not stormed. After a longer one, an end in order is no failure, and an error is the first. When attempts, curve or deadline are used up, or the server asks for a longer
         wait than `max_hint`, the operation's error is raised, as of any retried call (a `ConnectionError` where the
         connections ended in order). With `give_up="park"` the link is *parked* instead: observers get one `GIVE_UP` and
         one `PARKED`, and the loop waits for `Link.reset()` or `Link.reconnect()`. The end of a `deadline` scope around the
-        loop ends it in any case. The policy's `stop` ends the loop in order, from every wait, and lets a session that
-        is up come to its own end; `Link.close()` ends that, too. `result` is not asked, `idempotent` counts only where it
+        loop ends it in any case. The policy's `stop` ends the loop in order, from every wait, and a session that is
+        up where `stop_sessions` says so; `Link.close()` always ends that, too. `result` is not asked, `idempotent` counts only where it
         is written, and errors on which an inner retry gave up are failures like others.
 
         Args:
@@ -361,6 +363,8 @@ else:
                 was revoked, until somebody has put in another one. `True`: all permanent errors do. `None`: none do.
             half_open: Seconds after which a parked link dials once. When that fails it stays parked, and nobody is told
                 again. A link with it parks when it gives up. `None`: a parked link dials only when it is reset.
+            stop_sessions: Whether the policy's `stop` also ends a session that is up, as `Link.close()` does. `False`: it
+                comes to its own end.
 
         Raises:
             TypeError, ValueError: For an argument of a wrong kind or value.
@@ -398,6 +402,7 @@ else:
                 park if park is None or park is True else as_rule("park", park),
                 half_open,
                 close_timeout,
+                checks.flag("stop_sessions", stop_sessions),
             )
         )
 

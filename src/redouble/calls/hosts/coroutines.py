@@ -148,7 +148,7 @@ async def pause(asked: Pause) -> None:
 async def _sleep(clock: Clock, seconds: float, asked: Pause, events: tuple[Any, ...]) -> None:
     if seconds <= 0:
         await SYSTEM.sleep_async(0)  # no time passes, so no clock is asked
-    elif len(events) < 2 and not any(map(can_be_heard, events)):
+    elif len(events) < 2 and not (clock is SYSTEM and any(map(can_be_heard, events))):
         await clock.sleep_async(seconds, asked.as_one())
     elif running_host() is Host.TRIO:
         from redouble.calls.hosts.trio import sleep_until_any

@@ -6,6 +6,7 @@ import sys
 
 from redouble.calls.pause import AnyOf, can_be_heard, hear
 from redouble.control import faults
+from redouble.control.clock import SYSTEM
 from redouble.control.cut import CUT_OFF, TrioCut
 
 TYPE_CHECKING = False
@@ -71,7 +72,7 @@ async def sleep_until_any(clock: Clock, seconds: float, events: tuple[Any, ...])
     """Sleep until one of several events is set: at once for trio's own and for `threading`'s, of others now and then."""
     trio: Any = sys.modules["trio"]
     own = [event for event in events if isinstance(event, trio.Event)]
-    heard = [event for event in events if can_be_heard(event)]
+    heard = [event for event in events if clock is SYSTEM and can_be_heard(event)]  # virtual time looks at them itself
     if len(own) + len(heard) < len(events):
         await clock.sleep_async(seconds, AnyOf(*events))
         return
