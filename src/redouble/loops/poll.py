@@ -92,7 +92,8 @@ else:
                 ready, too; the interval holds for them, not the rule's `every`. A backoff that is written in it (or
                 belongs to a rule) answers failures; else they wait for the interval.
             until: Asked of every value that the policy's `result` rules have no opinion on; a false answer: not ready.
-                It answers at once, and what it raises is raised at once. `None`: such a value is ready.
+                It answers at once, and what it raises is raised at once. `bool`: a true value is ready. `None`: each
+                such value is ready.
             interval: Seconds (> 0) between two questions when the server says nothing else (`Retry-After`, or whatever
                 a rule gives as `retry_after`); under 0.1 s counts as 0.1 s. The default is RFC 8628's (section 3.2). Or
                 a curve: its n-th wait follows the n-th question, and its end is that of the poll, as at the deadline.
@@ -105,7 +106,8 @@ else:
 
         Raises:
             StillPending: At the deadline (or after `questions`, or at the end of a curve), when the last answer was a
-                value that is not ready. Anything else is raised as it is: a pending error at the deadline, the last of
+                value that is not ready, its `value`; and in asyncio and trio, when the first question was cut off by the
+                deadline, so that there is no answer (`value` is `None`, and the text says so). Anything else is raised as it is: a pending error at the deadline, the last of
                 too many failures, a permanent error.
             Stopped: When the policy's `stop` was set; from the last error, if there was one.
             TypeError, ValueError: When an argument is of no such kind; when `slow_down` leaves one of the policy's rules
@@ -156,7 +158,9 @@ def _question(fn: Any, policy: Any, until: Any, interval: Any, questions: Any, s
         raise TypeError(f"policy must be a RetryPolicy such as retry(attempts=5), got {checks.shown(policy)}")
     if policy.timeout_as is not None:
         timeout_at(fn, policy.timeout_as)
-    if until is not None:
+    if until is not None and until is not bool:
+        if isinstance(until, type):  # most make something true of any answer
+            raise TypeError(f"until must be a function, or bool, and no other class, got {checks.shown(until)}")
         checks.plain_function("until", until)
     if questions is not None:
         checks.whole("questions", questions, least=1)
