@@ -445,6 +445,27 @@ def test_a_session_entered_after_the_stop_ends_at_once(run: Any) -> None:
     assert not stop._cond._waiters  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_close_from_within_a_dial(run: Any, fails: bool) -> None:
+    """A dial that closes its own link, and is done with that, leaves no cancellation behind for what its task does next."""
+
+    async def main() -> str:
+        async def dial() -> Conn:
+            link.close()
+            if fails:
+                raise PermissionError("revoked")
+            return Conn()
+
+        link: Any = reconnect(dial, POLICY)
+        with contextlib.suppress(PermissionError):
+            async for _ in link:
+                pytest.fail("nothing is wanted any more")
+        await anyio.sleep(1)
+        return "went on"
+
+    assert run(main) == "went on"
+
+
 # The same in threads.
 
 

@@ -67,6 +67,27 @@ class LinkStatus(Enum):
         return f"LinkStatus.{self.name}"
 
 
+_S = LinkStatus
+
+MOVES: dict[tuple[LinkStatus, LinkStatus], str] = {
+    (_S.IDLE, _S.CONNECTING): "the first dial",
+    (_S.IDLE, _S.WAITING): "the session ended",
+    (_S.IDLE, _S.PARKED): "gave up on it",
+    (_S.CONNECTING, _S.CONNECTED): "is up",
+    (_S.CONNECTING, _S.WAITING): "the dial failed",
+    (_S.CONNECTING, _S.PARKED): "gave up",
+    (_S.CONNECTING, _S.CLOSING): "up, not wanted any more",
+    (_S.CONNECTING, _S.IDLE): "the loop ends",
+    (_S.CONNECTED, _S.CLOSING): "its body ended",
+    (_S.CLOSING, _S.IDLE): "closed",
+    (_S.WAITING, _S.CONNECTING): "time is over, reset()",
+    (_S.WAITING, _S.IDLE): "the loop ends",
+    (_S.PARKED, _S.CONNECTING): "reset(), half_open",
+    (_S.PARKED, _S.IDLE): "the loop ends",
+}
+"""The moves of a link from one status to another, and what makes each of them; there are no others."""
+
+
 class Next(Enum):
     """Names what the script does next."""
 
@@ -135,6 +156,7 @@ class Line(Judge):
         "_parks",
         "_plan",
         "_since",
+        "_status",
         "_stop",
         "_trial",
         "_until",
@@ -146,7 +168,6 @@ class Line(Judge):
         "left",
         "over",
         "session",
-        "status",
     )
 
     on_stop = OnStop.END
@@ -157,7 +178,7 @@ class Line(Judge):
     left: bool
     over: bool
     session: Session[Any] | None
-    status: LinkStatus
+    _status: LinkStatus
     _bell: Bell | None
     _closed: Event  # set by `close`
     _counts: tuple[int, int]  # attempts and failures, once the loop is over
@@ -179,6 +200,7 @@ class Line(Judge):
         policy = for_loop(plan.policy)
         self._stop, self._closed = policy.stop, Event()
         super().__init__(policy.overridden(stop=AnyOf(self._stop, self._closed)))
+        self._status = LinkStatus.IDLE
         self._plan = plan
         self.clock = SYSTEM if policy.clock is None else policy.clock
         limit = CloseLimit(plan.close_timeout, plan.name, self.clock)
@@ -187,12 +209,23 @@ class Line(Judge):
         )
         self._lock = allocate_lock()
         self._counts = 0, 0
-        self._next, self.status = Next.DIAL, LinkStatus.IDLE
+        self._next = Next.DIAL
         self.call = self.end = self.session = None
         self._bell = self._dialling = self._ended_at = self._host = self._since = self._until = self._watch = (
             self._wish
         ) = None
         self.over = self.left = self._in_pieces = self._alarmed = self._outer_first = self._parks = self._trial = False
+
+    @property
+    def status(self) -> LinkStatus:
+        """What the link is doing."""
+        return self._status
+
+    @status.setter
+    def status(self, to: LinkStatus) -> None:
+        move, self._status = (self._status, to), to
+        if move not in MOVES and move[0] is not to:
+            faults.report("redouble", self.name, RuntimeError(f"a link moved from {move[0]!r} to {to!r}"), "it goes on")
 
     @property
     def name(self) -> str:

@@ -180,6 +180,7 @@ async def open_under(cut: Cut | None, how: Opening, kwargs: dict[str, Any], call
         opened = await coroutines.perform(opening(how, kwargs))
     except BaseException as error:
         if cut is None or not cut.settle(error):
+            await _absorb(cut)
             raise
         raise call.cut_off(error)  # noqa: B904  # which has its cause
     if isinstance(cut, TrioCut) and opened.leave is not None and not opened.plain:
@@ -187,7 +188,16 @@ async def open_under(cut: Cut | None, how: Opening, kwargs: dict[str, Any], call
         opened.scope = cut
     elif cut is not None:
         cut.settle(None)
+        await _absorb(cut)
     return opened
+
+
+async def _absorb(cut: Cut | None) -> None:
+    """Take a cancellation out of the way that came when the opening was done, such as one asked for from within it."""
+    if cut is not None and cut.fired and not isinstance(cut, TrioCut):
+        from redouble.calls.hosts.asyncio import absorb
+
+        await absorb(cut)
 
 
 def cut_of_opening(clock: Clock, call: Call) -> TrioCut:
