@@ -69,7 +69,9 @@ OPTIONS = st.fixed_dictionaries(
 )
 
 
-async def play(story: list[Any], wishes: list[Any], options: dict[str, Any], enters: bool) -> None:
+async def play(  # noqa: C901  # one story, as it is told
+    story: list[Any], wishes: list[Any], options: dict[str, Any], enters: bool
+) -> None:
     """Play a story on a link, of which others wish something meanwhile, and which they close in the end."""
     steps = iter(story)
     step: Any = ("up", None, "nothing")

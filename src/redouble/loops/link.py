@@ -76,7 +76,7 @@ MOVES: dict[tuple[LinkStatus, LinkStatus], str] = {
     (_S.CONNECTING, _S.CONNECTED): "is up",
     (_S.CONNECTING, _S.WAITING): "the dial failed",
     (_S.CONNECTING, _S.PARKED): "gave up",
-    (_S.CONNECTING, _S.CLOSING): "up, not wanted any more",
+    (_S.CONNECTING, _S.CLOSING): "up too late",
     (_S.CONNECTING, _S.IDLE): "the loop ends",
     (_S.CONNECTED, _S.CLOSING): "its body ended",
     (_S.CLOSING, _S.IDLE): "closed",
