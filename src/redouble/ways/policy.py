@@ -134,20 +134,6 @@ class RetryPolicy(Policy):
             ...
 
         @overload
-        def opening(self, fn: Callable[P, Generator[T, S, R]], /) -> Callable[P, Generator[T, S, R]]: ...
-        @overload
-        def opening(self, fn: Callable[P, AsyncGenerator[T, S]], /) -> Callable[P, AsyncGenerator[T, S]]: ...
-        @overload
-        def opening(self, fn: Callable[P, Awaitable[AsyncIterable[T]]], /) -> Callable[P, AsyncGenerator[T, Any]]: ...
-        @overload
-        def opening(self, fn: Callable[P, AsyncIterable[T]], /) -> Callable[P, AsyncGenerator[T, Any]]: ...
-        @overload
-        def opening(self, fn: Callable[P, Iterable[T]], /) -> Callable[P, Generator[T, Any, Any]]: ...
-        def opening(self, fn: Any, /) -> Any:
-            """Retry the opening of a stream, until its first item is there: see below."""
-            ...
-
-        @overload
         def connect(
             self,
             factory: Callable[..., M],
@@ -294,53 +280,6 @@ class RetryPolicy(Policy):
                 strip(error)
                 raise
 
-        def opening(self, fn, /):
-            """Return a function that gives the stream of `fn`, whose opening is retried; also a decorator.
-
-            An attempt calls `fn` and asks for the first item. What fails until then is tried again as the policy says;
-            what fails after the first item passes untouched, since another attempt would give out items twice. Nothing
-            runs before the first item is asked for, as in every generator. The time limits of the policy are those of
-            the opening; its `result` is not asked.
-
-            Args:
-                fn: A generator function, for which a generator comes back, or an async generator function, for which an
-                    async generator does; `send`, `throw` and what a generator returns pass through. Or any callable
-                    that returns something to loop over (for `async for`, also something to await that gives it), such
-                    as a client's method with `stream=True`: what comes back is a generator for both `for` and `async
-                    for`, which gives the items, and not the client's object itself.
-
-            Returns:
-                A function with the parameters of `fn`. When its stream ends, fails or is closed, the iterator is closed
-                (`close`, `aclose`), and so is the object that `fn` returned. A loop that is left early closes it
-                soon in threads; `contextlib.closing` and `contextlib.aclosing` close it in place.
-
-            Raises:
-                TypeError: When `fn` cannot be called; for `attempt_timeout` on a synchronous function without
-                    `timeout_as`; in the first step, when `fn` returns something that cannot be looped over.
-
-            Source: Google's client for Python retries a streamed answer so, until its first message
-            (`google.api_core.grpc_helpers._StreamingResponseIterator` fetches it with the call).
-
-            >>> from redouble import constant, retry
-            >>> from redouble.testing import fake_time, scripted
-            >>> connect = scripted(ConnectionResetError, ["Hel", "lo"])
-            >>> @retry(backoff=constant(2)).opening
-            ... def answer(prompt):
-            ...     yield from connect(prompt)
-            >>> with fake_time() as clock:
-            ...     list(answer("hi")), clock.sleeps
-            (['Hel', 'lo'], [2.0])
-            """
-            from redouble.ways import streams  # few have any
-
-            if isinstance(fn, (staticmethod, classmethod)):
-                return type(fn)(self.opening(fn.__func__))
-            if not callable(fn):
-                raise TypeError(f"opening takes a function that gives something to loop over, got {checks.shown(fn)}")
-            made = streams.opening(self, fn, _own_budget(self))
-            setattr(made, POLICY, self)
-            return made
-
         def connect(self, factory, /, *args, closing=False, close_timeout=CLOSE_TIMEOUT, **kwargs):
             """Open something with `factory(*args, **kwargs)` for the body of a `with` or an `async with`.
 
@@ -372,6 +311,66 @@ class RetryPolicy(Policy):
             """
             refuse_what_cannot_be_called(factory)
             return Connecting(self, factory, args, kwargs, checks.flag("closing", closing), close_timeout)
+
+    if TYPE_CHECKING:
+
+        @overload
+        def opening(self, fn: Callable[P, Generator[T, S, R]], /) -> Callable[P, Generator[T, S, R]]: ...
+        @overload
+        def opening(self, fn: Callable[P, AsyncGenerator[T, S]], /) -> Callable[P, AsyncGenerator[T, S]]: ...
+        @overload
+        def opening(self, fn: Callable[P, Awaitable[AsyncIterable[T]]], /) -> Callable[P, AsyncGenerator[T, Any]]: ...
+        @overload
+        def opening(self, fn: Callable[P, AsyncIterable[T]], /) -> Callable[P, AsyncGenerator[T, Any]]: ...
+        @overload
+        def opening(self, fn: Callable[P, Iterable[T]], /) -> Callable[P, Generator[T, Any, Any]]: ...
+
+    def opening(self, fn: Any, /) -> Any:
+        """Return a function that gives the stream of `fn`, whose opening is retried; also a decorator.
+
+        An attempt calls `fn` and asks for the first item. What fails until then is tried again as the policy says;
+        what fails after the first item passes untouched, since another attempt would give out items twice. Nothing
+        runs before the first item is asked for, as in every generator. The time limits of the policy are those of
+        the opening; its `result` is not asked.
+
+        Args:
+            fn: A generator function, for which a generator comes back, or an async generator function, for which an
+                async generator does; `send`, `throw` and what a generator returns pass through. Or any callable
+                that returns something to loop over (for `async for`, also something to await that gives it), such
+                as a client's method with `stream=True`: what comes back is a generator for both `for` and `async
+                for`, which gives the items, and not the client's object itself.
+
+        Returns:
+            A function with the parameters of `fn`. When its stream ends, fails or is closed, the iterator is closed
+            (`close`, `aclose`), and so is the object that `fn` returned. A loop that is left early closes it
+            soon in threads; `contextlib.closing` and `contextlib.aclosing` close it in place.
+
+        Raises:
+            TypeError: When `fn` cannot be called; for `attempt_timeout` on a synchronous function without
+                `timeout_as`; in the first step, when `fn` returns something that cannot be looped over.
+
+        Source: Google's client for Python retries a streamed answer so, until its first message
+        (`google.api_core.grpc_helpers._StreamingResponseIterator` fetches it with the call).
+
+        >>> from redouble import constant, retry
+        >>> from redouble.testing import fake_time, scripted
+        >>> connect = scripted(ConnectionResetError, ["Hel", "lo"])
+        >>> @retry(backoff=constant(2)).opening
+        ... def answer(prompt):
+        ...     yield from connect(prompt)
+        >>> with fake_time() as clock:
+        ...     list(answer("hi")), clock.sleeps
+        (['Hel', 'lo'], [2.0])
+        """
+        from redouble.ways import streams  # few have any
+
+        if isinstance(fn, (staticmethod, classmethod)):
+            return type(fn)(self.opening(fn.__func__))
+        if not callable(fn):
+            raise TypeError(f"opening takes a function that gives something to loop over, got {checks.shown(fn)}")
+        made = streams.opening(self, fn, _own_budget(self))
+        setattr(made, POLICY, self)
+        return made
 
     def __iter__(self) -> Iterator[Block]:
         """The attempts of a block form: `for attempt in policy: with attempt: ...`."""
