@@ -97,7 +97,7 @@ class _Streams:
         self._whose = top_package(fn)
         self.name = policy.name or name_of(fn)
 
-    def synchronous(self) -> Callable[..., AnyGenerator]:  # noqa: C901  # see below
+    def synchronous(self) -> Callable[..., AnyGenerator]:  # noqa: C901  # one piece, see below
         """Return the generator function of threads.
 
         Raises:
@@ -107,7 +107,7 @@ class _Streams:
         begin = _beginning(self._fn, self.name)
         open_ = wrap.retrying(self._policy, begin, self.name, self._budget, self._whose)
 
-        def stream(*args: Any, **kwargs: Any) -> AnyGenerator:  # see below
+        def stream(*args: Any, **kwargs: Any) -> AnyGenerator:
             try:
                 begun: Begun = open_(*args, **kwargs)
                 args, kwargs = (), {}  # what was handed in is not held for as long as the stream lasts
@@ -141,14 +141,14 @@ class _Streams:
 
         return stream
 
-    def asynchronous(self) -> Callable[..., AnyAsyncGenerator]:  # noqa: C901  # as above
+    def asynchronous(self) -> Callable[..., AnyAsyncGenerator]:  # noqa: C901  # one piece, as above
         """Return the async generator function of asyncio and trio."""
         from redouble.ways import wrap_async
 
         begin = _beginning_async(self._fn, self.name)
         open_ = wrap_async.retrying(self._policy, begin, self.name, self._budget, self._whose)
 
-        async def stream(*args: Any, **kwargs: Any) -> AnyAsyncGenerator:  # as above
+        async def stream(*args: Any, **kwargs: Any) -> AnyAsyncGenerator:
             try:
                 begun: Begun = await open_(*args, **kwargs)
                 args, kwargs = (), {}
