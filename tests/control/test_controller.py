@@ -1592,3 +1592,45 @@ def test_reading_does_not_need_an_attempt(read: Callable[[BackoffController], An
     """What a controller tells can be asked in every status."""
     for status in Status:
         read(made(status))
+
+
+# Driven by callbacks.
+
+
+def test_failed_answers_in_seconds() -> None:
+    """A callback's "closed" needs no error and no `start`: it counts, and the answer is the wait, or `None` to give up."""
+    controller = BackoffController(retry(attempts=7, on=OSError, backoff=constant(2)))
+    waits = [controller.failed(now=2.0 * each) for each in range(7)]
+    assert waits == [2.0] * 6 + [None]
+    assert (controller.retries, controller.failures, controller.status) == (6, 7, Status.GAVE_UP)
+    assert controller.failed(now=99.0) is None
+    controller.reset()
+    assert controller.failed(now=100.0) == 2.0 and controller.retries == 0
+
+
+def test_failed_twice_is_one_failure() -> None:
+    """An end that a client tells by two callbacks counts once: the second gets what is left of the wait."""
+    controller = BackoffController(retry(attempts=3, on=OSError, backoff=constant(2)))
+    controller.start(now=0.0)
+    assert (controller.failed(OSError(), now=1.0), controller.failed(now=1.5)) == (2.0, 1.5)
+    assert (controller.failures, controller.attempt) == (1, 1)
+
+
+def test_failed_after_a_success_is_a_drop() -> None:
+    """With a connection that was up the counting begins again: its drop is the first failure, its dials are retries."""
+    controller = BackoffController(retry(attempts=2, on=OSError, backoff=constant(2)))
+    controller.failed(now=0.0)
+    controller.start(now=2.0)
+    controller.record_success(now=2.0)
+    assert (controller.failed(now=60.0), controller.failures, controller.retries) == (2.0, 1, 0)
+    controller.start(now=62.0)
+    assert controller.retries == 1
+
+
+def test_failed_judges_and_stops() -> None:
+    """A permanent error gives up at once, and after `stop` every failure does."""
+    controller = BackoffController(retry(on=OSError))
+    assert controller.failed(ValueError("a bug"), now=0.0) is None
+    controller = BackoffController(retry(on=OSError))
+    controller.stop(now=0.0)
+    assert controller.failed(OSError(), now=1.0) is None and controller.status is Status.STOPPED

@@ -207,7 +207,7 @@ def test_p12_what_expires_is_asked_no_more(ask: Any, clock: FakeClock) -> None:
     assert len(ask.calls) == 2 and clock.now() == 5.0
     ended = outcome(caught.value)
     assert ended is not None and ended.reason is Reason.DEADLINE
-    with pytest.raises(StillPending, match="still pending: gave up after 2 attempts"):
+    with pytest.raises(StillPending, match=r"^still pending\n"):
         ask(*["wait"] * 9, policy=retry(deadline=10), interval=5, until=lambda value: value != "wait")
     assert len(ask.calls) == 2 and clock.now() == 10.0
 

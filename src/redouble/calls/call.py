@@ -68,6 +68,10 @@ FIRST_LOOK, LONGEST_LOOK = 0.001, 0.016
 PAST = -1e-6
 """So many seconds are left at most of a watchdog whose time is over: no attempt begins any more, not even at once."""
 
+STILL_PENDING = "still pending"
+NO_ANSWER = "still pending: no question was answered in time"
+"""How a poll ended; the note says after what."""
+
 TOO_LONG = "the attempt took longer than its timeout"
 TIMED_OUT = Classification(Verdict.TRANSIENT, reason=TOO_LONG)
 
@@ -784,8 +788,9 @@ class Call:
             self.tell_end(end, self.error)
             self.raised = self.error
             raise self.error
-        self.tell_end(end, None)
-        self.raised = late = StillPending(f"still pending: {end}", self.value)
+        self.tell(EventKind.GIVE_UP, None, error, end.classification, end.reason, end.limit)
+        unanswered = self.tally.attempt == 1  # else the last question was answered: that answer is not ready
+        self.raised = late = StillPending(NO_ANSWER if unanswered else STILL_PENDING, self.value)
         self._mark(end, late)
         late.__cause__ = error
         del late  # a frame of its own traceback must not hold it
@@ -822,7 +827,7 @@ class Call:
         if pending and end.reason is Reason.STOPPED:
             error = Stopped("stopped while the answer was still pending")
         elif pending:
-            error = StillPending(f"still pending: {end}", self.value)
+            error = StillPending(STILL_PENDING, self.value)
         elif self.policy.unwanted == "raise":
             error = Unwanted(self.value, f"the value returned last is unwanted: {end}")
         if error is not None:

@@ -53,6 +53,7 @@ class BackoffController:
         attempt: The number of the last attempt that was begun; 0 before the first. Numbers are never used twice, so
             that late news of an old attempt can be told from the current one's.
         failures: How many attempts have failed in a row.
+        retries: How many attempts have begun since the first one, or since the connection was up.
         policy: The policy.
         name: The policy's name, which a decision to give up carries; may be set.
 
@@ -103,6 +104,10 @@ class BackoffController:
     @property
     def failures(self) -> int:
         return self._tally.failures
+
+    @property
+    def retries(self) -> int:
+        return max(0, self._tally.attempt - self._tally.earlier - 1)
 
     # Telling it.
 
@@ -165,6 +170,41 @@ class BackoffController:
             tally.drop(moment)
         found = UNJUDGED if error is None else judge(error, tally.policy.on, faults.rule_raised)
         return self._decided(found, error, moment, draw)
+
+    def failed(
+        self, error: BaseException | None = None, now: float | None = None, draw: float | None = None
+    ) -> float | None:
+        """Record that a connection failed or was closed, for code that is driven by callbacks.
+
+        As `record_failure`, with less to keep in mind. `start` need not be called: an attempt that was not begun counts
+        as begun. News that comes within a wait is of the failure before, as of a client that tells one end by two
+        callbacks, and counts nothing.
+
+        Args:
+            error: The exception, if the callback tells one. `None`: a failure that needs no judging.
+            now: A reading of the clock.
+            draw: A float in [0, 1).
+
+        Returns:
+            Seconds until the next attempt is due; `None`: give up. Six retries after a first attempt are `attempts=7`.
+
+        >>> from redouble import BackoffController, constant, retry
+        >>> controller = BackoffController(retry(attempts=3, backoff=constant(2)))
+        >>> controller.failed(now=0.0), controller.failed(now=0.5), controller.failed(now=2.5)
+        (2.0, 1.5, 2.0)
+        >>> controller.failed(now=5.0), controller.retries
+        (None, 2)
+        """
+        moment = self._now(now)
+        if self._tally.end is not None:
+            return None
+        left = self.due_in(moment)
+        if left > 0:
+            return left
+        if self.status in (Status.IDLE, Status.WAITING):
+            self.start(moment)
+        decision = self.record_failure(error, moment, draw)
+        return decision.delay if isinstance(decision, Wait) else None
 
     def record_result(
         self,

@@ -90,7 +90,7 @@ class StillPending(TimeoutError):  # noqa: N818  # the contract's name, as Timeo
     """The time was up and the answer still not ready.
 
     Attributes:
-        value: The last value that was judged to be pending.
+        value: The last value that was judged to be pending; `None` where no question was answered in time.
     """
 
     __module__ = "redouble"

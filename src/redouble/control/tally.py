@@ -74,6 +74,7 @@ class Tally:
         handed: The function, its arguments and keyword arguments, among which a caller's idempotency key is looked for.
         until: The error that was being handled when the call began.
         keys: The idempotency keys that earlier attempts sent.
+        spared: Whether the outcome at hand is no failure, though it is followed by a wait.
         sent: What was seen of the last failed attempt's requests; `None`: they were not looked for.
         own_retries: The client that had given up by itself on the last error; `None`: none had.
         used_up: The argument that a failed attempt used up; `None`: there is none.
@@ -110,6 +111,7 @@ class Tally:
         "previous",
         "question",
         "sent",
+        "spared",
         "started",
         "took",
         "until",
@@ -145,6 +147,7 @@ class Tally:
     previous: float | None
     question: Question | None
     sent: Sent | None
+    spared: bool
     started: float | None
     took: Literal["nothing", "token", "hinted token"]
     until: BaseException | None
@@ -170,7 +173,7 @@ class Tally:
         self.loops = self.asks = False
         self.most = self.question = None
         self.took = "nothing"
-        self.vouched = self.exclusive = False
+        self.vouched = self.exclusive = self.spared = False
         self.delay_by = "curve"
 
     # An episode.
@@ -216,6 +219,7 @@ class Tally:
         self.forget_failures()
         self.earlier = self.attempt
         self.took = "nothing"
+        self.spared = False
         self.started = self.own_end = self.due = self.ended_at = self.end = self.earlier_errors = None
 
     def drop(self, now: float) -> None:
@@ -269,7 +273,7 @@ class Tally:
             return self.give_up(refused, now, found, error)  # 4, 5
         if policy.stop is not None and is_set(policy.stop):
             return self.give_up(Reason.STOPPED, now, found, error)  # 6
-        limit = policy.attempts
+        limit = None if self.spared else policy.attempts
         if (limit is not None and failures >= limit) or (self.loops and self._has_had_its_most()):
             return self.give_up(Reason.ATTEMPTS, now, found, error)  # 7
         if found.backoff is None and self.curves is None:
@@ -304,6 +308,9 @@ class Tally:
                 return self.give_up(Reason.DEADLINE, now, found, error)  # 10
         if error is not None:
             self._remember(error)
+        elif self.spared:
+            self.forget_failures()
+            self.spared = False
         return wait  # 12
 
     def _has_had_its_most(self) -> bool:

@@ -101,21 +101,42 @@ class PageState(Enum):
     FAILED = 5
 
 
+_P = PageState
+
+MOVES: dict[tuple[PageState, PageState], str] = {
+    (_P.GIVEN, _P.OPEN): "`with` is entered",
+    (_P.OPEN, _P.DEALT_WITH): "ends without an error",
+    (_P.OPEN, _P.FAILED): "ends with an error",
+    (_P.OPEN, _P.COMMITTED): "commit()",
+    (_P.DEALT_WITH, _P.COMMITTED): "the next page is asked for, commit()",
+}
+"""The moves of a page from one state to another, and what makes each of them; there are no others."""
+
+
 class Turn:
     """The state of a page, which the page and its run share without holding each other.
 
     Attributes:
-        state: Where the page stands.
         next: The cursor that is saved when the whole of it is committed.
     """
 
-    __slots__ = ("next", "state")
+    __slots__ = ("_state", "next")
 
-    state: PageState
     next: Any
 
     def __init__(self, next_: Any) -> None:
-        self.state, self.next = PageState.GIVEN, next_
+        self._state, self.next = PageState.GIVEN, next_
+
+    @property
+    def state(self) -> PageState:
+        """Where the page stands."""
+        return self._state
+
+    @state.setter
+    def state(self, to: PageState) -> None:
+        move, self._state = (self._state, to), to
+        if move not in MOVES:
+            faults.report("redouble", "resume", RuntimeError(f"a page moved from {move[0]!r} to {to!r}"), "it goes on")
 
 
 class BasePage(Generic[T]):

@@ -23,7 +23,16 @@ from redouble.ways.shape import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import (
+        AsyncGenerator,
+        AsyncIterable,
+        AsyncIterator,
+        Awaitable,
+        Callable,
+        Generator,
+        Iterable,
+        Iterator,
+    )
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
     from typing import Any, Literal, ParamSpec, Self, TypeVar, Unpack, overload
 
@@ -35,6 +44,7 @@ if TYPE_CHECKING:
     P = ParamSpec("P")
     R = TypeVar("R")
     T = TypeVar("T")
+    S = TypeVar("S")
     M = TypeVar("M", bound="AbstractContextManager[Any, Any] | AbstractAsyncContextManager[Any, Any]")
 
     class NotDecorated:
@@ -302,6 +312,66 @@ class RetryPolicy(Policy):
             refuse_what_cannot_be_called(factory)
             return Connecting(self, factory, args, kwargs, checks.flag("closing", closing), close_timeout)
 
+    if TYPE_CHECKING:
+
+        @overload
+        def opening(self, fn: Callable[P, Generator[T, S, R]], /) -> Callable[P, Generator[T, S, R]]: ...
+        @overload
+        def opening(self, fn: Callable[P, AsyncGenerator[T, S]], /) -> Callable[P, AsyncGenerator[T, S]]: ...
+        @overload
+        def opening(self, fn: Callable[P, Awaitable[AsyncIterable[T]]], /) -> Callable[P, AsyncGenerator[T, Any]]: ...
+        @overload
+        def opening(self, fn: Callable[P, AsyncIterable[T]], /) -> Callable[P, AsyncGenerator[T, Any]]: ...
+        @overload
+        def opening(self, fn: Callable[P, Iterable[T]], /) -> Callable[P, Generator[T, Any, Any]]: ...
+
+    def opening(self, fn: Any, /) -> Any:
+        """Return a function that gives the stream of `fn`, whose opening is retried; also a decorator.
+
+        An attempt calls `fn` and asks for the first item. What fails until then is tried again as the policy says;
+        what fails after the first item passes untouched, since another attempt would give out items twice. Nothing
+        runs before the first item is asked for, as in every generator. The time limits of the policy are those of
+        the opening; its `result` is not asked.
+
+        Args:
+            fn: A generator function, for which a generator comes back, or an async generator function, for which an
+                async generator does; `send`, `throw` and what a generator returns pass through. Or any callable
+                that returns something to loop over (for `async for`, also something to await that gives it), such
+                as a client's method with `stream=True`: what comes back is a generator for both `for` and `async
+                for`, which gives the items, and not the client's object itself.
+
+        Returns:
+            A function with the parameters of `fn`. When its stream ends, fails or is closed, the iterator is closed
+            (`close`, `aclose`), and so is the object that `fn` returned. A loop that is left early closes it
+            soon in threads; `contextlib.closing` and `contextlib.aclosing` close it in place.
+
+        Raises:
+            TypeError: When `fn` cannot be called; for `attempt_timeout` on a synchronous function without
+                `timeout_as`; in the first step, when `fn` returns something that cannot be looped over.
+
+        Source: Google's client for Python retries a streamed answer so, until its first message
+        (`google.api_core.grpc_helpers._StreamingResponseIterator` fetches it with the call).
+
+        >>> from redouble import constant, retry
+        >>> from redouble.testing import fake_time, scripted
+        >>> connect = scripted(ConnectionResetError, ["Hel", "lo"])
+        >>> @retry(backoff=constant(2)).opening
+        ... def answer(prompt):
+        ...     yield from connect(prompt)
+        >>> with fake_time() as clock:
+        ...     list(answer("hi")), clock.sleeps
+        (['Hel', 'lo'], [2.0])
+        """
+        from redouble.ways import streams  # few have any
+
+        if isinstance(fn, (staticmethod, classmethod)):
+            return type(fn)(self.opening(fn.__func__))
+        if not callable(fn):
+            raise TypeError(f"opening takes a function that gives something to loop over, got {checks.shown(fn)}")
+        made = streams.opening(self, fn, _own_budget(self))
+        setattr(made, POLICY, self)
+        return made
+
     def __iter__(self) -> Iterator[Block]:
         """The attempts of a block form: `for attempt in policy: with attempt: ...`."""
         return Block(self)
@@ -370,12 +440,16 @@ def _decorate(policy: RetryPolicy, fn: Any) -> Any:
     refuse_what_cannot_be_retried(fn)
     if not is_coroutine_function(fn):
         refuse_async_stop(policy, name_of(fn))
-    own = RetryBudget.for_attempts(policy.attempts) if policy.budget is OWN_BUDGET and policy.attempts else None
-    wrapper: Any = _bind(policy, fn, own)
+    wrapper: Any = _bind(policy, fn, _own_budget(policy))
     wrapper.__name__ = wrapper.__qualname__ = name_of(fn)  # of what has no name of its own, such as a partial
     update_wrapper(wrapper, fn)
     setattr(wrapper, POLICY, policy)
     return wrapper
+
+
+def _own_budget(policy: Policy) -> RetryBudget | None:
+    """Make the budget that a decorated function has by itself; `None`: the policy names another one, or none."""
+    return RetryBudget.for_attempts(policy.attempts) if policy.budget is OWN_BUDGET and policy.attempts else None
 
 
 def _bind(policy: RetryPolicy, fn: Any, budget: RetryBudget | None = None, whose: str = "") -> Callable[..., Any]:

@@ -45,6 +45,17 @@ def is_coroutine_function(fn: Any) -> bool:
     return inspect is not None and not isinstance(fn, type) and inspect.iscoroutinefunction(_function_of(fn))
 
 
+def is_generator_function(fn: Any) -> bool:
+    """Whether calling `fn` gives a generator that is for a `for`, and not for an `await`."""
+    flags = _flags(fn)
+    return bool(flags & _IS_GENERATOR) and not flags & _ITERABLE_COROUTINE
+
+
+def is_async_generator_function(fn: Any) -> bool:
+    """Whether calling `fn` gives an async generator."""
+    return bool(_flags(fn) & _ASYNC_GENERATOR)
+
+
 def refuse_what_cannot_be_retried(fn: Any) -> None:
     """Refuse, helpfully, what is no function, and functions that cannot be called again."""
     if isinstance(fn, type):
@@ -61,11 +72,11 @@ def refuse_what_cannot_be_called(fn: Any) -> None:
     """Refuse what is no callable, and generators: they cannot be retried from outside, what they have yielded is gone."""
     if not callable(fn):
         raise TypeError(f"retry takes a function, or keywords such as attempts=5, got {checks.shown(fn)}")
-    flags = _flags(fn)
-    if flags & _ASYNC_GENERATOR or (flags & _IS_GENERATOR and not flags & _ITERABLE_COROUTINE):
+    if is_async_generator_function(fn) or is_generator_function(fn):
         raise TypeError(
-            f"{name_of(fn)} is a generator function: calling it again would repeat items that were given out. Retry what"
-            " fetches one page, and keep the cursor outside; or return a list"
+            f"{name_of(fn)} is a generator function: calling it again would repeat items that were given out. Write"
+            " retry.opening(...) to retry until the first item is there; or retry what fetches one page, and keep the"
+            " cursor outside; or return a list"
         )
 
 
