@@ -401,7 +401,15 @@ def _method_of(request: Any) -> str:
 
 
 def _shows_unsafe(requests: list[Any]) -> bool:
-    return any(_method_of(request) in UNSAFE_METHODS and not _key_of(request) for request in requests)
+    return any(map(posts_without_key, requests))
+
+
+def posts_without_key(request: Any) -> bool:
+    """Whether a request, an object with `method` and `headers`, is a POST or PATCH without an Idempotency-Key.
+
+    A key counts whoever made it: for those who send this very request again, and with it the same key.
+    """
+    return _method_of(request) in UNSAFE_METHODS and not _key_of(request)
 
 
 def _requests_of(subject: Any) -> list[Any]:

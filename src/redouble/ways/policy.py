@@ -263,7 +263,7 @@ class RetryPolicy(Policy):
             42
             """
             refuse_what_cannot_be_called(fn)
-            wrapper = _bind(self, fn, None, top_package(fn))
+            wrapper = bind(self, fn, None, top_package(fn))
             try:
                 return wrapper(*args, **kwargs)
             except BaseException as error:
@@ -360,15 +360,19 @@ def _decorate(policy: RetryPolicy, fn: Any) -> Any:
     refuse_what_cannot_be_retried(fn)
     if not is_coroutine_function(fn):
         refuse_async_stop(policy, name_of(fn))
-    own = RetryBudget.for_attempts(policy.attempts) if policy.budget is OWN_BUDGET and policy.attempts else None
-    wrapper: Any = _bind(policy, fn, own)
+    wrapper: Any = bind(policy, fn, own_budget(policy))
     wrapper.__name__ = wrapper.__qualname__ = name_of(fn)  # of what has no name of its own, such as a partial
     update_wrapper(wrapper, fn)
     setattr(wrapper, POLICY, policy)
     return wrapper
 
 
-def _bind(policy: RetryPolicy, fn: Any, budget: RetryBudget | None = None, whose: str = "") -> Callable[..., Any]:
+def own_budget(policy: RetryPolicy) -> RetryBudget | None:
+    """Return the budget that a decorated function of this policy has for all its callers together; `None`: none."""
+    return RetryBudget.for_attempts(policy.attempts) if policy.budget is OWN_BUDGET and policy.attempts else None
+
+
+def bind(policy: RetryPolicy, fn: Any, budget: RetryBudget | None = None, whose: str = "") -> Callable[..., Any]:
     """The loop around a function, of the right colour; refuses what cannot work."""
     name = policy.name or name_of(fn)
     if is_coroutine_function(fn):
