@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from redouble.control import faults
 from redouble.core import checks
 from redouble.core.verdict import Verdict
+from redouble.known.handed import KEY_HEADERS
 from redouble.known.http_response import HttpResponse, http_response
-from redouble.known.request import posts_without_key
+from redouble.known.request import SAFE_METHODS, key_of, posts_without_key
 from redouble.ways.policy import RetryPolicy, bind, own_budget
 
 if TYPE_CHECKING:
@@ -147,6 +148,17 @@ class _Sending:
         return self._bound[idempotent]
 
 
+def _keys(request: Any) -> dict[str, str] | None:
+    """Return the idempotency key of a request as redouble looks for one among what was handed in; `None`: it has none.
+
+    The same request is sent in every attempt, so whoever made the key, it is the same.
+    """
+    if request.method in SAFE_METHODS:
+        return None
+    key = key_of(request)
+    return {KEY_HEADERS[0]: key} if key else None
+
+
 class Sender(_Sending):
     """Sends requests of one client in threads, each of them again until it succeeds or the policy gives up.
 
@@ -168,14 +180,15 @@ class Sender(_Sending):
                 answer.
         """
         sent = Body(body)
-        answer: T = self._retried(request, sent)(send, sent, sent.mark)
+        answer: T = self._retried(request, sent)(send, sent, sent.mark, _keys(request))
         return answer
 
     @staticmethod
     def _attempt(
         send: Callable[[float | None], T],
         sent: Body,
-        body: Any,  # noqa: ARG004  # it is redouble that looks at it, after the attempt
+        body: Any,  # noqa: ARG004  # it is redouble that looks at it, after the attempt; so with the keys
+        keys: Any,  # noqa: ARG004
         limit: float | None = None,
     ) -> T:
         sent.begin()
@@ -193,7 +206,7 @@ class AsyncSender(_Sending):
     async def __call__(self, request: Any, body: Any, send: Callable[[float | None], Awaitable[T]]) -> T:
         """Send a request, as `Sender` does."""
         sent = Body(body)
-        answer: T = await self._retried(request, sent)(send, sent, sent.mark)
+        answer: T = await self._retried(request, sent)(send, sent, sent.mark, _keys(request))
         return answer
 
     @staticmethod
@@ -201,6 +214,7 @@ class AsyncSender(_Sending):
         send: Callable[[float | None], Awaitable[T]],
         sent: Body,
         body: Any,  # noqa: ARG004  # as of `Sender`
+        keys: Any,  # noqa: ARG004
         limit: float | None = None,
     ) -> T:
         sent.begin()

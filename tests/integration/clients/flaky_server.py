@@ -29,11 +29,12 @@ GIVE_UP = 10.0
 
 @dataclass(frozen=True)
 class Seen:
-    """A request that came in whole: its method, its path and its headers by their names in small letters."""
+    """A request that came in whole: its method, path and body, and its headers by their names in small letters."""
 
     method: str
     path: str
     headers: Mapping[str, str]
+    body: bytes = b""  # as it came: chunks and all
 
 
 @dataclass(frozen=True)
@@ -250,7 +251,7 @@ def _read_request(connection: socket.socket) -> Seen | None:
         if not part:
             return None
         body += part
-    return Seen(method, path, headers)
+    return Seen(method, path, headers, body)
 
 
 @contextmanager
