@@ -71,6 +71,7 @@ class RetryMiddleware:
             raise
         if read(response) is not None:
             response._request_info = _Marked.of(response)
+            getattr(response, "_cache", {}).pop("request_info", None)  # what was asked for before is kept there
         return response
 
 

@@ -36,7 +36,7 @@ SETTLED = 0.5
 """Seconds that a connection has at most to be seen as closed."""
 
 PAYLOAD = b"payload " * 4
-BIG = b"x" * 300_000
+BIG = b"x" * 3_000_000
 OK = answer(200, body=b"done")
 PART = head(200, ("Content-Length", "100")) + b"a part"
 
@@ -112,7 +112,7 @@ WAYS = (
     Way("redirects without end", (redirect(),)),
     Way("redirect, then a reset", (redirect(), reset(), OK)),
     Way("kept connection closed at its next use", (OK, hang_up(), OK), times=2),
-    Way("503 with a body of 300 kB, twice", (refuse(503, body=BIG), refuse(503, body=BIG), OK)),
+    Way("503 with a body of 3 MB, twice", (refuse(503, body=BIG), refuse(503, body=BIG), OK)),
     Way("POST, reset after the request", (reset(), OK), "POST", body="bytes"),
     Way("POST, 500", (refuse(500), OK), "POST", body="bytes"),
     Way("POST, 503 with Retry-After: 1", (refuse(503, "1"), OK), "POST", body="bytes"),

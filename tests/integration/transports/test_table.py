@@ -45,7 +45,7 @@ EXPECTED: dict[str, tuple[int, tuple[float, ...], int | str]] = {
     "not HTTP at all": (1, ONCE, "error"),
     "redirect, then a reset": (3, TWICE, 200),
     "kept connection closed at its next use": (3, TWICE, 200),
-    "503 with a body of 300 kB, twice": (3, ALL, 200),
+    "503 with a body of 3 MB, twice": (3, ALL, 200),
     "POST, reset after the request": (1, ONCE, "error"),
     "POST, 500": (1, ONCE, 500),
     "POST, 503 with Retry-After: 1": (2, (1.05,), 200),
