@@ -69,6 +69,8 @@ class RetryMiddleware:
             if not isinstance(error, ClientConnectorError):
                 _remember(request, error)
             raise
+        if response._released and response._body is None:  # dropped before a wait that was ended: its body is lost
+            response._released, response._body = False, b""
         if read(response) is not None:
             response._request_info = _Marked.of(response)
             getattr(response, "_cache", {}).pop("request_info", None)  # what was asked for before is kept there

@@ -74,7 +74,7 @@ class RetryTransport(httpx.BaseTransport):
                     _keep(response, _read(response))
                 return response
 
-        return self._send(request, _body_of(request), send)
+        return _readable(self._send(request, _body_of(request), send))
 
     def __enter__(self) -> Self:
         self._transport.__enter__()
@@ -124,7 +124,7 @@ class AsyncRetryTransport(httpx.AsyncBaseTransport):
                     _keep(response, await _read_async(response))
                 return response
 
-        return await self._send(request, _body_of(request), send)
+        return _readable(await self._send(request, _body_of(request), send))
 
     async def __aenter__(self) -> Self:
         await self._transport.__aenter__()
@@ -187,6 +187,16 @@ def _keep(response: httpx.Response, body: bytes) -> None:
     """Let a response have its body, still encoded, instead of a stream that is read already."""
     response.stream = httpx.ByteStream(body)
     response.is_closed = False
+
+
+def _readable(response: httpx.Response) -> httpx.Response:
+    """Let a response that was dropped, and is the last one after all, be read as one without a body.
+
+    A wait that is ended, by `stop` or a deadline, is one for another answer: the connection of this one went back.
+    """
+    if response.is_closed and not hasattr(response, "_content"):
+        _keep(response, b"")
+    return response
 
 
 def _look_for_retries(transport: object) -> None:

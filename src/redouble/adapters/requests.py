@@ -64,7 +64,7 @@ class RetryAdapter(HTTPAdapter):
             say_own_retries("requests", "HTTPAdapter(max_retries=...)", "max_retries=0")
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
+        super().__setstate__(state)  # pyrefly: ignore[missing-attribute]  # its stubs are older than requests
         self._sender = Sender("requests", self._policy, {})
 
     def send(

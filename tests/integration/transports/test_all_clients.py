@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,19 @@ def test_the_last_answer_is_returned_as_it_is(misbehaving: MisbehavingServer, ki
     misbehaving.play(refuse(503, body=b"too busy"))
     assert kit(Wish(misbehaving.url, policy=AT_ONCE)) == (503, b"too busy")
     assert len(misbehaving.seen) == 3
+
+
+def test_an_answer_whose_wait_is_ended_can_be_read(misbehaving: MisbehavingServer, kit: Kit) -> None:
+    """`stop` during a wait: the answer before it is returned, with its status, and its body where that was read."""
+    misbehaving.play(refuse(503, body=BIG))
+    stop = threading.Event()
+    began = time.monotonic()
+    timer = threading.Timer(0.3, stop.set)
+    timer.start()
+    status, body = kit(Wish(misbehaving.url, fields={"backoff": constant(30), "stop": stop}))
+    assert (status, body) in [(503, BIG), (503, b"")]
+    assert len(misbehaving.seen) == 1
+    assert time.monotonic() - began < 10
 
 
 def test_an_unwanted_answer_is_raised_where_the_policy_says_so(misbehaving: MisbehavingServer, kit: Kit) -> None:
