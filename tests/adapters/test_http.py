@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from redouble import Reason, RetryBudget, outcome, retry
+from redouble import Reason, RetryBudget, idempotency_key, outcome, retry
 from redouble.adapters._http import AsyncSender, Body, Sender
 from redouble.known.used_up import used_up
 from redouble.testing import fake_time, scripted
@@ -93,6 +93,27 @@ def test_what_may_be_sent_again(
     got, made = send(asked, None, failure, OK, **fields)
     assert made == attempts
     assert (got is OK) == (attempts == 2)
+
+
+def test_a_key_that_travels_in_the_body_is_one_all_the_same(send: Callable[..., tuple[Any, int]]) -> None:
+    """A retried function that has taken a key sends one effect, wherever the key is: its POST is sent again."""
+
+    @retry
+    def pay(key: bool) -> tuple[Any, int]:
+        if key:
+            idempotency_key("order-7")
+        return send(request("POST"), None, busy(500), OK)
+
+    assert pay(True)[1] == 2
+    assert pay(False)[1] == 1
+
+
+def test_an_event_of_an_event_loop_is_refused_in_threads() -> None:
+    """It cannot end a wait that blocks a thread; in a coroutine it can."""
+    fields: Any = {"stop": asyncio.Event()}
+    with pytest.raises(TypeError, match=r"stop must be a threading\.Event for the synchronous adapter of client"):
+        Sender("client", retry, fields)
+    AsyncSender("client", retry, fields)
 
 
 def test_attempts_are_told_how_long_they_may_take() -> None:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from redouble.calls.call import call_at
 from redouble.control import faults
+from redouble.control.around import AROUND, is_attempt, links
+from redouble.control.policy import refuse_async_stop
 from redouble.core import checks
 from redouble.core.verdict import Verdict
 from redouble.known.handed import KEY_HEADERS
@@ -139,13 +142,21 @@ class _Sending:
     def _retried(self, request: Any, body: Body) -> Callable[..., Any]:
         """Return what sends a request, by whether it may be sent again although it may have taken effect.
 
-        Not so is a POST or PATCH without an idempotency key, unless the policy says so; and a body that can be read only
-        once makes even such a policy look whether it has been read.
+        Not so is a POST or PATCH without an idempotency key, unless the policy says so, or an attempt around has taken a
+        key that travels in the body. A body that can be read only once makes even such a policy look whether it was.
         """
         idempotent = self.policy.idempotent
-        if idempotent is not True or body.is_once:
-            idempotent = False if idempotent is False or posts_without_key(request) else None
+        if idempotent is None and posts_without_key(request):
+            idempotent = _is_vouched_for()
+        if body.is_once and idempotent is True:
+            idempotent = False if posts_without_key(request) else None
         return self._bound[idempotent]
+
+
+def _is_vouched_for() -> bool:
+    """Whether the attempt around the caller has taken an idempotency key: all that it sends is one effect then."""
+    around = next(filter(is_attempt, links(AROUND.get())), None)
+    return around is not None and call_at(around).tally.vouched
 
 
 def _keys(request: Any) -> dict[str, str] | None:
@@ -169,6 +180,10 @@ class Sender(_Sending):
     """
 
     __slots__ = ()
+
+    def __init__(self, client: str, policy: RetryPolicy, fields: PolicyFields) -> None:
+        super().__init__(client, policy, fields)
+        refuse_async_stop(self.policy, f"adapter of {client}")
 
     def __call__(self, request: Any, body: Any, send: Callable[[float | None], T]) -> T:
         """Send a request.

@@ -15,6 +15,7 @@ from grpc import aio
 from redouble.adapters._http import policy_from
 from redouble.calls.timing import cut
 from redouble.control import faults
+from redouble.control.policy import refuse_async_stop
 from redouble.ways.policy import bind, own_budget, retry
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _END: Any = object()
 
 
 class RetryInterceptor(
-    grpc.UnaryUnaryClientInterceptor,  # type: ignore[misc]  # as above
+    grpc.UnaryUnaryClientInterceptor,  # type: ignore[misc]  # grpcio has no types; so below
     grpc.UnaryStreamClientInterceptor,  # type: ignore[misc]
     grpc.StreamUnaryClientInterceptor,  # type: ignore[misc]
     grpc.StreamStreamClientInterceptor,  # type: ignore[misc]
@@ -55,6 +56,7 @@ class RetryInterceptor(
 
     def __init__(self, policy: RetryPolicy = retry, **fields: Unpack[PolicyFields]) -> None:
         policy = policy_from(policy, fields, "grpc")
+        refuse_async_stop(policy, "interceptor of grpc")
         budget = own_budget(policy)
         self._call = bind(policy, _call, budget)
         self._open = bind(policy, _open, budget)
@@ -152,7 +154,6 @@ class _Responses:
     def __init__(self, opened: Callable[..., Any], continuation: Any, details: Any, request: Any) -> None:
         self._opened = opened
         self._make = continuation, details, request
-        self._first: Any = None
         self._is_begun = self._is_taken = False
         self._current = continuation(details, _again(request))
 
