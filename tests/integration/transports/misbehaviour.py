@@ -29,8 +29,11 @@ from tests.integration.clients.flaky_server import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PATIENCE = 0.25
-"""Seconds that the clients wait for a server which says nothing."""
+PATIENCE = 10.0
+"""Seconds that the clients wait for a server that answers."""
+
+HASTE = 0.25
+"""Seconds that they wait for one which says nothing."""
 
 SETTLED = 0.5
 """Seconds that a connection has at most to be seen as closed."""
@@ -131,6 +134,7 @@ class Asked:
     headers: dict[str, str]
     body: str
     times: int
+    patience: float
     settle: Callable[[], None] = field(repr=False)  # to be called before the client is closed
 
     def content(self, *, is_async: bool = False) -> Any:
@@ -224,7 +228,8 @@ def observe(server: MisbehavingServer, way: Way, run: Callable[[Asked], int], wa
     with closed_port() as nobody:
         url = f"http://127.0.0.1:{nobody}" if way.refused else server.url
         headers = {"Idempotency-Key": "order-7"} if way.key else {}
-        asked = Asked(url, way.method, headers, way.body, way.times, settle)
+        patience = HASTE if any(act.silent for act in way.acts) else PATIENCE
+        asked = Asked(url, way.method, headers, way.body, way.times, patience, settle)
         try:
             got: int | str = run(asked)
         except Exception as error:

@@ -22,7 +22,6 @@ from redouble.adapters.httpx import AsyncRetryTransport, RetryTransport
 from redouble.adapters.requests import RetryAdapter
 from redouble.adapters.urllib3 import retrying
 from redouble.testing import fake_time
-from tests.integration.transports.misbehaviour import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,7 +34,7 @@ STATUSES = (429, 500, 502, 503, 504)
 
 def by_httpx(asked: Asked, transport: httpx.BaseTransport) -> int:
     """Ask by httpx."""
-    with httpx.Client(transport=transport, timeout=PATIENCE, follow_redirects=True) as client:
+    with httpx.Client(transport=transport, timeout=asked.patience, follow_redirects=True) as client:
         try:
             for _ in range(asked.times):
                 body = asked.content()
@@ -49,7 +48,7 @@ def by_httpx_async(asked: Asked, transport: httpx.AsyncBaseTransport) -> int:
     """Ask by httpx on asyncio."""
 
     async def main() -> int:
-        async with httpx.AsyncClient(transport=transport, timeout=PATIENCE, follow_redirects=True) as client:
+        async with httpx.AsyncClient(transport=transport, timeout=asked.patience, follow_redirects=True) as client:
             try:
                 for _ in range(asked.times):
                     body = asked.content(is_async=asked.body == "generator")
@@ -70,7 +69,7 @@ def by_requests(asked: Asked, adapter: HTTPAdapter) -> int:
         try:
             for _ in range(asked.times):
                 answer = session.request(
-                    asked.method, asked.url, headers=asked.headers, data=asked.content(), timeout=PATIENCE
+                    asked.method, asked.url, headers=asked.headers, data=asked.content(), timeout=asked.patience
                 )
         finally:
             asked.settle()
@@ -92,7 +91,7 @@ def by_aiohttp(asked: Asked, wrapped: Callable[[aiohttp.ClientSession], Any], **
     """Ask by aiohttp; `wrapped` gives what the requests are asked of."""
 
     async def main() -> int:
-        timeout = aiohttp.ClientTimeout(sock_read=PATIENCE, total=None)
+        timeout = aiohttp.ClientTimeout(sock_read=asked.patience, total=None)
         async with aiohttp.ClientSession(timeout=timeout, **settings) as session:
             try:
                 for _ in range(asked.times):
@@ -133,20 +132,20 @@ def urllib3_retry() -> urllib3.Retry:
 BARE: dict[str, Callable[[Asked], int]] = {
     "httpx": lambda asked: by_httpx(asked, httpx.HTTPTransport()),
     "requests": lambda asked: by_requests(asked, HTTPAdapter()),
-    "urllib3": lambda asked: by_urllib3(asked, urllib3.PoolManager(timeout=PATIENCE)),
+    "urllib3": lambda asked: by_urllib3(asked, urllib3.PoolManager(timeout=asked.patience)),
     "aiohttp": lambda asked: by_aiohttp(asked, lambda session: session),
 }
 PEERS: dict[str, Callable[[Asked], int]] = {
     "httpx": lambda asked: by_httpx(asked, httpx_retries()),
     "requests": lambda asked: by_requests(asked, HTTPAdapter(max_retries=urllib3_retry())),
-    "urllib3": lambda asked: by_urllib3(asked, urllib3.PoolManager(timeout=PATIENCE, retries=urllib3_retry())),
+    "urllib3": lambda asked: by_urllib3(asked, urllib3.PoolManager(timeout=asked.patience, retries=urllib3_retry())),
     "aiohttp": lambda asked: by_aiohttp(asked, with_aiohttp_retry),
 }
 OURS: dict[str, Callable[[Asked], int]] = {
     "httpx": lambda asked: by_httpx(asked, RetryTransport(read_body=True)),
     "httpx async": lambda asked: by_httpx_async(asked, AsyncRetryTransport(read_body=True)),
     "requests": lambda asked: by_requests(asked, RetryAdapter()),
-    "urllib3": lambda asked: by_urllib3(asked, retrying(urllib3.PoolManager(timeout=PATIENCE))),
+    "urllib3": lambda asked: by_urllib3(asked, retrying(urllib3.PoolManager(timeout=asked.patience))),
     "aiohttp": lambda asked: by_aiohttp(asked, lambda session: session, middlewares=(RetryMiddleware(read_body=True),)),
 }
 PEERS_NAMES = {
