@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 LINGER = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
 """Linger for 0 seconds: closing a socket then resets the connection instead of ending it in good order."""
+LAST_CHUNK = b"\r\n0\r\n\r\n"
 GIVE_UP = 10.0
 """Seconds after which a connection is given up whose client neither speaks nor hangs up: a test hangs no longer."""
 
@@ -246,7 +247,7 @@ def _read_request(connection: socket.socket) -> Seen | None:
     headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
     length = int(headers.get("content-length", "0"))
     chunked = "chunked" in headers.get("transfer-encoding", "")
-    while len(body) < length or (chunked and not body.endswith(b"0\r\n\r\n")):
+    while len(body) < length or (chunked and not (b"\r\n" + body).endswith(LAST_CHUNK)):
         part = connection.recv(65536)
         if not part:
             return None
