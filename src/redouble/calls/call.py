@@ -38,7 +38,7 @@ from redouble.control.around import (
 )
 from redouble.control.clock import SYSTEM, is_set
 from redouble.control.events import Event, EventKind
-from redouble.control.mark import ended_around, mark
+from redouble.control.mark import ended_around, mark, mark_answer
 from redouble.control.outcome import DeadlineExceeded, GaveUp, Reason, StillPending, Stopped, Unwanted
 from redouble.control.policy import OWN_BUDGET
 from redouble.control.scope import effective
@@ -835,6 +835,7 @@ class Call:
             self.raised = error
             del error  # as above
             raise self.raised
+        mark_answer(self.value, end, self.link)
 
     def tell_end(self, end: GaveUp, error: BaseException | None) -> None:
         if error is not None:

@@ -349,9 +349,10 @@ class Tally:
         """Steps 4 and 5: whether the attempt may be repeated at all."""
         policy = self.policy
         more = error is None or _may_carry_more(error)
-        if more and error is not None and policy.nested == "once":
-            self.own_retries = given_up_by(error)
-            if self.own_retries is not None or given_up_during(error, self.began, number):
+        if more and policy.nested == "once":
+            self.own_retries = None if error is None else given_up_by(error)
+            outcome = value if error is None else error
+            if self.own_retries is not None or given_up_during(outcome, self.began, number):
                 return Reason.NESTED  # 4
         idempotent = policy.idempotent
         if idempotent is True or self.vouched:

@@ -273,7 +273,7 @@ class RetryPolicy(Policy):
             42
             """
             refuse_what_cannot_be_called(fn)
-            wrapper = _bind(self, fn, None, top_package(fn))
+            wrapper = bind(self, fn, None, top_package(fn))
             try:
                 return wrapper(*args, **kwargs)
             except BaseException as error:
@@ -368,7 +368,7 @@ class RetryPolicy(Policy):
             return type(fn)(self.opening(fn.__func__))
         if not callable(fn):
             raise TypeError(f"opening takes a function that gives something to loop over, got {checks.shown(fn)}")
-        made = streams.opening(self, fn, _own_budget(self))
+        made = streams.opening(self, fn, own_budget(self))
         setattr(made, POLICY, self)
         return made
 
@@ -440,19 +440,19 @@ def _decorate(policy: RetryPolicy, fn: Any) -> Any:
     refuse_what_cannot_be_retried(fn)
     if not is_coroutine_function(fn):
         refuse_async_stop(policy, name_of(fn))
-    wrapper: Any = _bind(policy, fn, _own_budget(policy))
+    wrapper: Any = bind(policy, fn, own_budget(policy))
     wrapper.__name__ = wrapper.__qualname__ = name_of(fn)  # of what has no name of its own, such as a partial
     update_wrapper(wrapper, fn)
     setattr(wrapper, POLICY, policy)
     return wrapper
 
 
-def _own_budget(policy: Policy) -> RetryBudget | None:
-    """Make the budget that a decorated function has by itself; `None`: the policy names another one, or none."""
+def own_budget(policy: Policy) -> RetryBudget | None:
+    """Return the budget that a decorated function of this policy has for all its callers together; `None`: none."""
     return RetryBudget.for_attempts(policy.attempts) if policy.budget is OWN_BUDGET and policy.attempts else None
 
 
-def _bind(policy: RetryPolicy, fn: Any, budget: RetryBudget | None = None, whose: str = "") -> Callable[..., Any]:
+def bind(policy: RetryPolicy, fn: Any, budget: RetryBudget | None = None, whose: str = "") -> Callable[..., Any]:
     """The loop around a function, of the right colour; refuses what cannot work."""
     name = policy.name or name_of(fn)
     if is_coroutine_function(fn):
