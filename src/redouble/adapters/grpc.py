@@ -13,7 +13,7 @@ import grpc  # type: ignore[import-untyped]  # grpcio has no types
 from grpc import aio
 
 from redouble.adapters._http import policy_from
-from redouble.calls.timing import cut
+from redouble.calls.timing import shortened
 from redouble.control import faults
 from redouble.control.policy import refuse_async_stop
 from redouble.ways.policy import bind, own_budget, retry
@@ -118,7 +118,7 @@ def _limited(details: Any, limit: float | None) -> Any:
     if limit is None:
         return details
     kept = (getattr(details, name, None) for name in ("metadata", "credentials", "wait_for_ready", "compression"))
-    return _Details(details.method, cut(details.timeout, limit), *kept)
+    return _Details(details.method, shortened(details.timeout, limit), *kept)
 
 
 def _call(continuation: Any, details: Any, request: Any, limit: float | None = None) -> Any:
@@ -272,4 +272,4 @@ async def _handed_on(first: Any, others: AsyncIterator[Any]) -> AsyncIterator[An
 
 
 def _limited_async(details: Any, limit: float | None) -> Any:
-    return details if limit is None else details._replace(timeout=cut(details.timeout, limit))
+    return details if limit is None else details._replace(timeout=shortened(details.timeout, limit))

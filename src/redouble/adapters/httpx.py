@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from redouble.adapters._http import AsyncSender, Sender, say_own_retries
-from redouble.calls.timing import cut
+from redouble.calls.timing import shortened
 from redouble.core import checks
 from redouble.ways.policy import retry
 
@@ -150,7 +150,7 @@ def _limited(request: httpx.Request, seconds: float | None) -> Iterator[None]:
         return
     given = request.extensions
     timeouts = given.get("timeout") or dict.fromkeys(_TIMEOUTS)
-    request.extensions = {**given, "timeout": {name: cut(value, seconds) for name, value in timeouts.items()}}
+    request.extensions = {**given, "timeout": {name: shortened(value, seconds) for name, value in timeouts.items()}}
     try:
         yield
     finally:

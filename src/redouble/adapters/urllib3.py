@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import urllib3
 
 from redouble.adapters._http import Sender, say_own_retries
-from redouble.calls.timing import cut
+from redouble.calls.timing import shortened
 from redouble.core import checks
 from redouble.ways.policy import retry
 
@@ -120,10 +120,10 @@ def is_on(retries: urllib3.Retry) -> bool:
 def cut_timeout(given: Any, seconds: float) -> Any:
     """Return a timeout of urllib3 or requests of at most `seconds`: a number, a tuple, or a `Timeout`; never longer."""
     if not isinstance(given, urllib3.Timeout):
-        return cut(given, seconds)
+        return shortened(given, seconds)
     connect, read = _number(given.connect_timeout), _number(given._read)
-    total = cut(_number(given.total), seconds)
-    return urllib3.Timeout(total=total, connect=cut(connect, seconds), read=cut(read, seconds))
+    total = shortened(_number(given.total), seconds)
+    return urllib3.Timeout(total=total, connect=shortened(connect, seconds), read=shortened(read, seconds))
 
 
 def _number(value: Any) -> float | None:
