@@ -22,7 +22,7 @@ from redouble.core.raw import at, is_a, probe, whole
 from redouble.core.verdict import Classification
 from redouble.known.http_status import judge_status, loaded_body
 from redouble.known.roots import under
-from redouble.known.row import PERMANENT, TRANSIENT, Row, named, restated
+from redouble.known.row import PERMANENT, TRANSIENT, Row, named, remember, restated
 from redouble.known.sqlstate import row_of
 from redouble.known.whose import handed
 
@@ -104,7 +104,15 @@ def _top(module: Any) -> str:
 
 
 def _may_be_received(cls: type) -> bool:
-    """Return whether a class may be that of an error which a client received."""
+    """Return whether a class may be that of an error which a client received, once per type."""
+    found = _received.get(cls)
+    return remember(_received, cls, _is_of_a_client(cls)) if found is None else found
+
+
+_received: dict[type, bool] = {}
+
+
+def _is_of_a_client(cls: type) -> bool:
     if _top(cls.__module__) in ("", "__main__") or _top(cls.__module__) in sys.stdlib_module_names:
         return False
     modules = [base.__module__ for base in cls.__mro__ if base.__module__ != "builtins"]
