@@ -34,7 +34,7 @@ TABLE: Table = client(
     by(read).of(
         "SlackApiError",
         (TRANSIENT, SURELY_NOT, _API, "too many requests", "ratelimited rate_limited"),
-        (TRANSIENT, SURELY_NOT, _API, "the request did not arrive in time", "request_timeout"),
+        (TRANSIENT, PERHAPS, _API, "the request did not arrive whole, or in time", "request_timeout"),
         (TRANSIENT, PERHAPS, _API, "the server failed, perhaps after it did it", "internal_error fatal_error"),
         (TRANSIENT, PERHAPS, _API, "a part of Slack is down", "service_unavailable team_added_to_org"),
         (TRANSIENT, PERHAPS, "RFC 9110 15", "by its status and headers", ("by status",)),
