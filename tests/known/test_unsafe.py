@@ -38,3 +38,14 @@ def test_an_argument_that_is_used_up_comes_first() -> None:
     """Whatever was sent, with nothing left to send there is nothing to repeat."""
     advice = advice_unsafe(ConnectionAbortedError(), None, Sent(True), "argument 1")
     assert advice.startswith("argument 1 is used up: hand in a function that makes it")
+
+
+def test_a_class_that_cannot_be_named() -> None:
+    """The note is written all the same: nothing of ours may raise over a user's error."""
+
+    class Unhashable(type):
+        def __hash__(cls) -> int:
+            raise RuntimeError("no")
+
+    error = Unhashable("Busy", (Exception,), {})()
+    assert "on=transient(..., applied=False) if it was surely not done" in advice_unsafe(error, None)
