@@ -1634,3 +1634,46 @@ def test_failed_judges_and_stops() -> None:
     controller = BackoffController(retry(on=OSError))
     controller.stop(now=0.0)
     assert controller.failed(OSError(), now=1.0) is None and controller.status is Status.STOPPED
+
+
+def test_a_key_is_the_same_in_every_attempt_and_after_a_restart() -> None:
+    """The server knows the request again, also when another process makes it; after a success it is another effect."""
+    controller = begun(backoff=constant(1), idempotent=False)
+    key = controller.idempotency_key()
+    assert isinstance(controller.record_failure(ConnectionResetError(), 0.0), Wait)
+    stored = json.loads(json.dumps(controller.snapshot(0.0)))
+    restored = BackoffController.restore(controller.policy, stored, 500.0)
+    restored.start(500.0)
+    assert restored.idempotency_key() == key
+    restored.record_success(501.0)
+    restored.start(502.0)
+    assert restored.idempotency_key() != key
+    controller.reset()
+    controller.start(9.0)
+    assert controller.idempotency_key() != key
+
+
+def test_a_key_vouches_for_one_attempt() -> None:
+    """Also for one that was under way when the snapshot was taken: the process may have died over it."""
+    controller = begun(backoff=constant(1), idempotent=False)
+    assert controller.idempotency_key("order-7") == "order-7"
+    restored = BackoffController.restore(controller.policy, controller.snapshot(0.0), 500.0)
+    assert isinstance(restored.record_failure(ConnectionResetError(), 500.0), Wait)
+    restored.start(501.0)
+    end = restored.record_failure(ConnectionResetError(), 501.0)
+    assert isinstance(end, GaveUp) and end.reason is Reason.UNSAFE
+
+
+def test_a_key_is_for_an_attempt() -> None:
+    """Between attempts there is no request that could bear it; and it is a text."""
+    with pytest.raises(RuntimeError, match="idempotency_key"):
+        BackoffController(retry).idempotency_key()
+    with pytest.raises(ValueError, match="value must be a string that is not empty"):
+        begun().idempotency_key("")
+
+
+@pytest.mark.parametrize("key", [7, ""])
+def test_a_key_of_a_snapshot_that_is_none(key: object) -> None:
+    """Refused, as anything else is that no snapshot has."""
+    with pytest.raises(ValueError, match=r"snapshot must be what BackoffController.snapshot\(\) gave"):
+        BackoffController.restore(retry, begun().snapshot(0.0) | {"key": key}, 0.0)

@@ -269,6 +269,20 @@ FUNCTIONS: dict[tuple[str, str], Callable[[tuple[str, str], Row], Exception]] = 
         key,
         (987_654 if row.code == "other" else int(row.code[:5]), b"" if " without" in row.code else b"Net-Lib error"),
     ),
+    ("slack_sdk", "SlackApiError"): lambda key, row: made(
+        key, response=http() if row.code == "by status" else SimpleNamespace(status_code=200, data={"error": row.code})
+    ),
+    **dict.fromkeys(
+        (("socketio", "ConnectionError"), ("engineio", "ConnectionError")),
+        lambda key, row: made(key, "status code 500" if row.code == "quoted in its text" else "x"),
+    ),
+    ("selenium", "WebDriverException"): lambda key, row: made(key, msg=f"unknown error: {row.code}"),
+    ("postgrest", "APIError"): lambda key, row: made(
+        key, code={"by SQLSTATE": "57P01", "other": "PGRST116"}.get(row.code, row.code)
+    ),
+    ("ncclient", "SSHError"): lambda key, row: made(
+        key, ConnectionResetError(104, "x") if row.code == "by what lies beneath" else row.code
+    ),
     ("pg8000", "DatabaseError"): lambda key, row: made(key, {"C": "57P01"} if row.code == "by SQLSTATE" else "x"),
     **dict.fromkeys(
         (("cimpl", "KafkaException"), ("confluent_kafka", "KafkaException")), lambda key, row: of_rdkafka(key, row)
@@ -406,8 +420,19 @@ def of_function(key: tuple[str, str], row: Row) -> Exception | None:
 
 def is_the_row(found: Classification, row: Row) -> bool:
     """Whether a row gave an answer; one that stands for the rows of another table only has to be a row of that."""
-    if row.code in ("by status", "22 by status", "by SQLSTATE", "by orig", "by reason", "by type", "by gRPC code"):
+    if row.code in (
+        "by status",
+        "22 by status",
+        "by SQLSTATE",
+        "by orig",
+        "by reason",
+        "by type",
+        "by gRPC code",
+        "quoted in its text",
+    ):
         return found.row is not row and found.verdict is row.verdict
+    if row.code == "by what lies beneath":
+        return found.row is not None and found.row.code == "ECONNRESET"
     if row.code == "Tunnel connection failed":
         return found.row is not None and found.row.code == "503"
     if row.code.startswith("WinError ") or row.code in ("EWOULDBLOCK", "ENOTSUP"):  # they share a number with others

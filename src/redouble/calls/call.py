@@ -44,9 +44,8 @@ from redouble.control.policy import OWN_BUDGET
 from redouble.control.scope import effective
 from redouble.control.tally import Tally
 from redouble.core.verdict import Classification, Verdict
-from redouble.known.advice import advice
+from redouble.known.advice import advice, advice_unsafe
 from redouble.known.classify import is_unknown, judge_exception, judge_result
-from redouble.known.unsafe import advice_unsafe
 from redouble.known.used_up import used_up
 from redouble.known.whose import handed
 
@@ -855,7 +854,7 @@ class Call:
         """What to write so that the call would have gone on, for the end of the note; empty where there is nothing."""
         tally = self.tally
         if end.reason is Reason.UNSAFE:
-            return advice_unsafe(error, self.policy.idempotent, tally.sent, tally.used_up)
+            return advice_unsafe(error, self.policy.idempotent, tally.sent, tally.used_up, self.policy.on)
         if end.reason is Reason.NESTED and tally.own_retries is not None:
             return tally.own_retries.advice
         return ""

@@ -6,6 +6,7 @@ from enum import Enum
 from time import monotonic
 
 from redouble.control import faults
+from redouble.control.keys import checked, fresh
 from redouble.control.mark import NOWHERE
 from redouble.control.outcome import GaveUp, Reason, Wait
 from redouble.control.policy import OWN_BUDGET
@@ -74,8 +75,9 @@ class BackoffController:
 
     __module__ = "redouble"
 
-    __slots__ = ("_tally", "status")
+    __slots__ = ("_key", "_tally", "status")
 
+    _key: str | None
     _tally: Tally
     status: Status
 
@@ -83,6 +85,7 @@ class BackoffController:
         self._tally = Tally(policy)
         if policy.budget is not OWN_BUDGET:  # which is of decorated functions
             self._tally.budget = policy.budget
+        self._key = None
         self.status = Status.IDLE
 
     @property
@@ -124,6 +127,7 @@ class BackoffController:
         """
         tally, status = self._tally, self.status
         if status is Status.SUCCEEDED:
+            self._key = None  # what comes now is another effect
             tally.begin_again()
         elif status not in (Status.IDLE, Status.WAITING):
             raise RuntimeError(f"start() is for an idle, waiting or succeeded controller, this one is {status.value}")
@@ -258,6 +262,7 @@ class BackoffController:
 
     def reset(self) -> None:
         """Begin everything afresh because a person asked for it, also after giving up or stopping."""
+        self._key = None
         self._tally.begin_again()
         self.status = Status.IDLE
 
@@ -265,6 +270,29 @@ class BackoffController:
         """End: no attempt begins any more, and every failure is answered with `GaveUp` and `Reason.STOPPED`."""
         self.status = Status.STOPPED
         return self._tally.give_up(Reason.STOPPED, self._now(now))
+
+    def idempotency_key(self, value: str | None = None) -> str:
+        """Return an idempotency key for the attempt under way, and let that attempt count as safe to repeat.
+
+        As `redouble.idempotency_key`, for callers with a loop of their own.
+
+        Args:
+            value: A key that belongs to the thing that is done: it is handed back, and vouched for. `None`: a key is made
+                that is the same in every attempt up to a success or a `reset`, and after `restore` when it was taken
+                before the snapshot.
+
+        Raises:
+            TypeError, ValueError: When `value` is no text, or an empty one.
+            RuntimeError: When no attempt is under way.
+        """
+        value = checked(value)
+        self._is_current(None, "idempotency_key")
+        self._tally.vouched = True
+        if value is not None:
+            return value
+        if self._key is None:
+            self._key = fresh()
+        return self._key
 
     # Asking it.
 
@@ -282,7 +310,7 @@ class BackoffController:
         """Return the state as a small dict for JSON, without readings of any clock: only durations and counts."""
         from redouble.control import snapshots  # few take any
 
-        return snapshots.taken(self._tally, self.status, self._now(now))
+        return {**snapshots.taken(self._tally, self.status, self._now(now)), "key": self._key}
 
     @classmethod
     def restore(cls, policy: Policy, snapshot: dict[str, Any], now: float | None = None) -> BackoffController:
@@ -298,6 +326,7 @@ class BackoffController:
         controller = cls(policy)
         status = snapshots.load(controller._tally, snapshot, controller._now(now))
         controller.status = Status[status]
+        controller._key = snapshots.key_of(snapshot)
         return controller
 
     def _decided(

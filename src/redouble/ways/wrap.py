@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from time import monotonic
 
-from redouble.calls.awaitable import GENERATOR, is_awaitable
+from redouble.calls.awaitable import is_awaitable
 from redouble.calls.call import Site, call_of, is_fault, new_call
 from redouble.calls.hosts.threads import drive
 from redouble.calls.script import attempts
@@ -12,6 +12,7 @@ from redouble.calls.tracebacks import strip
 from redouble.control import around, scope
 from redouble.control.around import BOUND, NODE, WHO, close_link, first_live, first_open, leave_bound, open_link
 from redouble.ways.first import counted_by, site_of
+from redouble.ways.settled import SETTLED, settle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,7 +77,10 @@ def retrying(  # noqa: C901  # see below
                     counted.hits += 1
                     return value
                 if not is_awaitable(value):
-                    plain = None if type(value) is GENERATOR else type(value)
+                    try:  # noqa: SIM105
+                        plain = type(value) if type(value) in SETTLED else settle(site, value)
+                    except Exception:  # a metaclass that refuses to be hashed; suppress() would be a call
+                        pass
                     counted.hits += 1
                     return value
                 return _carry_on(site, value, fn, args, kwargs)
