@@ -16,7 +16,11 @@ from hypothesis import HealthCheck, settings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-settings.register_profile("here", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+# The examples of each law; a long run by hand asks for more (see CONTRIBUTING), and the soaks take a part of them.
+EXAMPLES = int(os.environ.get("REDOUBLE_EXAMPLES", "50"))
+settings.register_profile(
+    "here", max_examples=EXAMPLES, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.register_profile("ci", settings.get_profile("here"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 

@@ -292,7 +292,7 @@ def unmarked() -> None:
 
 @pytest.mark.parametrize("scenario", [*SCENARIOS, *RESULTS, *ORDER], ids=named)
 def test_every_surface_decides_alike(surface: Any, scenario: Scenario, clock: FakeClock) -> None:
-    """Value or error, waits, events and number of calls are those of the table."""
+    """Value or error, waits, events and number of calls are those of the table; `outcome` says what the last event said."""
     played = play(surface, scenario, clock)
     if scenario in RESULTS and surface.is_connect:  # what is opened is no answer to be judged
         assert played == (scenario.outcomes[0], [], [], 1)
@@ -307,15 +307,13 @@ def test_every_surface_decides_alike(surface: Any, scenario: Scenario, clock: Fa
     assert [told(event) for event in played.events] == list(scenario.events)
     assert played.calls == len(scenario.outcomes)
     assert {event.name for event in played.events} <= {"fetch"}
+    if isinstance(played.ended, Exception):
+        assert_outcome_is_told(played.ended, played.events[-1])
 
 
-@pytest.mark.parametrize("scenario", [*SCENARIOS, *RESULTS, *ORDER], ids=named)
-def test_the_outcome_says_what_the_event_said(surface: Any, scenario: Scenario, clock: FakeClock) -> None:
+def assert_outcome_is_told(error: Exception, event: Event) -> None:
     """An error that a call gave up on tells the reason, the attempts and the time of its last event."""
-    played = play(surface, scenario, clock)
-    if not isinstance(played.ended, Exception):
-        return
-    end, event = outcome(played.ended), played.events[-1]
+    end = outcome(error)
     if event.reason is Reason.PERMANENT and event.attempt == 1:
         assert end is None or end.name == "inner"
         return
