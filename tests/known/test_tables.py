@@ -433,6 +433,7 @@ def can_happen_here(key: tuple[str, str], row: Row) -> bool:
 
 
 def play(key: tuple[str, str], row: Row) -> None:
+    """Make the error of one row, and see that this row judges it."""
     error = of_word(key, row) or of_function(key, row)
     if row.code == "by orig":
         error = made(key, orig=ConnectionResetError(104, "x"))

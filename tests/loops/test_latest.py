@@ -705,16 +705,16 @@ class Half:
     [
         ((None, print, threading.Event()), "get must be a callable, got None"),
         ((asyncio.sleep, print, threading.Event()), "get must be a plain function"),
-        ((id, None, threading.Event()), "push must be a callable, got None"),
-        ((id, print, None), "changed must be a threading.Event or an asyncio.Event, got None"),
-        ((id, print, threading.Event), "changed must be a threading.Event or an asyncio.Event, got <class"),
-        ((id, print, Half()), "changed must be a threading.Event or an asyncio.Event"),
+        ((print, None, threading.Event()), "push must be a callable, got None"),
+        ((print, print, None), "changed must be a threading.Event or an asyncio.Event, got None"),
+        ((print, print, threading.Event), "changed must be a threading.Event or an asyncio.Event, got <class"),
+        ((print, print, Half()), "changed must be a threading.Event or an asyncio.Event"),
         (
-            (id, print, threading.Event(), 5),
+            (print, print, threading.Event(), 5),
             "closed must be a threading.Event, an asyncio.Event or a trio.Event, got 5",
         ),
-        ((id, print, threading.Event(), None, 5), "policy must be a RetryPolicy such as retry.attempts=5., got 5"),
-        ((id, print, threading.Event(), None, retry(attempt_timeout=3)), "attempt_timeout cannot cut off"),
+        ((print, print, threading.Event(), None, 5), "policy must be a RetryPolicy such as retry.attempts=5., got 5"),
+        ((print, print, threading.Event(), None, retry(attempt_timeout=3)), "attempt_timeout cannot cut off"),
     ],
 )
 def test_wrong_arguments_are_refused(arguments: Any, message: str) -> None:
@@ -726,7 +726,7 @@ def test_wrong_arguments_are_refused(arguments: Any, message: str) -> None:
 def test_wrong_keywords_are_refused() -> None:
     """Nothing is configured by truthiness, and a generator is no push."""
     with pytest.raises(TypeError, match="supersede must be True or False, got 1"):
-        latest(id, print, threading.Event(), supersede=1)  # type: ignore[call-overload]
+        latest(print, print, threading.Event(), supersede=1)  # type: ignore[call-overload]
 
     def pages(state: int) -> Iterator[int]:
         yield state

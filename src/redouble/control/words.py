@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
 WORDS = {
     # tenacity, retrying
     "stop_after_attempt": "attempts=",
     "stop_max_attempt_number": "attempts=",
     "stop_after_delay": "deadline=",
     "stop_max_delay": "deadline=, in seconds",
+    "total": "attempts=, which counts the first one too",
     "stop_any": "attempts= and deadline=: whichever comes first",
     "wait": "backoff=",
     "wait_fixed": "backoff=constant(seconds)",
@@ -21,6 +26,15 @@ WORDS = {
     "wait_chain": "backoff=first.take(n).then(second)",
     "retry": "on= for errors, result= for values",
     "retry_on_exception": "on=",
+    "retry_on": "on=",
+    "on_exception": "on=",
+    "on_error": "on=",
+    "errors": "on=",
+    "catch": "on=",
+    "exception_types": "on=",
+    "status_forcelist": "nothing: known_errors knows the statuses of clients; result=http_response judges answers",
+    "allowed_methods": "idempotent=",
+    "backoff_factor": "backoff=exponential(initial)",
     "retry_on_result": "result=",
     "reraise": "nothing: the operation's own error is always raised",
     "before": "observers= with kinds = {EventKind.ATTEMPT}",
@@ -38,6 +52,9 @@ WORDS = {
     "max_tries": "attempts=",
     "tries": "attempts=",
     "max_attempts": "attempts=",
+    "max_retry": "attempts=, which counts the first one too",
+    "num_retries": "attempts=, which counts the first one too",
+    "times": "attempts=",
     "max_retries": "attempts=, which counts the first one too",
     "retries": "attempts=, which counts the first one too",
     "max_time": "deadline=",
@@ -59,16 +76,24 @@ WORDS = {
     "wait_jitter": "backoff=exponential(jitter=additive(seconds))",
     "wait_exp_base": "backoff=exponential(factor=)",
     "on_retry": "observers=",
+    "on_failure": "observers=",
+    "callback": "observers=",
+    "fallback": "an `except` around the call",
+    "default": "an `except` around the call",
     "max_elapsed": "deadline=",
 }
 """Each word, and what to write instead."""
 
 
-def answered(word: str) -> str:
+def answered(word: str, fields: Collection[str] = ()) -> str:
     """Return the advice about a word that is no field, as the end of an error; empty for an unknown one.
 
-    >>> answered("max_tries")
-    '; write attempts='
+    >>> answered("max_tries"), answered("atempts", ["attempts", "on"])
+    ('; write attempts=', '; write attempts=')
     """
     ours = WORDS.get(word)
+    if ours is None:
+        from difflib import get_close_matches  # only for a slip of the pen
+
+        ours = next((f"{field}=" for field in get_close_matches(word, fields, 1, 0.8)), None)
     return "" if ours is None else f"; write {ours}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from redouble.calls.hosts import coroutines, threads
 from redouble.calls.tracebacks import strip
 from redouble.control.host import running_host
-from redouble.control.policy import refuse_async_stop
+from redouble.control.policy import as_policy, refuse_async_stop
 from redouble.core import checks
 from redouble.core.verdict import as_rule
 from redouble.loops.base import for_loop
@@ -14,7 +14,7 @@ from redouble.loops.link import Keeping, Line, LinkStatus, Wish
 from redouble.loops.session import Session
 from redouble.ways.closing import CLOSE_TIMEOUT, CloseLimit
 from redouble.ways.policy import RetryPolicy, retry
-from redouble.ways.shape import name_of, refuse_what_cannot_be_called, timeout_at
+from redouble.ways.shape import name_of, refuse_other_arguments, refuse_what_cannot_be_called
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -379,11 +379,9 @@ else:
         ...             break
         hello after [1.0]
         """
-        refuse_what_cannot_be_called(open_)
-        if not isinstance(policy, RetryPolicy):
-            raise TypeError(f"policy must be a RetryPolicy such as retry(attempts=5), got {checks.shown(policy)}")
-        if policy.timeout_as is not None:
-            timeout_at(open_, policy.timeout_as)
+        refuse_what_cannot_be_called(open_, "reconnect")
+        as_policy("policy", policy)
+        refuse_other_arguments("open_", open_, policy.timeout_as)
         changes = _changes(policy, checks.seconds_or_none("connect_timeout", connect_timeout, positive=True))
         CloseLimit(close_timeout, "")  # refuses what is no duration
         half_open = checks.seconds_or_none("half_open", half_open, positive=True)

@@ -15,6 +15,7 @@ from redouble.ways.connect import Connecting
 from redouble.ways.shape import (
     is_coroutine_function,
     name_of,
+    refuse_context_manager,
     refuse_timeout_without_keyword,
     refuse_what_cannot_be_called,
     refuse_what_cannot_be_retried,
@@ -242,7 +243,10 @@ class RetryPolicy(Policy):
             if not fn:
                 return self.changed(**changes) if changes else self
             if len(fn) > 1 or changes:
-                raise TypeError("retry takes one function to decorate, or keywords: write retry(attempts=5)(function)")
+                raise TypeError(
+                    "retry takes one function to decorate, or keywords: write retry(attempts=5)(function), and"
+                    " retry(on=(OSError, ...)) to say what is retried"
+                )
             return _decorate(self, fn[0])
 
         def call(self, fn, /, *args, **kwargs):
@@ -262,7 +266,8 @@ class RetryPolicy(Policy):
             >>> retry(attempts=5).call(int, "42")
             42
             """
-            refuse_what_cannot_be_called(fn)
+            refuse_what_cannot_be_called(fn, "retry.call")
+            refuse_context_manager(fn)
             wrapper = _bind(self, fn, None, top_package(fn))
             try:
                 return wrapper(*args, **kwargs)
@@ -299,8 +304,23 @@ class RetryPolicy(Policy):
             ...     stream.read()
             'hello'
             """
-            refuse_what_cannot_be_called(factory)
+            refuse_what_cannot_be_called(factory, "retry.connect")
             return Connecting(self, factory, args, kwargs, checks.flag("closing", closing), close_timeout)
+
+        # Only to say what to write: a policy has no end, so it is no context manager, and type checkers know it.
+        def __enter__(self):
+            raise TypeError("a policy is looped over: write `for attempt in retry:` and `with attempt:` in it")
+
+        def __exit__(self, *exc_info): ...
+
+        async def __aenter__(self):
+            raise TypeError("a policy is looped over: write `async for attempt in retry:` and `with attempt:` in it")
+
+        async def __aexit__(self, *exc_info): ...
+
+        def __getitem__(self, part):
+            """Be a list of one decorator where a list of them is taken: Django's `method_decorator` reverses what it can iterate."""
+            return (self,)[part]
 
     def __iter__(self) -> Iterator[Block]:
         """The attempts of a block form: `for attempt in policy: with attempt: ...`."""

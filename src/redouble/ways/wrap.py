@@ -7,6 +7,7 @@ from time import monotonic
 from redouble.calls.awaitable import GENERATOR, is_awaitable
 from redouble.calls.call import Site, call_of, is_fault, new_call
 from redouble.calls.hosts.threads import drive
+from redouble.calls.later import tell_if_later
 from redouble.calls.script import attempts
 from redouble.calls.tracebacks import strip
 from redouble.control import around, scope
@@ -78,6 +79,7 @@ def retrying(  # noqa: C901  # see below
                 if not is_awaitable(value):
                     plain = None if type(value) is GENERATOR else type(value)
                     counted.hits += 1
+                    tell_if_later(site.name, value)
                     return value
                 return _carry_on(site, value, fn, args, kwargs)
             try:
