@@ -153,7 +153,12 @@ def integration(session: nox.Session) -> None:
     install_wheel(session, "integration")
     demo = "tests/integration/test_demo.py"
     measure(session, demo)
-    places = session.posargs or ["tests/integration", f"--deselect={demo}", "tests/known"]
+    places = session.posargs or [
+        "tests/integration",
+        f"--deselect={demo}",
+        "tests/known",
+        "tests/docs/test_snippets.py",
+    ]
     session.run("python", "-m", "pytest", *places)
 
 

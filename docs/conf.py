@@ -33,4 +33,5 @@ myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 3
 
 html_theme = "furo"
+html_extra_path = ["llms.txt"]
 html_title = f"redouble {release}"

@@ -49,36 +49,36 @@ NAMES: dict[str, Any] = {
 }
 
 WORDS = """
-retry(wait=5)                                   | write backoff=
+retry(wait=5)                                   | write `backoff=`
 retry(stop=3)                                   | a limit is attempts= or deadline=
-retry(max_tries=3)                              | write attempts=
-retry(tries=3)                                  | write attempts=
-retry(attempt=3)                                | write attempts=
-retry(max_attempts=3)                           | write attempts=
-retry(retries=3)                                | write attempts=, which counts the first one too
-retry(total=3)                                  | write attempts=, which counts the first one too
-retry(timeout=3)                                | write deadline= for all attempts together, or attempt_timeout= for one
-retry(max_time=60)                              | write deadline=
-retry(dedline=60)                               | write deadline=
-retry(delay=2)                                  | write backoff=constant(seconds)
-retry(interval=2)                               | write backoff=constant(seconds)
-retry(backoff_factor=2)                         | write backoff=exponential(initial)
-retry(jitter=None)                              | write backoff=exponential(jitter=)
-retry(max_delay=60)                             | write backoff=exponential(maximum=)
-retry(exceptions=OSError)                       | write on=
-retry(on_exception=OSError)                     | write on=
-retry(retry_on=OSError)                         | write on=
-retry(retry=OSError)                            | write on= for errors, result= for values
-retry(giveup=lambda error: True)                | write on=permanent(when=...) | known_errors
+retry(max_tries=3)                              | write `attempts=`
+retry(tries=3)                                  | write `attempts=`
+retry(attempt=3)                                | write `attempts=`
+retry(max_attempts=3)                           | write `attempts=`
+retry(retries=3)                                | write `attempts=`, which counts the first one too
+retry(total=3)                                  | write `attempts=`, which counts the first one too
+retry(timeout=3)                                | write `deadline=` for all attempts together, or `attempt_timeout=` for one
+retry(max_time=60)                              | write `deadline=`
+retry(dedline=60)                               | write `deadline=`
+retry(delay=2)                                  | write `backoff=constant(seconds)`
+retry(interval=2)                               | write `backoff=constant(seconds)`
+retry(backoff_factor=2)                         | write `backoff=exponential(initial)`
+retry(jitter=None)                              | write `backoff=exponential(jitter=)`
+retry(max_delay=60)                             | write `backoff=exponential(maximum=)`
+retry(exceptions=OSError)                       | write `on=`
+retry(on_exception=OSError)                     | write `on=`
+retry(retry_on=OSError)                         | write `on=`
+retry(retry=OSError)                            | write `on=` for errors, `result=` for values
+retry(giveup=lambda error: True)                | write `on=permanent(when=...) | known_errors`
 retry(status_forcelist=[503])                   | known_errors knows the statuses of clients
 retry(reraise=True)                             | write nothing: the operation's own error is always raised
-retry(before_sleep=print)                       | write observers=
-retry(on_failure=print)                         | write observers=
+retry(before_sleep=print)                       | write `observers=`
+retry(on_failure=print)                         | write `observers=`
 retry(fallback=None)                            | write an `except` around the call
-retry(logger=None)                              | write observers=[log_retries(logger)]
+retry(logger=None)                              | write `observers=[log_retries(logger)]`
 retry(colour="red")                             | its fields are on, result, idempotent, attempts
-override(max_tries=3)                           | write attempts=
-retry.changed(max_tries=3)                      | write attempts=
+override(max_tries=3)                           | write `attempts=`
+retry.changed(max_tries=3)                      | write `attempts=`
 """
 
 KINDS = """
@@ -324,8 +324,3 @@ class Executor:
 
         return Future()
 
-
-def test_a_list_of_decorators_may_be_a_policy() -> None:
-    """What reverses a list of decorators, as Django's `method_decorator` does what it can iterate, is given a list of one."""
-    policy: Any = redouble.retry(attempts=2)
-    assert hasattr(policy, "__iter__") and policy[::-1] == (policy,)

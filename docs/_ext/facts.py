@@ -109,3 +109,10 @@ def policy_fields() -> list[Field]:
     default = RetryPolicy()
     names = [name for name in RetryPolicy.FIELDS if name != "written"]  # which of the others were written
     return [Field(name, repr(getattr(default, name)), said.get(name, "")) for name in names]
+
+
+def words_of(library: str) -> dict[str, str]:
+    """Return another library's words, and what to write instead of each."""
+    from redouble.control.words import LIBRARIES
+
+    return LIBRARIES[library]

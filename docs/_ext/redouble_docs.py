@@ -1,4 +1,4 @@
-"""A Sphinx extension that writes what the package itself knows: `{exported}` and `{policy-defaults}`.
+"""A Sphinx extension that writes what the package itself knows: `{exported}`, `{policy-defaults}` and `{words-of}`.
 
 At the end of the build it warns of every exported name that no page documents.
 """
@@ -87,6 +87,18 @@ class PolicyDefaults(Written):
             yield f"| `{name}` | `{default}` | {safe} |"
 
 
+class WordsOf(Written):
+    """The table of another library's words, as redouble's own errors answer them: `{words-of} tenacity`."""
+
+    required_arguments = 1
+
+    def written(self) -> Iterator[str]:
+        yield from ["| you wrote | write |", "| --- | --- |"]
+        for word, ours in facts.words_of(self.arguments[0]).items():
+            safe = ours.replace("|", "\\|")
+            yield f"| `{word}=` | {safe} |"
+
+
 def hide_inner_constructor(
     app: Sphinx, what: str, name: str, value: Any, options: Any, arguments: str | None, returns: str | None
 ) -> tuple[str, None] | None:
@@ -116,6 +128,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Called by Sphinx."""
     app.add_directive("exported", Exported)
     app.add_directive("policy-defaults", PolicyDefaults)
+    app.add_directive("words-of", WordsOf)
     app.connect("autodoc-process-signature", hide_inner_constructor)
     app.connect("autodoc-process-docstring", keep_colons, priority=400)  # Napoleon has 500
     app.connect("env-check-consistency", warn_of_undocumented_names)

@@ -543,7 +543,7 @@ def test_a_field_that_does_not_exist() -> None:
     """An unknown field is a TypeError that lists those that exist, or names the one that was meant."""
     expected = f"retry has no field 'colour'; its fields are {', '.join(DEFAULTS)}"
     assert refusal(TypeError, colour=3) == expected
-    assert refusal(TypeError, atempts=3) == "retry has no field 'atempts'; write attempts="
+    assert refusal(TypeError, atempts=3) == "retry has no field 'atempts'; write `attempts=`"
 
 
 def test_what_was_written_cannot_be_written() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from sybil.document import Document
-from sybil.parsers.myst import CodeBlockParser, PythonCodeBlockParser
+from sybil.parsers.myst import CodeBlockParser, PythonCodeBlockParser, SkipParser
 
 from redouble.testing import fake_time
 
@@ -35,9 +35,10 @@ def run_snippets(page: Path) -> list[str]:
     """Run the Python blocks of a page, in one namespace; return what is said to be printed but is not.
 
     A block of ```` ```text ```` right beneath a ```` ```python ```` block is what that one prints; one with `>>>` is a
-    doctest.
+    doctest. `<!--- skip: next --->` stands above what needs a server: tests/integration runs it.
     """
-    parsers = [PythonCodeBlockParser(doctest_optionflags=doctest.ELLIPSIS), CodeBlockParser("text", lambda _: None)]
+    python = PythonCodeBlockParser(doctest_optionflags=doctest.ELLIPSIS)
+    parsers = [SkipParser(), python, CodeBlockParser("text", lambda _: None)]
     wrong, code, printed = [], None, ""
     document = Document.parse(str(page), *parsers)
     document.namespace["__name__"] = "__main__"  # else the classes of snippets would pass for builtins

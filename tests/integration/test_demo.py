@@ -85,15 +85,43 @@ def test_every_way_in_gets_the_answer(run: Run) -> None:
         assert success.endswith("success")
 
 
-def test_output_is_that_of_the_readme(run: Run) -> None:
-    """What the README shows is what the demo prints, from its first line to its last, but for the times and what it omits."""
+def test_the_first_snippet_of_the_readme_gets_its_answer(tmp_path: Path) -> None:
+    """The README's first program, with the log that it names, prints what the README shows, against the service it names."""
+    pytest.importorskip("httpx", reason="the README's first program uses httpx: pip install httpx")
     text = README.read_text(encoding="utf-8")
-    (shown,) = (
-        block for block in re.findall(r"^```text\n(.*?)^```$", text, re.MULTILINE | re.DOTALL) if "way in  " in block
+    program, shown = (
+        re.search(rf"^```{kind}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL) for kind in ("python", "text")
     )
-    parts = [re.escape(part) for part in masked(shown).split("\n...\n")]
-    assert len(parts) == 3
-    assert re.fullmatch("\n(?:.*\n)+".join(parts), masked(run.out))
+    (configured,) = re.findall(r"`(logging\.basicConfig\(.*?\))`", text)
+    assert program is not None and shown is not None and "8765" in program[1]
+    quiet = "logging.getLogger('httpx').setLevel('WARNING')"
+    with subprocess.Popen([*COMMAND, "--serve"], stdout=subprocess.PIPE, text=True) as service:
+        assert service.stdout is not None
+        (port,) = re.findall(r"http://127\.0\.0\.1:(\d+)/", service.stdout.readline())
+        written = tmp_path / "first.py"
+        written.write_text(f"import logging\n{configured}\n{quiet}\n{program[1].replace('8765', port)}")
+        ran = subprocess.run(
+            [sys.executable, written], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=30
+        )
+        service.terminate()
+    pattern = re.sub(r"(?:\d|\\\.)+ s", r"[0-9.]+ s", re.escape(shown[1]).replace(r"\ ", " ")).replace(r"\.\.\.", ".*")
+    assert re.fullmatch(pattern, ran.stdout), ran.stdout
+
+
+@pytest.mark.parametrize("port", ["65536", "-1", "http"])
+def test_a_port_that_is_none_is_refused(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--serve` takes a port of TCP."""
+    assert main(["demo", f"--serve={port}"]) == 2
+    assert f"must be a port, 0 to 65535, got '{port}'" in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken_is_told() -> None:
+    """Where another program has the port, one line says so, and the exit code is 1."""
+    with FlakyService() as service, redirect_stdout(StringIO()) as out:
+        service.boot()
+        port = service.url.rpartition(":")[2].strip("/")
+        assert main(["demo", "--serve", port]) == 1
+    assert f"cannot serve on port {port}" in out.getvalue()
 
 
 def test_retry_after_is_obeyed(run: Run) -> None:

@@ -42,9 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(chosen: Namespace) -> int:
     if chosen.command == "demo":
-        from redouble.cli.demo import demo
+        from redouble.cli.demo import demo, serve
 
-        return demo(down=chosen.down)
+        return demo(down=chosen.down) if chosen.serve is None else serve(chosen.serve)
     try:
         _show(chosen)
     except (TypeError, ValueError) as error:  # the library's own messages name argument, rule and value

@@ -46,6 +46,19 @@ def demo(*, down: bool) -> int:
     return 1
 
 
+def serve(port: int) -> int:
+    """Serve the flaky service for other programs, until Ctrl-C; the exit code is 1 where the port is taken."""
+    try:
+        with FlakyService(port=port, again=True) as service:
+            say(f"A flaky service at {service.url} (Ctrl-C ends it). Of three requests it resets one,")
+            say("answers one with 503 and Retry-After: 1, and answers the third.")
+            service.serve()
+    except OSError as error:
+        say(f"cannot serve on port {port}: {error}")
+        return 1
+    return 0
+
+
 def introduction(*, down: bool) -> str:
     """What is going to happen."""
     if down:

@@ -27,8 +27,15 @@ def add_demo(commands: _SubParsersAction[ArgumentParser]) -> None:
     """`redouble demo`."""
     about = "Start a flaky service on this machine and get its answer in all four ways, sync and asyncio."
     parser = commands.add_parser("demo", help="see retries at work on real sockets", description=about)
-    parser.add_argument(
-        "--down", action="store_true", help="leave the service down, to see how a retried call gives up"
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--down", action="store_true", help="leave the service down, to see how a retried call gives up")
+    how.add_argument(
+        "--serve",
+        nargs="?",
+        type=port,
+        const=0,
+        metavar="PORT",
+        help="serve the flaky service to programs of yours, on a free port or this one",
     )
 
 
@@ -93,6 +100,13 @@ def number(text: str) -> int | float | None:
         except ValueError:
             continue
     raise ArgumentTypeError(f"must be a number or none, got {text!r}")
+
+
+def port(text: str) -> int:
+    """A port of TCP; 0 stands for a free one."""
+    if not text.isdecimal() or int(text) > 65535:
+        raise ArgumentTypeError(f"must be a port, 0 to 65535, got {text!r}")
+    return int(text)
 
 
 def jitter(text: str) -> Jitter | str:

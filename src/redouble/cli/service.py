@@ -1,7 +1,7 @@
-"""On top of the floors: the demo's flaky service, an HTTP server with real sockets on a free loopback port.
+"""On top of the floors: the demo's flaky service, an HTTP server with real sockets on a loopback port.
 
 At first nothing listens. Once booted, it resets the first connection, answers the second request with 503 and
-`Retry-After`, and from then on works.
+`Retry-After`, and from then on works; `redouble demo --serve` goes through these three again and again.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import socket
 import struct
 from http.server import BaseHTTPRequestHandler
-from itertools import count
+from itertools import chain, cycle, repeat
 from socketserver import TCPServer
 from threading import Thread
 from typing import Self
@@ -27,11 +27,16 @@ class FlakyService:
     Args:
         milliseconds: What the 503 asks for in a header `retry-after-ms`, besides `Retry-After: 1`, which knows only
             whole seconds. `None`: no such header.
+        port: The port. 0: a free one.
+        again: Whether, once it has worked, it begins anew.
     """
 
-    def __init__(self, milliseconds: int | None = None) -> None:
+    def __init__(self, milliseconds: int | None = None, *, port: int = 0, again: bool = False) -> None:
         self._milliseconds = milliseconds
-        self._server = TCPServer(("127.0.0.1", 0), self._handler(), bind_and_activate=False)
+        story = ("reset", "busy", "works")
+        self._story = cycle(story) if again else chain(story, repeat("works"))
+        self._server = TCPServer(("127.0.0.1", port), self._handler(), bind_and_activate=False)
+        self._server.allow_reuse_address = again
         self._thread = Thread(target=self._server.serve_forever, args=(0.01,), name="flaky-service", daemon=True)
 
     @property
@@ -45,8 +50,17 @@ class FlakyService:
         self._server.server_activate()
         self._thread.start()
 
+    def serve(self) -> None:
+        """Answer in this thread, until it is interrupted."""
+        self._server.server_activate()
+        self._server.serve_forever()
+
     def __enter__(self) -> Self:
-        self._server.server_bind()  # the port is ours, but whoever connects is refused: nobody listens
+        try:
+            self._server.server_bind()  # the port is ours, but whoever connects is refused: nobody listens
+        except OSError:
+            self._server.server_close()
+            raise
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -56,16 +70,15 @@ class FlakyService:
         self._server.server_close()
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
-        requests = count(1)
-        milliseconds = self._milliseconds
+        story, milliseconds = self._story, self._milliseconds
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                number = next(requests)
-                if number == 1:
+                now = next(story)
+                if now == "reset":
                     self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER)
                     self.connection.close()
-                elif number == 2:
+                elif now == "busy":
                     hints = {} if milliseconds is None else {"retry-after-ms": str(milliseconds)}
                     self.answer(503, "try later", {"Retry-After": "1"} | hints)
                 else:

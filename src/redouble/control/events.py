@@ -551,6 +551,11 @@ def _why(event: Event, withhold: bool) -> str:
     return f" ({reason})" if reason else ""
 
 
+def error_shown(event: Event) -> str | None:
+    """Return the error of an event as a log may show it: masked, or without its message; `None` without an error."""
+    return None if event.error is None else error_text(event.error, _is_redacted(event))
+
+
 def error_text(error: BaseException, redact: bool = False) -> str:
     """Return an error's type and its message on one line, masked; without the message where it is to be redacted."""
     name = faults.kind_name(error)

@@ -318,10 +318,6 @@ class RetryPolicy(Policy):
 
         async def __aexit__(self, *exc_info): ...
 
-        def __getitem__(self, part):
-            """Be a list of one decorator where a list of them is taken: Django's `method_decorator` reverses what it can iterate."""
-            return (self,)[part]
-
     def __iter__(self) -> Iterator[Block]:
         """The attempts of a block form: `for attempt in policy: with attempt: ...`."""
         return Block(self)
