@@ -323,4 +323,3 @@ class Executor:
         from concurrent.futures import Future
 
         return Future()
-

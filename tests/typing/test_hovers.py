@@ -22,7 +22,14 @@ if TYPE_CHECKING:
 
 MODULES = [
     name
-    for name in ("redouble", "redouble.loops", "redouble.jitters", "redouble.rules", "redouble.testing", "redouble.types")
+    for name in (
+        "redouble",
+        "redouble.loops",
+        "redouble.jitters",
+        "redouble.rules",
+        "redouble.testing",
+        "redouble.types",
+    )
     if find_spec(name) is not None and hasattr(import_module(name), "__all__")
 ]
 SERVER = shutil.which("pyright-langserver", path=str(Path(sys.executable).parent)) or shutil.which("pyright-langserver")
