@@ -67,71 +67,67 @@ if TYPE_CHECKING:
         *,
         supersede: bool = False,
     ) -> None: ...
-    def latest(
-        get: Callable[[], Any],
-        push: Callable[[Any], object],
-        changed: Stop,
-        closed: Stop | None = None,
-        policy: RetryPolicy = retry,
-        *,
-        supersede: bool = False,
-    ) -> Any:
-        """Push the newest state after every change: see below."""
-        ...
 
-else:
 
-    def latest(get, push, changed, closed=None, policy=retry, *, supersede=False):
-        """Push the newest state: at once, and then after every change, until `closed` or the policy's `stop` is set.
+def latest(
+    get: Callable[[], Any],
+    push: Callable[[Any], object],
+    changed: Stop,
+    closed: Stop | None = None,
+    policy: RetryPolicy = retry,
+    *,
+    supersede: bool = False,
+) -> Any:
+    """Push the newest state: at once, and then after every change, until `closed` or the policy's `stop` is set.
 
-        Changes that come while a push is under way, or waits to be tried again, are pushed as one: the newest state
-        alone. No two pushes run at once, none is older than the one before it, and the last state always comes through
-        unless the loop ends. A push that fails is tried again as the policy says, without limits unless it has some; its
-        `attempts`, `deadline` and curve begin again with every push. What the server rejects for good is for `push` to
-        return from: the loop goes on with the next change.
+    Changes that come while a push is under way, or waits to be tried again, are pushed as one: the newest state
+    alone. No two pushes run at once, none is older than the one before it, and the last state always comes through
+    unless the loop ends. A push that fails is tried again as the policy says, without limits unless it has some; its
+    `attempts`, `deadline` and curve begin again with every push. What the server rejects for good is for `push` to
+    return from: the loop goes on with the next change.
 
-        Args:
-            get: Gives the newest state; `None`: there is none yet, wait for a change.
-            push: Sends a state; a function or a coroutine function. When what it returns can be awaited, a coroutine
-                comes back that awaits it and goes on in asyncio or trio; also when one of the events is of an event loop.
-            changed: A `threading.Event` or `asyncio.Event` that is set after every change of the state, and cleared here
-                before the state is read. On trio a `threading.Event`: trio's own cannot be cleared.
-            closed: Such an event, or a `trio.Event`, that ends the loop; it is looked at before every push, while waiting
-                for a change and between attempts. `None`: only `stop` ends it.
-            policy: What errors mean, and how patiently a push is tried again.
-            supersede: Whether a change ends the wait after a failure, so that the newest state goes next. The failures
-                and the curve go on: what failed is the server. `False`: the same state is tried until it is accepted.
+    Args:
+        get: Gives the newest state; `None`: there is none yet, wait for a change.
+        push: Sends a state; a function or a coroutine function. When what it returns can be awaited, a coroutine
+            comes back that awaits it and goes on in asyncio or trio; also when one of the events is of an event loop.
+        changed: A `threading.Event` or `asyncio.Event` that is set after every change of the state, and cleared here
+            before the state is read. On trio a `threading.Event`: trio's own cannot be cleared.
+        closed: Such an event, or a `trio.Event`, that ends the loop; it is looked at before every push, while waiting
+            for a change and between attempts. `None`: only `stop` ends it.
+        policy: What errors mean, and how patiently a push is tried again.
+        supersede: Whether a change ends the wait after a failure, so that the newest state goes next. The failures
+            and the curve go on: what failed is the server. `False`: the same state is tried until it is accepted.
 
-        Returns:
-            `None` when it has ended, or a coroutine of it. What was not pushed by then is not pushed any more.
+    Returns:
+        `None` when it has ended, or a coroutine of it. What was not pushed by then is not pushed any more.
 
-        Raises:
-            Exception: What `push` raised, when it is permanent or a limit of the policy is reached; what `get` raised.
-            TypeError, ValueError: When an argument is of no such kind.
+    Raises:
+        Exception: What `push` raised, when it is permanent or a limit of the policy is reached; what `get` raised.
+        TypeError, ValueError: When an argument is of no such kind.
 
-        >>> import threading
-        >>> from redouble import exponential, latest, retry
-        >>> from redouble.testing import fake_time
-        >>> closed, outcomes = threading.Event(), [TimeoutError("no answer"), TimeoutError("no answer")]
-        >>> def push(state):
-        ...     if outcomes:
-        ...         raise outcomes.pop()
-        ...     print("pushed", state)
-        ...     closed.set()
-        >>> with fake_time() as clock:
-        ...     latest(lambda: "v1", push, threading.Event(), closed, retry(backoff=exponential(1, jitter=None)))
-        ...     clock.sleeps
-        pushed v1
-        [1.0, 2.0]
-        """
-        work = _work(get, push, changed, closed, policy, supersede)
-        if work.asynchronous:
-            return _go_on(work.pushes())
-        try:
-            return _loop(work.pushes())
-        except BaseException as error:
-            strip(error)
-            raise
+    >>> import threading
+    >>> from redouble import exponential, latest, retry
+    >>> from redouble.testing import fake_time
+    >>> closed, outcomes = threading.Event(), [TimeoutError("no answer"), TimeoutError("no answer")]
+    >>> def push(state):
+    ...     if outcomes:
+    ...         raise outcomes.pop()
+    ...     print("pushed", state)
+    ...     closed.set()
+    >>> with fake_time() as clock:
+    ...     latest(lambda: "v1", push, threading.Event(), closed, retry(backoff=exponential(1, jitter=None)))
+    ...     clock.sleeps
+    pushed v1
+    [1.0, 2.0]
+    """
+    work = _work(get, push, changed, closed, policy, supersede)
+    if work.asynchronous:
+        return _go_on(work.pushes())
+    try:
+        return _loop(work.pushes())
+    except BaseException as error:
+        strip(error)
+        raise
 
 
 class _Pushing(Judge):
