@@ -275,40 +275,40 @@ if TYPE_CHECKING:
         half_open: Seconds | None
 
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # pyrefly does not take the keywords below for those of `Options`
 
     @overload
-    def reconnect(
+    def reconnect(  # pyrefly: ignore[inconsistent-overload]
         open_: Callable[..., AbstractAsyncContextManager[T]],
         policy: RetryPolicy = ...,
         **options: Unpack[Options],
     ) -> Link[T]: ...
     @overload
-    def reconnect(
+    def reconnect(  # pyrefly: ignore[inconsistent-overload]
         open_: Callable[..., Awaitable[AbstractAsyncContextManager[T]]],
         policy: RetryPolicy = ...,
         **options: Unpack[Options],
     ) -> Link[T]: ...
     @overload
-    def reconnect(
+    def reconnect(  # pyrefly: ignore[inconsistent-overload]
         open_: Callable[..., Awaitable[AbstractContextManager[T]]],
         policy: RetryPolicy = ...,
         **options: Unpack[Options],
     ) -> Link[T]: ...
     @overload
-    def reconnect(
+    def reconnect(  # pyrefly: ignore[inconsistent-overload]
         open_: Callable[..., Awaitable[T]],
         policy: RetryPolicy = ...,
         **options: Unpack[Options],
     ) -> Link[T]: ...
     @overload
-    def reconnect(
+    def reconnect(  # pyrefly: ignore[inconsistent-overload]
         open_: Callable[..., AbstractContextManager[T]],
         policy: RetryPolicy = ...,
         **options: Unpack[Options],
     ) -> Link[T]: ...
     @overload
-    def reconnect(
+    def reconnect(  # pyrefly: ignore[inconsistent-overload]
         open_: Callable[..., T],
         policy: RetryPolicy = ...,
         **options: Unpack[Options],
