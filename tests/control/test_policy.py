@@ -20,6 +20,7 @@ import redouble
 from redouble import (
     Backoff,
     Event,
+    RetryBudget,
     RetryPolicy,
     SystemClock,
     Verdict,
@@ -33,7 +34,6 @@ from redouble import (
     sequence,
     transient,
 )
-from redouble.control.budget import RetryBudget
 from redouble.control.policy import OWN_BUDGET, Policy, is_of_event_loop, refuse_async_stop
 from redouble.testing import FakeClock
 

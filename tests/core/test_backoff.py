@@ -16,19 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import redouble
-from redouble.core.backoff import (
-    CEILING,
-    Backoff,
-    Sequence,
-    as_curve,
-    constant,
-    exponential,
-    fibonacci,
-    linear,
-    sequence,
-    wait_of,
-)
-from redouble.core.jitter import additive, decorrelated, equal, full, none, proportional
+from redouble import Backoff, additive, constant, exponential, fibonacci, linear, proportional, sequence
+from redouble.core.backoff import CEILING, Sequence, as_curve, wait_of
+from redouble.core.jitter import decorrelated, equal, full, none
 from redouble.testing.strategies import backoffs, jitters, seconds
 
 if TYPE_CHECKING:

@@ -13,20 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from redouble.core.backoff import constant, exponential
-from redouble.core.verdict import (
-    Classification,
-    Rule,
-    Verdict,
-    as_rule,
-    ask_guarded,
-    first_of,
-    pending,
-    permanent,
-    transient,
-    type_name,
-)
-from redouble.known import known_errors
+from redouble import Classification, Rule, Verdict, constant, exponential, known_errors, pending, permanent, transient
+from redouble.core.verdict import as_rule, ask_guarded, first_of, type_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable

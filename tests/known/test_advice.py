@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from redouble import classify, known_errors, permanent, register, transient
-from redouble.core.verdict import Verdict
+from redouble import Verdict, classify, known_errors, permanent, register, transient
 from redouble.known.advice import advice
 
 

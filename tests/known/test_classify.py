@@ -10,11 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redouble.core.backoff import constant, exponential
+from redouble import (
+    Classification,
+    Rule,
+    Verdict,
+    classify,
+    constant,
+    exponential,
+    known_errors,
+    pending,
+    permanent,
+    transient,
+)
 from redouble.core.causes import DEPTH, LEAVES
-from redouble.core.verdict import Classification, Rule, Verdict, pending, permanent, transient
-from redouble.known import known_errors
-from redouble.known.classify import UNKNOWN, classify, judge
+from redouble.known.classify import UNKNOWN, judge
 
 TRANSIENT, PERMANENT, PENDING = Verdict.TRANSIENT, Verdict.PERMANENT, Verdict.PENDING
 UNTOUCHABLE = [KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError, BaseException]

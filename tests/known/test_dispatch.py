@@ -19,10 +19,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from redouble import Classification, Verdict, classify, known_errors
 from redouble.core import checks
-from redouble.core.verdict import Classification, Verdict
-from redouble.known import dispatch, known_errors
-from redouble.known.classify import classify
+from redouble.known import dispatch
 from redouble.known.dispatch import Known
 from redouble.known.row import CACHE_SIZE
 

@@ -10,11 +10,9 @@ from typing import Any
 
 import pytest
 
-from redouble.core.verdict import Rule, pending, permanent, transient
-from redouble.known import known_errors, registered
-from redouble.known.classify import classify
-from redouble.known.explain import Explanation, explain
-from redouble.known.registered import register
+from redouble import Rule, classify, explain, known_errors, pending, permanent, register, transient
+from redouble.known import registered
+from redouble.known.explain import Explanation
 from redouble.known.tables import entries
 
 PACKAGES = {

@@ -12,8 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redouble import classify, explain, known_errors, retry
-from redouble.core.verdict import Classification, Verdict
+from redouble import Classification, Verdict, classify, explain, known_errors, retry
 from redouble.known.whose import handed
 
 T, P = Verdict.TRANSIENT, Verdict.PERMANENT

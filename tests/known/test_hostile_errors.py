@@ -8,9 +8,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from redouble.core.verdict import Classification
-from redouble.known import known_errors
-from redouble.known.classify import classify
+from redouble import Classification, classify, known_errors
 from redouble.known.tables import entries
 
 KEYS = sorted(entries())

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from redouble import classify, http_error, known_errors
-from redouble.core.verdict import Verdict
+from redouble import Verdict, classify, http_error, known_errors
 from redouble.known.http_error import HttpError
 
 

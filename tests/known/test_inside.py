@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from redouble.core.verdict import Verdict
-from redouble.known import known_errors
+from redouble import Verdict, known_errors
 from redouble.known.inside import LONGEST_TEXT, any_in, clipped, firm_text, said
 from redouble.known.roots import firm_root
 from redouble.known.row import Row, answer

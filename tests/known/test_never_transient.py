@@ -16,8 +16,7 @@ from typing import Any
 
 import pytest
 
-from redouble.core.verdict import Verdict
-from redouble.known.classify import classify
+from redouble import Verdict, classify
 
 
 def made(path: str, *args: Any, base: type[Exception] = Exception, cause: Any = None, **attributes: Any) -> Exception:

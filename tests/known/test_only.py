@@ -11,8 +11,7 @@ from urllib.error import HTTPError
 
 import pytest
 
-from redouble import classify, known_errors, permanent, register, transient
-from redouble.core.verdict import Verdict
+from redouble import Verdict, classify, known_errors, permanent, register, transient
 
 TRANSIENT, PERMANENT = Verdict.TRANSIENT, Verdict.PERMANENT
 

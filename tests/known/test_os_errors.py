@@ -10,9 +10,7 @@ from typing import Any
 
 import pytest
 
-from redouble.core.verdict import Classification, Verdict
-from redouble.known import known_errors
-from redouble.known.classify import classify
+from redouble import Classification, Verdict, classify, known_errors
 from redouble.known.tables.builtins import TABLE
 
 UNSENT = (

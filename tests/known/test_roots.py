@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from redouble.core.verdict import Classification, Verdict, type_name
-from redouble.known import known_errors, words
+from redouble import Classification, Verdict, known_errors
+from redouble.core.verdict import type_name
+from redouble.known import words
 from redouble.known.roots import beneath, under
 from redouble.known.row import PERMANENT, TRANSIENT, Row
 

@@ -8,11 +8,12 @@ from unittest.mock import Mock
 
 import pytest
 
+from redouble import Verdict
 from redouble.core.raw import at, is_a, path, probe, whole
-from redouble.core.verdict import Verdict
 from redouble.known.dispatch import Known
 from redouble.known.row import CACHE_SIZE, Row, named, remember, rows_of, shown_code
-from redouble.known.table import Word, by_class, client
+from redouble.known.table import client
+from redouble.rules import Word, by_class
 
 ROW = Row("package", "Name", "", Verdict.TRANSIENT, False, "a page")
 

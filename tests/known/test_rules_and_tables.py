@@ -12,9 +12,19 @@ from urllib.error import HTTPError
 
 import pytest
 
-from redouble import classify, explain, known_errors, pending, permanent, register, transient
+from redouble import (
+    Classification,
+    Rule,
+    Verdict,
+    classify,
+    explain,
+    known_errors,
+    pending,
+    permanent,
+    register,
+    transient,
+)
 from redouble.core.causes import addresses
-from redouble.core.verdict import Classification, Rule, Verdict
 from redouble.known.classify import judge_exception, judge_result
 from redouble.known.dispatch import Known
 

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from redouble.core.verdict import Classification, Verdict
-from redouble.known import known_errors, tables, words
-from redouble.known.classify import classify
+from redouble import Classification, Verdict, classify, known_errors
+from redouble.known import tables, words
 from redouble.known.row import named
 from redouble.known.tables import PLACES, all_rows, entries, everything
 

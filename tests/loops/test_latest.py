@@ -25,15 +25,15 @@ from redouble import (
     current_attempt,
     deadline,
     exponential,
+    latest,
     outcome,
     override,
     pending,
+    poll,
     remaining,
     retry,
     transient,
 )
-from redouble.loops.latest import latest
-from redouble.loops.poll import poll
 from redouble.testing import FakeClock, fake_time, scripted
 
 if TYPE_CHECKING:

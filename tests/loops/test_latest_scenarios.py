@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from redouble import exponential, known_errors, log_retries, permanent, retry, transient
-from redouble.loops.latest import latest
+from redouble import exponential, known_errors, latest, log_retries, permanent, retry, transient
 from redouble.testing import fake_time
 
 if TYPE_CHECKING:

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redouble import exponential, retry
-from redouble.loops.latest import latest
+from redouble import exponential, latest, retry
 from redouble.testing import fake_time
 
 if TYPE_CHECKING:

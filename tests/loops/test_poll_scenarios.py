@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from redouble import Reason, StillPending, Stopped, constant, outcome, pending, permanent, retry, transient
+from redouble import Reason, StillPending, Stopped, constant, outcome, pending, permanent, poll, retry, transient
 from redouble.control.events import describe
-from redouble.loops.poll import poll
 from redouble.testing import fake_time, scripted
 
 if TYPE_CHECKING:

@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redouble import StillPending, Stopped, known_errors, pending, retry
-from redouble.loops.poll import poll
+from redouble import StillPending, Stopped, known_errors, pending, poll, retry
 from redouble.testing import fake_time
 
 ANSWERS, AT_ONCE, EXAMPLES = 40, 5, settings().max_examples // 5  # 2,000 in all

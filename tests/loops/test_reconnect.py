@@ -31,6 +31,7 @@ from redouble import (
     override,
     pending,
     permanent,
+    reconnect,
     remaining,
     retry,
     sequence,
@@ -38,7 +39,7 @@ from redouble import (
 )
 from redouble.control import faults
 from redouble.loops.link import LinkStatus
-from redouble.loops.reconnect import Link, Session, reconnect
+from redouble.loops.reconnect import Link, Session
 from redouble.testing import FakeClock, fake_time, scripted
 
 if TYPE_CHECKING:

@@ -33,12 +33,13 @@ from redouble import (
     outcome,
     permanent,
     proportional,
+    reconnect,
     retry,
     sequence,
     transient,
 )
 from redouble.loops.link import LinkStatus
-from redouble.loops.reconnect import Link, reconnect
+from redouble.loops.reconnect import Link
 from redouble.testing import HANG, fake_time, scripted
 
 if TYPE_CHECKING:

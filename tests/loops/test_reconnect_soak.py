@@ -17,9 +17,9 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redouble import constant, exponential, retry, transient
+from redouble import constant, exponential, reconnect, retry, transient
 from redouble.loops.link import LinkStatus
-from redouble.loops.reconnect import Link, reconnect
+from redouble.loops.reconnect import Link
 from redouble.testing import fake_time
 
 if TYPE_CHECKING:

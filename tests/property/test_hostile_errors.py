@@ -13,12 +13,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from redouble import Classification, Rule, Verdict, classify, explain, known_errors
 from redouble.core.causes import DEPTH, LEAVES
 from redouble.core.checks import LONGEST
-from redouble.core.verdict import Classification, Rule, Verdict
-from redouble.known import known_errors
-from redouble.known.classify import classify, judge
-from redouble.known.explain import explain
+from redouble.known.classify import judge
 from redouble.known.request import shows_unsafe_method
 from redouble.known.tables import entries
 
