@@ -14,7 +14,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from redouble.testing import FakeClock
 
 # The examples of each law; a long run by hand asks for more (see CONTRIBUTING), and the soaks take a part of them.
 EXAMPLES = int(os.environ.get("REDOUBLE_EXAMPLES", "50"))
@@ -70,3 +72,12 @@ def no_real_sleep(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(time, "sleep", guarded_sleep)
         monkeypatch.setattr(asyncio, "sleep", guarded_async_sleep)
         monkeypatch.setattr(threading.Event, "wait", guarded_wait)
+
+
+@pytest.fixture
+def clock() -> Iterator[FakeClock]:
+    """Virtual time under every policy of the test; all draws are 0.5."""
+    from redouble.testing import fake_time  # here, so that the tests of what is imported begin without it
+
+    with fake_time(draw=0.5) as clock:
+        yield clock

@@ -118,13 +118,6 @@ class Owner:
         return [event.kind.name for event in self.events]
 
 
-@pytest.fixture
-def clock() -> Iterator[FakeClock]:
-    """Virtual time."""
-    with fake_time() as clock:
-        yield clock
-
-
 @pytest.fixture(params=["sync", "async", "later"])
 def owner(request: pytest.FixtureRequest, clock: FakeClock) -> Owner:
     """Of each colour: sync, asyncio, and a plain function that gives coroutines, with thread events."""

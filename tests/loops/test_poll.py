@@ -58,13 +58,6 @@ def done(value: object) -> bool:
     return value == "done"
 
 
-@pytest.fixture
-def clock() -> Iterator[FakeClock]:
-    """Virtual time."""
-    with fake_time() as clock:
-        yield clock
-
-
 @pytest.fixture(params=["sync", "async", "lambda"])
 def ask(request: pytest.FixtureRequest) -> Callable[..., Any]:
     """Poll a scripted answer: in sync code, a coroutine function, and a plain function that gives a coroutine."""

@@ -13,7 +13,7 @@ from redouble import Reason, StillPending, exponential, linear, outcome, pending
 from redouble.testing import fake_time, scripted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from redouble.testing import FakeClock
 
@@ -32,13 +32,6 @@ policy = retry(on=pending(NotYet) | transient(OSError))
 
 def done(value: object) -> bool:
     return value == "done"
-
-
-@pytest.fixture
-def clock() -> Iterator[FakeClock]:
-    """Virtual time."""
-    with fake_time(draw=0.5) as clock:
-        yield clock
 
 
 @pytest.fixture(params=["sync", "asyncio"])

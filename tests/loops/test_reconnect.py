@@ -40,7 +40,7 @@ from redouble import (
 from redouble.control import faults
 from redouble.loops.link import LinkStatus
 from redouble.loops.reconnect import Link, Session
-from redouble.testing import FakeClock, fake_time, scripted
+from redouble.testing import FakeClock, scripted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -176,13 +176,6 @@ class Stage:
     @property
     def waits(self) -> list[float | None]:
         return [event.delay for event in self.events if event.kind is EventKind.RETRY]
-
-
-@pytest.fixture
-def clock() -> Iterator[FakeClock]:
-    """Virtual time."""
-    with fake_time(draw=0.5) as clock:
-        yield clock
 
 
 @pytest.fixture(params=["sync", "async"])

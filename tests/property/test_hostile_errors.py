@@ -326,3 +326,73 @@ def test_what_is_no_exception_never_counts_as_transient(cls: type[BaseException]
     error = BaseExceptionGroup("x", [ConnectionResetError(), cls()]) if in_a_group else cls()
     assert classify(error).verdict is Verdict.PERMANENT
     assert classify(error, known_errors | Exception).verdict is Verdict.PERMANENT
+
+
+# Every class that the tables know, with the same value in every attribute.
+
+
+READ = (
+    *("args", "errno", "code", "details", "trailing_metadata", "sqlstate", "pgcode", "pgconn", "orig", "rcvd", "sent"),
+    *("status_code", "status", "response", "headers", "body", "errors", "cause", "reason", "retriable", "request"),
+    *("sqlite_errorcode", "has_error_label", "connection_invalidated", "grpc_status_code", "os_error", "returncode"),
+)
+
+EVERYWHERE: dict[str, Any] = {
+    "hostile": Hostile(),
+    "mock": Mock(),
+    "huge number": 10**400,
+    "huge text": "x" * 1_000_000,
+    "huge bytes": b"\x80" * 1_000_000,
+    "dict": {"code": Hostile(), None: None},
+    "list": [Hostile()] * 1000,
+    "nan": float("nan"),
+    "bool": True,
+    "class": Hostile,
+    "namespace": SimpleNamespace(code=Hostile(), status_code=Hostile(), headers=Hostile()),
+    "function": lambda *args, **kwargs: Hostile(),
+    "error": ValueError(Hostile()),
+}
+
+
+def full_of(key: tuple[str, str], value: Any) -> Exception:
+    """An error of a class with this name, all of whose attributes are `value`, and which it hands out as its text."""
+    attributes = {name: value for name in READ if name != "args"}
+    cls: Any = type(key[1], (Exception,), {"__module__": key[0], **attributes})
+    error: Exception = cls(value)
+    return error
+
+
+@pytest.mark.parametrize("kind", EVERYWHERE)
+def test_any_attribute(kind: str) -> None:
+    """No value of any attribute makes a reader raise, or (warnings being errors) warn."""
+    for key in sorted(entries()):
+        found = known_errors.ask(full_of(key, EVERYWHERE[kind]))
+        assert found is None or type(found) is Classification, key
+
+
+def test_properties_that_raise() -> None:
+    """Nor does an attribute that cannot even be looked at."""
+
+    def refuse(_: Any) -> Any:
+        raise RuntimeError("not set")
+
+    for package, name in sorted(entries()):
+        cls = type(name, (Exception,), {"__module__": package, **{each: property(refuse) for each in READ}})
+        found = known_errors.ask(cls())
+        assert found is None or type(found) is Classification, (package, name)
+
+
+@pytest.mark.parametrize("link", ["__cause__", "__context__", "orig", "reason", "response", "cause", "os_error"])
+def test_chains_without_end(link: str) -> None:
+    """A chain of ten thousand, and one that bites its tail."""
+    for key in sorted(entries()):
+        cls: Any = type(key[1], (Exception,), {"__module__": key[0]})
+        first = last = cls("x")
+        for _ in range(100):
+            outer = cls("x")
+            setattr(outer, link, last)
+            last = outer
+        assert type(classify(last)) is Classification
+        setattr(first, link, last)
+        assert type(classify(last)) is Classification
+        setattr(first, link, None)  # no cycle is left behind

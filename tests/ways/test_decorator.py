@@ -20,7 +20,7 @@ import pytest
 
 import redouble
 from redouble import Reason, RetryPolicy, constant, outcome, policy_of, retry
-from redouble.testing import fake_time, scripted
+from redouble.testing import scripted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,11 +30,7 @@ if TYPE_CHECKING:
 policy = retry(attempts=3, on=OSError, backoff=constant(1))
 
 
-@pytest.fixture(autouse=True)
-def clock() -> Iterator[FakeClock]:
-    """Virtual time for every test."""
-    with fake_time() as clock:
-        yield clock
+pytestmark = pytest.mark.usefixtures("clock")
 
 
 class Failing:

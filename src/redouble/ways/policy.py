@@ -161,7 +161,7 @@ class RetryPolicy(Policy):
         >>> retry(attempts=5).call(int, "42")
         42
         """
-        refuse_what_cannot_be_called(fn, "retry.call")
+        refuse_what_cannot_be_called(fn)
         refuse_context_manager(fn)
         wrapper: Callable[P, R] = _bind(self, fn, None, top_package(fn))
         try:

@@ -127,7 +127,7 @@ def refuse_other_arguments(name: str, fn: Any, timeout_as: str | None, *given: s
         checks.takes(name, fn, *given)
 
 
-def refuse_what_cannot_be_called(fn: Any, way: str) -> None:
+def refuse_what_cannot_be_called(fn: Any, way: str = "retry.call") -> None:
     """Refuse what is no callable, and generators: they cannot be retried from outside, what they have yielded is gone.
 
     Args:
