@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
+import errno
 import gc
 import pickle
 import sys
@@ -552,7 +553,7 @@ def test_a_nested_give_up_is_one_note(surface: Any, clock: FakeClock) -> None:
 
 def test_a_marked_error_can_be_pickled(surface: Any, clock: FakeClock) -> None:
     """Data and note travel with the error."""
-    error = surface.fail(policy(name="fetch"), raising(ConnectionResetError(104, "reset")))
+    error = surface.fail(policy(name="fetch"), raising(ConnectionResetError(errno.ECONNRESET, "reset")))
     for copied in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
         assert outcome(copied) == outcome(error) and notes(copied) == notes(error)
         assert copied.args == error.args

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 import functools
 import pickle
 import re
@@ -551,8 +552,11 @@ def test_the_left_rule_is_asked_first() -> None:
     assert verdict(permanent(ConnectionError) | transient(OSError), ConnectionError()) is PERMANENT
     assert verdict(permanent(ConnectionError) | transient(OSError), OSError()) is TRANSIENT
     assert verdict(permanent(ConnectionError) | transient(OSError), ValueError()) is None
-    assert verdict(permanent(ConnectionResetError) | known_errors, ConnectionResetError(104, "x")) is PERMANENT
-    assert verdict(known_errors | permanent(OSError), ConnectionResetError(104, "x")) is TRANSIENT
+    assert (
+        verdict(permanent(ConnectionResetError) | known_errors, ConnectionResetError(errno.ECONNRESET, "x"))
+        is PERMANENT
+    )
+    assert verdict(known_errors | permanent(OSError), ConnectionResetError(errno.ECONNRESET, "x")) is TRANSIENT
 
 
 @pytest.mark.parametrize("other", [KeyError, (KeyError,), [KeyError], KeyError | ValueError, is_busy])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ssl
 from types import SimpleNamespace
 from typing import Any
@@ -60,7 +61,7 @@ def test_classes(package: str, name: str, verdict: Verdict, applied: bool) -> No
 
 def test_roots() -> None:
     """The phase is that of what lies beneath; errors of earlier attempts do not count."""
-    refused = made("NewConnectionError", "urllib3.exceptions", cause=ConnectionRefusedError(111, "x"))
+    refused = made("NewConnectionError", "urllib3.exceptions", cause=ConnectionRefusedError(errno.ECONNREFUSED, "x"))
     earlier = (made("TlsError", cause=ssl.SSLCertVerificationError(1, "x")),)
     found = ask(made("ConnectionError", cause=refused, errors=earlier))
     assert (found.verdict, found.applied) == (T, False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import pickle
 import ssl
 from itertools import groupby
@@ -31,10 +32,10 @@ def made(name: str, module: str, *args: Any, cause: Exception | None = None, **a
 
 def test_a_row_is_named_with_its_source() -> None:
     """What decided, what it adds, and where it is written."""
-    why = explain(ConnectionRefusedError(111, "refused"))
+    why = explain(ConnectionRefusedError(errno.ECONNREFUSED, "refused"))
     assert (why.said_by, why.source) == ("the row builtins.OSError [ECONNREFUSED]", "errno(3), connect(2)")
     assert why.note == "nothing listens (yet): no byte was sent"
-    assert why.known and why.classification == classify(ConnectionRefusedError(111, "refused"))
+    assert why.known and why.classification == classify(ConnectionRefusedError(errno.ECONNREFUSED, "refused"))
 
 
 def test_an_unknown_error_is_permanent_and_says_so() -> None:
@@ -52,7 +53,7 @@ def test_an_unknown_error_is_permanent_and_says_so() -> None:
 
 def test_what_lies_beneath_is_shown() -> None:
     """The classes that a table looked into stand one beneath the other, and the root's row is named."""
-    root = ConnectionRefusedError(111, "x")
+    root = ConnectionRefusedError(errno.ECONNREFUSED, "x")
     middle = made("ConnectError", "httpcore._exceptions", cause=root)
     why = explain(made("ConnectError", "httpx._exceptions", cause=middle))
     assert why.looked_at == (
@@ -75,7 +76,7 @@ def test_a_beneath_that_does_not_decide_is_passed_over() -> None:
 
 def test_of_several_beneath_the_one_that_it_followed_is_named() -> None:
     """A table that asks about several addresses follows the one with its verdict."""
-    refused, denied = ConnectionRefusedError(111, "x"), PermissionError(13, "x")
+    refused, denied = ConnectionRefusedError(errno.ECONNREFUSED, "x"), PermissionError(errno.EACCES, "x")
     error = made("NoValidConnectionsError", "paramiko.ssh_exception", errors={"a": refused, "b": denied})
     assert explain(error).said_by == "the row builtins.OSError [EACCES]"
 
@@ -92,7 +93,7 @@ def test_chains_without_end_are_left_off() -> None:
 def test_causes_are_shown() -> None:
     """An explicit cause that is known decides."""
     error = ValueError()
-    error.__cause__ = ConnectionResetError(104, "x")
+    error.__cause__ = ConnectionResetError(errno.ECONNRESET, "x")
     why = explain(error)
     assert why.looked_at[1] == "  its cause ConnectionResetError: the row builtins.OSError [ECONNRESET]"
     assert why.known and why.override == "retry(on=permanent(ValueError) | known_errors)"
@@ -108,7 +109,7 @@ def test_a_group_names_the_leaf_that_decided() -> None:
         "  in it KeyError: not known",
     )
     assert why.override == "retry(on=transient(KeyError) | known_errors)"
-    group = ExceptionGroup("g", [ConnectionResetError(), FileNotFoundError(2, "x")])
+    group = ExceptionGroup("g", [ConnectionResetError(), FileNotFoundError(errno.ENOENT, "x")])
     assert explain(group).override == "retry(on=transient(FileNotFoundError) | known_errors)"
 
 
@@ -130,7 +131,7 @@ def test_a_rule_is_named() -> None:
 
 def test_a_rule_that_raised_is_named() -> None:
     """A slip in a rule is shown, by the type of its error alone."""
-    why = explain(OSError(2, "x"), transient(OSError, when=lambda error: error.nothing) | known_errors)
+    why = explain(OSError(errno.ENOENT, "x"), transient(OSError, when=lambda error: error.nothing) | known_errors)
     assert "raised AttributeError, which is no opinion" in why.looked_at[1]
     assert why.said_by == "the row builtins.OSError [ENOENT]"
 
@@ -205,13 +206,13 @@ def test_hostile_classes() -> None:
 def test_it_never_shows_a_message() -> None:
     """Nothing of an error's text appears, nor of its causes'."""
     error = ValueError("s3cret")
-    error.__cause__ = OSError(104, "s3cret")
+    error.__cause__ = OSError(errno.ECONNRESET, "s3cret")
     assert "s3cret" not in str(explain(error)) + repr(explain(error))
 
 
 def test_it_is_a_value() -> None:
     """An explanation is a frozen record, and can be sent elsewhere."""
-    why = explain(ConnectionResetError(104, "x"))
+    why = explain(ConnectionResetError(errno.ECONNRESET, "x"))
     assert isinstance(why, Explanation)
     assert pickle.loads(pickle.dumps(why)) == why
 
@@ -246,7 +247,10 @@ def test_every_class_of_the_tables_is_explained_as_it_is_classified(package: str
 
 def test_explaining_changes_no_cache() -> None:
     """Judging after an explanation gives the very object that judging before it gave: nothing was emptied."""
-    error, inner = made("ConnectError", "httpx"), made("NewConnectionError", "urllib3", cause=OSError(111, "x"))
+    error, inner = (
+        made("ConnectError", "httpx"),
+        made("NewConnectionError", "urllib3", cause=OSError(errno.ECONNREFUSED, "x")),
+    )
     before = classify(error), classify(inner), classify(ConnectionResetError())
     explain(error), explain(inner), explain(KeyError())
     after = classify(error), classify(inner), classify(ConnectionResetError())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 import pytest
@@ -173,7 +174,7 @@ def test_encryption() -> None:
     """Whatever came up meanwhile decides, where it is known."""
     error = kind("EncryptionError", BASE)("x")
     assert ask(error).verdict is P
-    error.cause = ConnectionRefusedError(111, "x")
+    error.cause = ConnectionRefusedError(errno.ECONNREFUSED, "x")
     assert (ask(error).verdict, ask(error).applied) == (T, False)
 
 

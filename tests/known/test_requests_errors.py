@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ssl
 from types import SimpleNamespace
 from typing import Any
@@ -88,11 +89,11 @@ def test_without_a_status(response: Any) -> None:
 def test_what_urllib3_says() -> None:
     """The phase and the root come from the urllib3 error among the arguments."""
     refused = beneath("NewConnectionError")
-    refused.__cause__ = ConnectionRefusedError(111, "x")
+    refused.__cause__ = ConnectionRefusedError(errno.ECONNREFUSED, "x")
     found = ask(made("ConnectionError", beneath("MaxRetryError", reason=refused)))
     assert (found.verdict, found.applied) == (T, False)
     assert found.reason == "ConnectionRefusedError [ECONNREFUSED] under requests.ConnectionError"
-    reset = beneath("ProtocolError", "Connection aborted.", ConnectionResetError(104, "x"))
+    reset = beneath("ProtocolError", "Connection aborted.", ConnectionResetError(errno.ECONNRESET, "x"))
     assert ask(made("ConnectionError", reset)).applied is True
     assert ask(made("ConnectionError", beneath("ReadTimeoutError"))).applied is True
     assert ask(made("ConnectionError", beneath("ClosedPoolError"))).verdict is P

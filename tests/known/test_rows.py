@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from http import HTTPStatus
 from typing import Any
 from unittest.mock import Mock
@@ -73,9 +74,9 @@ def test_classes_that_decide_alone() -> None:
 @pytest.mark.parametrize(
     ("subject", "way", "value"),
     [
-        (OSError(111, "x"), "errno", 111),
-        (OSError(111, "x"), "args.0", 111),
-        (OSError(111, "x"), "args.7", None),
+        (OSError(errno.ECONNREFUSED, "x"), "errno", 111),
+        (OSError(errno.ECONNREFUSED, "x"), "args.0", 111),
+        (OSError(errno.ECONNREFUSED, "x"), "args.7", None),
         (KeyError({"a": [1, {"b": 2}]}), "args.0.a.1.b", 2),
         (ValueError(), "nothing.at.all", None),
         (None, "errno", None),

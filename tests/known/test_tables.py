@@ -234,7 +234,9 @@ FUNCTIONS: dict[tuple[str, str], Callable[[tuple[str, str], Row], Exception]] = 
         int((row.code or "x 1").split()[-1]), [row.code.split()[0]] if row.code.count(" ") == 2 else ["prog"]
     ),
     ("urllib", "HTTPError"): lambda key, row: made(key, code=500, headers={}, fp=io.BytesIO()),
-    ("urllib", "URLError"): lambda key, row: made(key, reason=ConnectionResetError(104, "x") if row.code else "x"),
+    ("urllib", "URLError"): lambda key, row: made(
+        key, reason=ConnectionResetError(errno.ECONNRESET, "x") if row.code else "x"
+    ),
     ("urllib3", "ProtocolError"): lambda key, row: made(key),
     ("urllib3", "SSLError"): lambda key, row: made(key),
     ("urllib3", "ProxyError"): lambda key, row: made(
@@ -283,7 +285,7 @@ FUNCTIONS: dict[tuple[str, str], Callable[[tuple[str, str], Row], Exception]] = 
         else [],
     ),
     ("cassandra", "NoHostAvailable"): lambda key, row: made(
-        key, row.code, errors={"h": ConnectionResetError(104, "x")}
+        key, row.code, errors={"h": ConnectionResetError(errno.ECONNRESET, "x")}
     ),
     **dict.fromkeys(
         (("trino", "HttpError"), ("prestodb", "HttpError")),
@@ -435,7 +437,7 @@ def play(key: tuple[str, str], row: Row) -> None:
     """Make the error of one row, and see that this row judges it."""
     error = of_word(key, row) or of_function(key, row)
     if row.code == "by orig":
-        error = made(key, orig=ConnectionResetError(104, "x"))
+        error = made(key, orig=ConnectionResetError(errno.ECONNRESET, "x"))
     elif key == ("sqlalchemy", "DBAPIError"):
         error = sqlalchemy_error(row)
     assert error is not None, f"say in FUNCTIONS how the error of {row.title} is made"
@@ -454,7 +456,7 @@ def sqlalchemy_error(row: Row) -> Exception:
     base = type("DBAPIError", (Exception,), {"__module__": "sqlalchemy"})
     error: Any = type("InterfaceError" if interface else "OperationalError", (base,), {"__module__": "sqlalchemy"})()
     error.connection_invalidated = row.code.startswith("connection_invalidated")
-    error.orig = FileNotFoundError(2, "x") if interface else KeyError()
+    error.orig = FileNotFoundError(errno.ENOENT, "x") if interface else KeyError()
     return error  # type: ignore[no-any-return]
 
 
@@ -490,7 +492,7 @@ def test_a_table_that_cannot_be_loaded_knows_nothing(monkeypatch: pytest.MonkeyP
     class Broken(importlib.abc.MetaPathFinder):
         def find_spec(self, name: str, *_: Any) -> None:
             if name == "redouble.known.tables.requests":
-                raise OSError(24, "Too many open files")
+                raise OSError(errno.EMFILE, "Too many open files")
 
     monkeypatch.delitem(sys.modules, "redouble.known.tables.requests", raising=False)
     monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import socket
 import ssl
@@ -82,7 +83,7 @@ def test_a_closed_body() -> None:
 @pytest.mark.parametrize(
     ("reason", "verdict", "applied"),
     [
-        (ConnectionRefusedError(111, "refused"), Verdict.TRANSIENT, False),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "refused"), Verdict.TRANSIENT, False),
         (TimeoutError("timed out"), Verdict.TRANSIENT, False),
         (ConnectionResetError(), Verdict.TRANSIENT, True),
         (ssl.SSLEOFError(8, "EOF"), Verdict.TRANSIENT, False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from types import SimpleNamespace
 from typing import Any
 
@@ -108,9 +109,9 @@ def test_handshakes(name: str, status: Any, headers: Any, verdict: Verdict, hint
     [
         (EOFError("x"), T),
         (ConnectionResetError(), T),
-        (ConnectionRefusedError(111, "x"), T),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "x"), T),
         (ValueError("invalid HTTP status line"), P),
-        (FileNotFoundError(2, "x"), P),
+        (FileNotFoundError(errno.ENOENT, "x"), P),
         (None, P),
     ],
 )

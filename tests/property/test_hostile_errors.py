@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import warnings
 from itertools import count
 from types import SimpleNamespace
@@ -104,7 +105,7 @@ MADE = (
     *(lambda: {str(number): Hostile() for number in range(300)}, lambda: KeyboardInterrupt(), forgotten),
     *(lambda: SimpleNamespace(status_code=503, headers=Hostile(), code=Hostile(), raw=Hostile()), itself),
     *(lambda: SimpleNamespace(status_code=503, headers={"Retry-After": "9" * 90}, method="POST"), lambda: Exception),
-    *(lambda: ConnectionResetError(104, "x"), lambda: ExceptionGroup("x", [ValueError(Hostile())])),
+    *(lambda: ConnectionResetError(errno.ECONNRESET, "x"), lambda: ExceptionGroup("x", [ValueError(Hostile())])),
 )
 """What makes a value that Hypothesis itself could not hold: it looks at what it draws."""
 
