@@ -21,13 +21,15 @@ FLOORS = [
     "calls",
     "ways",
     "loops",
+    "jitters",
+    "types",
     "",
     "rules",
     "testing",
     "adapters",
     "cli",
     "__main__",
-]  # "": the facade
+]  # "": the facade; "jitters" and "types" hand out names as it does
 THIRD_PARTY = {"typing_extensions"}  # the floors' only one, and for type checkers alone
 NEWER = {"annotationlib"}  # in the standard library from Python 3.14 on
 

@@ -7,10 +7,14 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import redouble
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 HEAVY = {"asyncio", "dataclasses", "datetime", "inspect", "logging", "random", "re", "threading", "typing"}
 
@@ -67,6 +71,31 @@ def test_what_is_loaded_later_is_there() -> None:
     assert set(redouble.__all__) <= set(dir(redouble))
     for name in redouble.__all__:
         assert getattr(redouble, name) is getattr(redouble, name)
+
+
+def test_modules_that_hand_out_names_are_there() -> None:
+    """After `import redouble` alone its modules that hand out names are attributes, and the loops still wait."""
+    statement = "import redouble; redouble.jitters.full; redouble.types.Clock; redouble.loops"
+    assert "redouble.loops.link" not in loaded_by(statement, "-S")
+    assert "redouble.loops.link" in loaded_by(f"{statement}.LinkStatus", "-S")
+
+
+def test_types_of_the_loops_are_loaded_later() -> None:
+    """`redouble.loops` hands out each of its types when it is asked for, lists them, and knows no other name."""
+    assert set(redouble.loops.__all__) <= set(dir(redouble.loops))
+    for name in redouble.loops.__all__:
+        assert getattr(redouble.loops, name) is getattr(redouble.loops, name)
+    with pytest.raises(AttributeError, match=r"module 'redouble\.loops' has no attribute 'Bell'"):
+        redouble.loops.Bell  # noqa: B018
+
+
+@pytest.mark.parametrize("module", [redouble.jitters, redouble.loops, redouble.types])
+def test_a_name_of_another_module_is_told_where_it_is(module: ModuleType) -> None:
+    """A name that `redouble` leaves to one of its modules is an AttributeError that says which."""
+    for name in module.__all__:
+        where = f"{module.__name__}.{name}"
+        with pytest.raises(AttributeError, match=f"^module 'redouble' has no attribute '{name}': it is {where}$"):
+            getattr(redouble, name)
 
 
 def test_the_version_is_the_one_that_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import redouble
+import redouble.loops
 from redouble.testing import FakeClock, fake_time
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ def pages() -> Any:
 
 
 NAMES: dict[str, Any] = {
-    **{name: getattr(redouble, name) for name in redouble.__all__ if hasattr(redouble, name)},
+    **{name: getattr(redouble, name) for name in redouble.__all__ if name != "__version__"},
+    **{name: getattr(redouble.loops, name) for name in redouble.loops.__all__},
     **{each.__name__: each for each in (asyncio, contextlib, functools, io, threading, time, timedelta)},
     **{each.__name__: each for each in (Client, FakeClock, fake_time, fetch_async, pages)},
     "fetch": lambda url="/": url,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 API = Path(__file__).with_name("public_api.txt")
-MODULES = ["redouble", "redouble.rules", "redouble.testing"]
+MODULES = ["redouble", "redouble.jitters", "redouble.loops", "redouble.rules", "redouble.testing", "redouble.types"]
 SPECIAL = {"__call__", "__iter__", "__aiter__", "__enter__", "__exit__", "__aenter__", "__aexit__", "__or__", "__ror__"}
 INNER = {"FIELDS"}  # what a record is made of shows in its annotations
 

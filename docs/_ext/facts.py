@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-FACADES = ["redouble", "redouble.rules", "redouble.testing"]
+FACADES = ["redouble", "redouble.jitters", "redouble.loops", "redouble.rules", "redouble.testing", "redouble.types"]
 
 
 def syntax_of(module: str) -> ast.Module:
@@ -38,12 +38,13 @@ def beneath(prefix: str) -> list[tuple[str, str, list[str]]]:
 
     A facade other than the package itself is a prefix of its own, whatever modules its names come from.
     """
-    return [
+    found = [
         (facade, module, names)
         for facade in FACADES
         for module, names in exported(facade).items()
         if f"{module if facade == FACADES[0] else facade}.".startswith(f"{prefix}.")
     ]
+    return sorted(found, key=lambda each: each[1])  # what two facades hand out of one module stands together
 
 
 def about(module: str) -> str:

@@ -46,9 +46,11 @@ class Exported(Written):
         found = facts.beneath(self.arguments[0])
         if not found:
             raise self.error(f"nothing is exported from {self.arguments[0]}")
+        above = None
         for facade, module, names in found:
-            if "quiet" not in self.options:
+            if "quiet" not in self.options and module != above:
                 yield from [f"**`{module}`** {facts.about(module)}", ""]
+            above = module
             yield "```{eval-rst}"
             for name in names:
                 yield from documented(facade, module, name)

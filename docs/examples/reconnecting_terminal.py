@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from redouble import (
     EventKind,
-    Link,
     additive,
     constant,
     exponential,
@@ -24,6 +23,7 @@ from redouble import (
     sequence,
     transient,
 )
+from redouble.loops import Link
 from redouble.testing import fake_time
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "integration" / "examples"))

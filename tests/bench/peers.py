@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from handwritten import retry_by_hand
 
-from redouble import SystemClock
+from redouble.types import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

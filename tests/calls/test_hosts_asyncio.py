@@ -10,8 +10,8 @@ import pytest
 
 from redouble.calls.hosts import asyncio as host
 from redouble.control import faults
+from redouble.control.cancel import LET_GO, AsyncioCancelScope
 from redouble.control.clock import SYSTEM
-from redouble.control.cut import LET_GO, AsyncioCut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -219,11 +219,11 @@ def test_a_cancellation_that_comes_late_is_absorbed(monkeypatch: pytest.MonkeyPa
     async def main() -> str:
         task = asyncio.current_task()
         assert task is not None
-        cut: Any = SimpleNamespace(fired=True)
+        cancel_scope: Any = SimpleNamespace(fired=True)
         if delivered:
             task.cancel()
         monkeypatch.setattr(host, "current_task", lambda: SimpleNamespace(_must_cancel=True, cancelling=lambda: 0))
-        await host.absorb(cut)
+        await host.absorb(cancel_scope)
         task.uncancel()
         await asyncio.sleep(0)
         return "goes on"
@@ -239,8 +239,8 @@ def test_a_request_of_others_is_not_absorbed(monkeypatch: pytest.MonkeyPatch) ->
         assert task is not None
         task.cancel()
         monkeypatch.setattr(host, "current_task", lambda: SimpleNamespace(_must_cancel=True, cancelling=lambda: 1))
-        cut: Any = SimpleNamespace(fired=True)
-        await host.absorb(cut)
+        cancel_scope: Any = SimpleNamespace(fired=True)
+        await host.absorb(cancel_scope)
         with pytest.raises(asyncio.CancelledError):
             await asyncio.sleep(0)
         task.uncancel()
@@ -288,12 +288,12 @@ def test_a_cut_of_a_task_that_is_done() -> None:
     """Firing after the end, and firing twice, cancel nothing."""
 
     async def main() -> int:
-        cut = AsyncioCut(SYSTEM, None)
-        assert cut.settle(None) is False
-        cut.fire()
+        cancel_scope = AsyncioCancelScope(SYSTEM, None)
+        assert cancel_scope.exit(None) is False
+        cancel_scope.fire()
         task = asyncio.current_task()
         assert task is not None
-        assert cut.fired is False
+        assert cancel_scope.fired is False
         return task.cancelling()
 
     assert asyncio.run(main()) == 0

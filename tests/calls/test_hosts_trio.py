@@ -13,8 +13,8 @@ from redouble.calls.hosts import coroutines
 from redouble.calls.hosts import trio as host
 from redouble.calls.pause import Pause
 from redouble.control import faults
+from redouble.control.cancel import CUT_OFF
 from redouble.control.clock import SYSTEM
-from redouble.control.cut import CUT_OFF
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

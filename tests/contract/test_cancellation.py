@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from redouble import DeadlineExceeded, Reason, SystemClock, constant, deadline, outcome, retry
+from redouble import DeadlineExceeded, Reason, constant, deadline, outcome, retry
 from redouble.testing import HANG, FakeClock, scripted
+from redouble.types import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

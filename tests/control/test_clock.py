@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import redouble
-from redouble import SystemClock
 from redouble.control import clock as module
 from redouble.control import faults
 from redouble.control.clock import STOP_POLL, SYSTEM, guarded_now, is_set
 from redouble.testing import FakeClock, fake_time
+from redouble.types import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -375,10 +375,10 @@ def test_our_clocks_have_the_methods_that_the_protocol_names(kind: type) -> None
 
 
 def test_the_protocol_is_documented_where_it_is_exported() -> None:
-    """`redouble.Clock` says what a clock has to have."""
-    assert redouble.Clock.__module__ == "redouble"
+    """`redouble.types.Clock` says what a clock has to have."""
+    assert redouble.types.Clock.__module__ == "redouble.types"
     for method in ("now()", "sleep(", "sleep_async(", "call_later("):
-        assert method in str(redouble.Clock.__doc__)
+        assert method in str(redouble.types.Clock.__doc__)
 
 
 def test_a_clock_that_works_is_read_each_time() -> None:

@@ -23,7 +23,6 @@ from redouble import (
     RetryPolicy,
     Rule,
     Status,
-    SystemClock,
     Verdict,
     Wait,
     constant,
@@ -37,6 +36,7 @@ from redouble import (
 from redouble.control import faults, tally
 from redouble.control.mark import mark
 from redouble.testing import FakeClock
+from redouble.types import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable

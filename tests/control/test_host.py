@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from redouble.control.cut import Cut
+from redouble.control.cancel import CancelScope
 from redouble.control.host import Host, NoHost, in_asyncio_task, in_event_loop, in_trio, running_host
 
 if TYPE_CHECKING:
@@ -46,20 +46,20 @@ def test_asyncio_runs_its_tasks() -> None:
     assert asyncio.run(main()) == (Host.ASYNCIO, True)
 
 
-def test_a_cut_is_that_of_a_host() -> None:
-    """The cut of no host cannot cancel anything; one that is settled is not fired any more."""
+def test_a_cancel_scope_is_that_of_a_host() -> None:
+    """The cancel scope of no host cannot cancel anything; one that was left is not fired any more."""
     clock: Any = None
     with pytest.raises(NotImplementedError):
-        Cut(clock, None, None).fire()
-    cut = Cut(clock, None, None)
+        CancelScope(clock, None, None).fire()
+    cancel_scope = CancelScope(clock, None, None)
     with pytest.raises(NotImplementedError):
-        cut.settle(None)
-    cut.fire()
-    assert cut.fired is False
+        cancel_scope.exit(None)
+    cancel_scope.fire()
+    assert cancel_scope.fired is False
 
 
 def test_a_timer_that_comes_after_the_end() -> None:
-    """A clock whose timers cannot be cancelled fires nothing once the cut is settled."""
+    """A clock whose timers cannot be cancelled fires nothing once the cancel scope is left."""
     callbacks: list[Callable[[], None]] = []
 
     class Late:
@@ -67,14 +67,14 @@ def test_a_timer_that_comes_after_the_end() -> None:
             callbacks.append(callback)
             return None
 
-    class Settled(Cut):
+    class Noted(CancelScope):
         __slots__ = ()
 
         def _was_this(self, error: BaseException | None) -> bool:
             return self.fired
 
     clock: Any = Late()
-    cut = Settled(clock, 1.0, None)
-    assert cut.settle(None) is False
+    cancel_scope = Noted(clock, 1.0, None)
+    assert cancel_scope.exit(None) is False
     callbacks[0]()
-    assert cut.fired is False
+    assert cancel_scope.fired is False

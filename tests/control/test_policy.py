@@ -22,7 +22,6 @@ from redouble import (
     Event,
     RetryBudget,
     RetryPolicy,
-    SystemClock,
     Verdict,
     constant,
     exponential,
@@ -36,6 +35,7 @@ from redouble import (
 )
 from redouble.control.policy import OWN_BUDGET, Policy, is_of_event_loop, refuse_async_stop
 from redouble.testing import FakeClock
+from redouble.types import SystemClock
 
 DEFAULTS = {
     "on": known_errors,

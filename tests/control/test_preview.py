@@ -6,8 +6,10 @@ import pickle
 
 import pytest
 
-from redouble import Backoff, PreviewRow, constant, decorrelated, exponential, retry, sequence
+from redouble import Backoff, constant, exponential, retry, sequence
 from redouble.control.preview import NEARLY_ONE, preview
+from redouble.jitters import decorrelated
+from redouble.types import PreviewRow
 
 PATIENT = retry(attempts=None, deadline=None)
 
@@ -51,13 +53,18 @@ def test_a_curve_that_ends() -> None:
 def test_the_deadline_cuts() -> None:
     """The wait that would end after the deadline is the last row, and says so; on the deadline is in time."""
     rows = preview(retry(deadline=6, backoff=constant(2)), 10)
-    assert [(row.cumulated, row.cut) for row in rows] == [(2.0, False), (4.0, False), (6.0, False), (8.0, True)]
+    assert [(row.cumulated, row.past_deadline) for row in rows] == [
+        (2.0, False),
+        (4.0, False),
+        (6.0, False),
+        (8.0, True),
+    ]
 
 
 def test_without_a_deadline_nothing_is_cut() -> None:
     """Without a deadline there are as many rows as were asked for."""
     rows = preview(PATIENT(backoff=constant(1e9)), 4)
-    assert [row.cut for row in rows] == [False] * 4
+    assert [row.past_deadline for row in rows] == [False] * 4
 
 
 def test_a_jitter_that_remembers() -> None:
@@ -95,4 +102,4 @@ def test_a_policy_tells_its_preview() -> None:
 def test_a_row_is_a_value() -> None:
     """Rows are compared by their fields, and pickled."""
     row = PreviewRow(1, 0.0, 0.5, 1.0, 0.5)
-    assert not row.cut and pickle.loads(pickle.dumps(row)) == row
+    assert not row.past_deadline and pickle.loads(pickle.dumps(row)) == row

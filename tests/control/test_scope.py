@@ -18,7 +18,6 @@ from redouble import (
     Reason,
     RetryPolicy,
     StillPending,
-    SystemClock,
     constant,
     deadline,
     outcome,
@@ -33,6 +32,7 @@ from redouble.control.around import AROUND
 from redouble.control.clock import SYSTEM
 from redouble.control.scope import current_clock, effective
 from redouble.testing import HANG, FakeClock, scripted
+from redouble.types import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -104,7 +104,7 @@ def written(header: str, *body: str) -> Any:
 
 def test_a_jitter_of_a_user_has_fields() -> None:
     """A jitter with fields spreads the waits of a curve, in a file without the future import as well."""
-    lines = ["import redouble", "class Shifted(redouble.Jitter):", "    by: float", "    share: float = 0.5"]
+    lines = ["import redouble", "class Shifted(redouble.jitters.Jitter):", "    by: float", "    share: float = 0.5"]
     lines += ["    def __call__(self, window, previous, draw):", "        return self.by + self.share * window"]
     names: dict[str, Any] = {"__name__": "written"}
     exec(compile("\n".join(lines), "written.py", "exec", dont_inherit=True), names)

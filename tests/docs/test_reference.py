@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
-FACADES = ["redouble", "redouble.rules", "redouble.testing"]
+FACADES = ["redouble", "redouble.jitters", "redouble.loops", "redouble.rules", "redouble.testing", "redouble.types"]
 PUBLIC = [(facade, name) for facade in FACADES for name in importlib.import_module(facade).__all__]
 
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import redouble
-from redouble import FileCheckpoint, Stalled, resume
+from redouble import resume
+from redouble.loops import FileCheckpoint, Stalled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -289,7 +290,7 @@ def test_looked_at_while_it_is_written(path: Path, monkeypatch: pytest.MonkeyPat
 KILLED = """
 import os, signal, sys
 sys.path.insert(0, sys.argv[2])
-from redouble import FileCheckpoint
+from redouble.loops import FileCheckpoint
 checkpoint, left = FileCheckpoint(sys.argv[1]), int(sys.argv[3])
 def killing(real):
     def step(*args, **kwargs):

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from redouble import LinkStatus, constant, latest, poll, reconnect, retry
+from redouble import constant, latest, poll, reconnect, retry
+from redouble.loops import LinkStatus
 from redouble.loops.link import Wish
 from redouble.testing import FakeClock
 

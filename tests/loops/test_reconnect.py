@@ -866,7 +866,7 @@ def test_a_session_is_entered_once(clock: FakeClock) -> None:
     s = Stage("sync", clock, Up())
     for session in s.link:
         assert isinstance(session, Session)
-        assert repr(session) == "<redouble.Session 1 of Stage.dial>"
+        assert repr(session) == "<redouble.loops.Session 1 of Stage.dial>"
         with pytest.raises(TypeError, match="given by a plain `for`: write `with session:`"):
             asyncio.run(session.__aenter__())
         with session:
@@ -897,7 +897,7 @@ def test_an_async_session_needs_async_with(clock: FakeClock) -> None:
 def test_one_loop_at_a_time(clock: FakeClock) -> None:
     """A second loop over a link at work is refused; its own iterators are their own iterators."""
     s = Stage("sync", clock, Up())
-    assert repr(s.link) == "<redouble.Link by Stage.dial: idle>"
+    assert repr(s.link) == "<redouble.loops.Link by Stage.dial: idle>"
     sessions = iter(s.link)
     assert iter(sessions) is sessions
     with next(sessions), pytest.raises(RuntimeError, match="another loop is at work on this link"):
@@ -1248,4 +1248,4 @@ def test_wrong_arguments_are_refused_at_once(make: Any, kind: type[Exception], m
 def test_names() -> None:
     """What people see in messages are public names."""
     assert (LinkStatus.PARKED, repr(LinkStatus.PARKED)) == (LinkStatus.PARKED, "LinkStatus.PARKED")
-    assert {each.__module__ for each in (Link, Session, LinkStatus)} == {"redouble"}
+    assert {each.__module__ for each in (Link, Session, LinkStatus)} == {"redouble.loops"}

@@ -21,9 +21,7 @@ import trio
 from redouble import (
     DeadlineExceeded,
     EventKind,
-    LinkStatus,
     Reason,
-    SystemClock,
     constant,
     deadline,
     outcome,
@@ -34,8 +32,10 @@ from redouble import (
     transient,
 )
 from redouble.control import faults
+from redouble.loops import LinkStatus
 from redouble.loops.link import Line
 from redouble.testing import FakeClock, fake_time, scripted
+from redouble.types import SystemClock
 from redouble.ways import closing as ways_closing
 
 if TYPE_CHECKING:

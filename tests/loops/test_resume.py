@@ -19,7 +19,6 @@ from redouble import (
     Backoff,
     DeadlineExceeded,
     Reason,
-    Stalled,
     constant,
     current_attempt,
     deadline,
@@ -32,6 +31,7 @@ from redouble import (
     watchdog,
 )
 from redouble.control.faults import _said
+from redouble.loops import Stalled
 from redouble.testing import HANG, FakeClock, fake_time, scripted
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def test_one_reading_may_be_run_again(play: Any, clock: FakeClock) -> None:
     memory.cursor = "c"
     play(reading, collect(read))
     assert read == [1, 2, 3, 4, 5, 4, 5]
-    assert repr(reading) == "<redouble.Resuming turn>"
+    assert repr(reading) == "<redouble.loops.Resuming turn>"
 
 
 def test_items_may_be_anything(play: Any, clock: FakeClock) -> None:

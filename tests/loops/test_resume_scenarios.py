@@ -17,9 +17,7 @@ import pytest
 
 from redouble import (
     DeadlineExceeded,
-    FileCheckpoint,
     Reason,
-    Stalled,
     clamp_under,
     deadline,
     exponential,
@@ -29,6 +27,7 @@ from redouble import (
     transient,
     watchdog,
 )
+from redouble.loops import FileCheckpoint, Stalled
 from redouble.testing import FakeClock, fake_time
 
 if TYPE_CHECKING:

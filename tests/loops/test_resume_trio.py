@@ -8,8 +8,9 @@ import pytest
 import trio
 import trio.testing
 
-from redouble import DeadlineExceeded, Stalled, constant, deadline, override, resume, retry, watchdog
+from redouble import DeadlineExceeded, constant, deadline, override, resume, retry, watchdog
 from redouble.control.clock import SystemClock
+from redouble.loops import Stalled
 from redouble.testing import scripted
 
 if TYPE_CHECKING:

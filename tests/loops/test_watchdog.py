@@ -411,7 +411,7 @@ def test_check_in_asyncio(clock: FakeClock, lines: list[str]) -> None:
         dog = watchdog(5)
         with pytest.raises(DeadlineExceeded, match="no progress"):
             async with dog:
-                clock._line.now += 7  # computing, without awaiting
+                clock._timeline.now += 7  # computing, without awaiting
                 dog.check()
         assert dog.expired
 

@@ -27,7 +27,6 @@ from redouble import (
     RetryBudget,
     RetryPolicy,
     Status,
-    SystemClock,
     Verdict,
     Wait,
     constant,
@@ -37,6 +36,7 @@ from redouble import (
     sequence,
 )
 from redouble.control.mark import mark
+from redouble.types import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable

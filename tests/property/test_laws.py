@@ -19,7 +19,6 @@ from redouble import (
     Reason,
     RetryPolicy,
     Status,
-    SystemClock,
     Verdict,
     Wait,
     constant,
@@ -31,6 +30,7 @@ from redouble import (
 from redouble.core.backoff import CEILING
 from redouble.testing import fake_time
 from redouble.testing.strategies import backoffs, policies
+from redouble.types import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from redouble import Clock
+    from redouble.types import Clock
 
 
 def in_thread(work: Callable[[], object]) -> threading.Thread:

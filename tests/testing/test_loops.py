@@ -444,15 +444,15 @@ def test_settle_waits_for_bound_threads() -> None:
 def test_settle_waits_for_a_bound_thread_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """However long it runs: here, until settle() waits for it."""
     clock, began, go = FakeClock(), threading.Event(), threading.Event()
-    wait = clock._line.changed.wait
-    monkeypatch.setattr(clock._line.changed, "wait", lambda timeout: (go.set(), wait(timeout)))
+    wait = clock._timeline.changed.wait
+    monkeypatch.setattr(clock._timeline.changed, "wait", lambda timeout: (go.set(), wait(timeout)))
 
     async def main() -> None:
         clock.now()
         done = asyncio.get_running_loop().run_in_executor(None, lambda: (began.set(), go.wait(20)))
         assert began.wait(20)
         await clock.settle()
-        assert not clock._line.presence.others_run()
+        assert not clock._timeline.activity.others_run()
         await done
 
     run(main())

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
-from redouble import Backoff, Jitter, RetryPolicy
+from redouble import Backoff, RetryPolicy
+from redouble.jitters import Jitter
 from redouble.testing.strategies import backoffs, jitters, policies, seconds
 
 FEW = settings(max_examples=30)

@@ -176,10 +176,10 @@ def test_joining_ends_with_an_error() -> None:
     def work() -> None:
         with pytest.raises(KeyError), clock.joining():
             raise KeyError
-        assert clock._line.presence.somebody_runs()
+        assert clock._timeline.activity.somebody_runs()
 
     clock.bind(work)()
-    assert not clock._line.presence.somebody_runs()
+    assert not clock._timeline.activity.somebody_runs()
 
 
 def test_a_thread_that_ended_is_not_waited_for() -> None:

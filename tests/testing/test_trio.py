@@ -457,7 +457,7 @@ def test_deadlines_are_events_for_other_threads() -> None:
     with clock.trap() as trap, ThreadPoolExecutor(1) as pool:
         done = pool.submit(trio.run, main, clock=clock.trio)
         trap.wait()
-        while not clock._line.loops[0].blocked:
+        while not clock._timeline.loops[0].blocked:
             pass
         assert clock.advance_to_next() == 5.0
         assert clock.advance_to_next() == 2.0
@@ -605,10 +605,10 @@ def test_a_run_that_is_let_go_of_as_it_ends() -> None:
 
     async def main() -> Any:
         await clock.sleep_async(1)
-        return clock._line.loops[0]
+        return clock._timeline.loops[0]
 
     driver = trio.run(main)
-    driver.let_go(clock._line)
+    driver.let_go(clock._timeline)
     clock.sleep(1)
     assert clock.now() == 2.0
 

@@ -8,19 +8,8 @@ import socket
 import threading
 from typing import TYPE_CHECKING, assert_type
 
-from redouble import (
-    FileCheckpoint,
-    Link,
-    Session,
-    clamp_under,
-    http_response,
-    latest,
-    poll,
-    reconnect,
-    resume,
-    retry,
-    watchdog,
-)
+from redouble import clamp_under, http_response, latest, poll, reconnect, resume, retry, watchdog
+from redouble.loops import FileCheckpoint, Link, Session
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator

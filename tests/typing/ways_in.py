@@ -23,21 +23,16 @@ from redouble import (
     Backoff,
     BackoffController,
     Classification,
-    Clock,
-    Connecting,
     DeadlineExceeded,
     Event,
     EventKind,
     GaveUp,
-    Jitter,
-    PreviewRow,
     Reason,
     RetryPolicy,
     Rule,
     Status,
     StillPending,
     Stopped,
-    SystemClock,
     Verdict,
     Wait,
     additive,
@@ -45,15 +40,11 @@ from redouble import (
     constant,
     current_attempt,
     deadline,
-    decorrelated,
-    equal,
     exponential,
     fibonacci,
-    full,
     known_errors,
     linear,
     log_retries,
-    none,
     outcome,
     override,
     pending,
@@ -65,7 +56,9 @@ from redouble import (
     sequence,
     transient,
 )
+from redouble.jitters import Jitter, decorrelated, equal, full, none
 from redouble.testing import FakeClock, fake_time, scripted
+from redouble.types import Clock, Connecting, PreviewRow, SystemClock
 
 if TYPE_CHECKING:
     from redouble.testing import Scripted, ScriptedAsync

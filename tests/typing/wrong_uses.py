@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from redouble import (
     BackoffController,
     RetryPolicy,
-    SystemClock,
     classify,
     constant,
     deadline,
@@ -30,11 +29,13 @@ from redouble import (
     sequence,
     transient,
 )
+from redouble.types import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from redouble import Clock, Event
+    from redouble import Event
+    from redouble.types import Clock
 
 
 @retry

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redouble import Backoff, constant, exponential, fibonacci, full, linear, proportional, retry, sequence
+from redouble import Backoff, constant, exponential, fibonacci, linear, proportional, retry, sequence
 from redouble.core.backoff import CEILING
 from redouble.core.checks import LONGEST
+from redouble.jitters import full
 
 if TYPE_CHECKING:
     from collections.abc import Callable

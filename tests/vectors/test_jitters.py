@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redouble import additive, constant, decorrelated, equal, exponential, full, linear, proportional
+from redouble import additive, constant, exponential, linear, proportional
+from redouble.jitters import decorrelated, equal, full
 
 if TYPE_CHECKING:
     from redouble import Backoff

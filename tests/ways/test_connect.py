@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from redouble import Connecting, constant, outcome, retry
+from redouble import constant, outcome, retry
 from redouble.testing import HANG, scripted
+from redouble.types import Connecting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -485,5 +485,6 @@ def test_preview() -> None:
 
 def test_names_are_those_of_the_package() -> None:
     """Reprs and tracebacks name things by where they are imported from."""
-    assert RetryPolicy.__module__ == redouble.Connecting.__module__ == redouble.Attempt.__module__ == "redouble"
+    assert RetryPolicy.__module__ == redouble.Attempt.__module__ == "redouble"
+    assert redouble.types.Connecting.__module__ == "redouble.types"
     assert repr(retry(attempts=5)) == "redouble.RetryPolicy(attempts=5)"

@@ -11,7 +11,7 @@ from enum import Enum
 from math import inf
 from time import monotonic
 
-from redouble.calls.timing import TimeoutAt, cut, place_of_timeout
+from redouble.calls.timing import TimeoutAt, place_of_timeout, shortened
 from redouble.calls.tracebacks import forget_earlier_passes
 from redouble.control import faults
 from redouble.control.around import (
@@ -592,7 +592,7 @@ class Call:
             self._given_timeout = at.given(self.args, self.kwargs)
         timeout = self.timeout()
         if timeout != inf:
-            self.args, self.kwargs = at.put(cut(self._given_timeout, timeout), self.args, self.kwargs)
+            self.args, self.kwargs = at.put(shortened(self._given_timeout, timeout), self.args, self.kwargs)
 
     def _look_around(self, now: float) -> None:
         """Find the bound around the call that is over first; of several that are over already, the outermost.

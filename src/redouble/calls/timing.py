@@ -60,10 +60,10 @@ def place_of_timeout(fn: Any, keyword: str) -> TimeoutAt | None:
     return TimeoutAt(keyword, list(parameters).index(keyword) if by_place else None, default)
 
 
-def cut(given: Any, seconds: float) -> Any:
+def shortened(given: Any, seconds: float) -> Any:
     """Return a timeout of at most `seconds`: a number, or each number of a tuple; another object as it is.
 
-    >>> cut(30, 5.0), cut(None, 5.0), cut((3.05, 27), 5.0), cut("soon", 5.0)
+    >>> shortened(30, 5.0), shortened(None, 5.0), shortened((3.05, 27), 5.0), shortened("soon", 5.0)
     (5.0, 5.0, (3.05, 5.0), 'soon')
     """
     if given is None:
@@ -71,5 +71,5 @@ def cut(given: Any, seconds: float) -> Any:
     if isinstance(given, (int, float)) and not isinstance(given, bool):
         return given if given <= seconds else max(seconds, SHORTEST)
     if type(given) is tuple and all(each is None or isinstance(each, (int, float)) for each in given):
-        return tuple(cut(each, seconds) for each in given)
+        return tuple(shortened(each, seconds) for each in given)
     return given

@@ -9,7 +9,7 @@ import sys
 from argparse import ArgumentParser
 from typing import TYPE_CHECKING
 
-from redouble.cli import options, worlds
+from redouble.cli import options, shell, worlds
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -45,6 +45,11 @@ def _run(chosen: Namespace) -> int:
         from redouble.cli.demo import demo, serve
 
         return demo(down=chosen.down) if chosen.serve is None else serve(chosen.serve)
+    if chosen.command in ("run", "wait"):
+        from importlib import import_module
+
+        code: int = import_module(f"redouble.cli.{chosen.command}").run(chosen)
+        return code
     try:
         _show(chosen)
     except (TypeError, ValueError) as error:  # the library's own messages name argument, rule and value
@@ -75,4 +80,5 @@ def _parser() -> ArgumentParser:
     options.add_preview(commands)
     options.add_explain(commands)
     worlds.add(commands)
+    shell.add(commands)
     return parser

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace, _SubParsersAction
     from collections.abc import Callable
 
-    from redouble import Jitter, RetryPolicy
+    from redouble import RetryPolicy
+    from redouble.jitters import Jitter
 
 JITTERS = ("none", "full", "equal", "decorrelated")
 MAKERS: dict[str, Callable[[float], Jitter]] = {"proportional": proportional, "additive": additive}

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from redouble.cli.output import say
 
 if TYPE_CHECKING:
-    from redouble import PreviewRow, RetryPolicy
+    from redouble import RetryPolicy
+    from redouble.types import PreviewRow
 
 WIDTH = 40
 """How many characters the longest wait has in the picture."""
@@ -34,7 +35,7 @@ def line(row: PreviewRow, longest: float) -> str:
     times = (row.earliest, row.typical, row.latest, row.cumulated)
     cells = [str(row.attempt), *(seconds(time) for time in times)]
     table = "  ".join(cell.rjust(len(heading)) for cell, heading in zip(cells, HEADINGS, strict=True))
-    return f"{table}  {bar(row, longest)}{'  past the deadline' if row.cut else ''}".rstrip()
+    return f"{table}  {bar(row, longest)}{'  past the deadline' if row.past_deadline else ''}".rstrip()
 
 
 def seconds(value: float) -> str:
@@ -53,7 +54,7 @@ def bar(row: PreviewRow, longest: float) -> str:
 def ending(policy: RetryPolicy, rows: list[PreviewRow]) -> str:
     """How the retried call ends, in one sentence; waits are the typical ones."""
     waited = rows[-1].cumulated if rows else 0.0
-    if rows and rows[-1].cut:
+    if rows and rows[-1].past_deadline:
         before = seconds(waited - rows[-1].typical)
         return (
             f"Gives up after attempt {rows[-1].attempt}, {before} s after the first: one more wait would end past the"

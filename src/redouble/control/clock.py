@@ -53,7 +53,7 @@ else:
         calls back on the running event loop, and returns something with `cancel()`.
         """
 
-        __module__ = "redouble"
+        __module__ = "redouble.types"
 
 
 STOP_POLL = 0.05
@@ -66,7 +66,7 @@ CANNOT_WAKE = "it does not end the wait at once, and is asked now and then"
 class SystemClock:
     """The system's monotonic clock, which a suspended computer may or may not stop (see `time.monotonic`)."""
 
-    __module__ = "redouble"
+    __module__ = "redouble.types"
 
     __slots__ = ()
 

@@ -20,17 +20,17 @@ class PreviewRow(Record):
         typical: The wait at a draw of 0.5.
         latest: The longest wait that jitter may give.
         cumulated: The typical waits up to this one, together.
-        cut: Whether the deadline ends the call instead of this wait, if attempts took no time.
+        past_deadline: Whether this wait would end past the deadline, if attempts took no time: the call ends instead.
     """
 
-    __module__ = "redouble"
+    __module__ = "redouble.types"
 
     attempt: int
     earliest: float
     typical: float
     latest: float
     cumulated: float
-    cut: bool = False
+    past_deadline: bool = False
 
 
 def preview(policy: Policy, failures: int) -> list[PreviewRow]:
@@ -46,9 +46,9 @@ def preview(policy: Policy, failures: int) -> list[PreviewRow]:
             break
         earliest, typical, latest = (0.0 if wait is None else wait for wait in waits)
         cumulated += typical
-        cut = policy.deadline is not None and cumulated > policy.deadline
-        rows.append(PreviewRow(attempt, earliest, typical, latest, cumulated, cut))
-        if cut:
+        past_deadline = policy.deadline is not None and cumulated > policy.deadline
+        rows.append(PreviewRow(attempt, earliest, typical, latest, cumulated, past_deadline))
+        if past_deadline:
             break
         previous = list(waits)
     return rows

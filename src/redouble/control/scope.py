@@ -24,8 +24,8 @@ from redouble.control.around import (
     new_link,
     nodes,
 )
+from redouble.control.cancel import CancelScope, cancel_after
 from redouble.control.clock import SYSTEM, guarded_now
-from redouble.control.cut import Cut, cut_after
 from redouble.control.mark import ended_by, mark_bound, read
 from redouble.control.outcome import DeadlineExceeded
 from redouble.control.policy import Policy
@@ -226,13 +226,13 @@ class deadline:  # noqa: N801  # used as a noun with its number: with deadline(5
 
     __module__ = "redouble"
 
-    __slots__ = ("_bound", "_clock", "_cut", "_expired", "_link", "_seconds")
+    __slots__ = ("_bound", "_cancel_scope", "_clock", "_expired", "_link", "_seconds")
 
     def __init__(self, seconds: Seconds | None) -> None:
         self._seconds = checks.seconds_or_none("seconds of deadline()", seconds)
         self._clock: Clock = SYSTEM
         self._bound: Node = new_bound(None, monotonic, None)
-        self._cut: Cut | None = None
+        self._cancel_scope: CancelScope | None = None
         self._expired = False
         self._link: Link | None = None
 
@@ -273,7 +273,7 @@ class deadline:  # noqa: N801  # used as a noun with its number: with deadline(5
         self.__enter__()
         if self._seconds is not None:
             try:
-                self._cut = cut_after(self._clock, self._seconds)
+                self._cancel_scope = cancel_after(self._clock, self._seconds)
             except BaseException:
                 self.__exit__()
                 raise
@@ -282,8 +282,8 @@ class deadline:  # noqa: N801  # used as a noun with its number: with deadline(5
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        cut, self._cut = self._cut, None
-        was_this = cut is not None and cut.settle(error)
+        cancel_scope, self._cancel_scope = self._cancel_scope, None
+        was_this = cancel_scope is not None and cancel_scope.exit(error)
         if was_this:
             self._bound[ENDS] = self._bound[NOW]()  # a timer may come a little early
         self.__exit__()

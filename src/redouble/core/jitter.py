@@ -25,7 +25,7 @@ class Jitter(Record):
         draw: A float in [0, 1).
     """
 
-    __module__ = "redouble"
+    __module__ = "redouble.jitters"
 
     def __call__(self, window: float, previous: float | None, draw: float) -> float:
         raise NotImplementedError

@@ -51,7 +51,7 @@ class Explanation(Record):
         by_class: Whether the class itself fixes what its errors carry: a SQLSTATE, a status.
     """
 
-    __module__ = "redouble"
+    __module__ = "redouble.types"
 
     error: str
     classification: Classification

@@ -33,7 +33,7 @@ else:
         (0 at first), and `save_stalls(stalls)`.
         """
 
-        __module__ = "redouble"
+        __module__ = "redouble.loops"
 
 
 VERSION = 1
@@ -71,7 +71,7 @@ class FileCheckpoint:
     {'page': 7}
     """
 
-    __module__ = "redouble"
+    __module__ = "redouble.loops"
 
     __slots__ = ("_path",)
 

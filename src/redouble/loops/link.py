@@ -17,8 +17,8 @@ from redouble.calls.script import ATTEMPT, HAND_OUT, PAUSE, RAISE
 from redouble.calls.tracebacks import traceback_of
 from redouble.control import faults
 from redouble.control.around import AROUND, NODE, OUTER, close_link, first_live, innermost, new_link, patience_around
+from redouble.control.cancel import CancelScope, cancel_after
 from redouble.control.clock import SYSTEM, is_set
-from redouble.control.cut import Cut, cut_after
 from redouble.control.events import ENDED, EventKind
 from redouble.control.host import Host
 from redouble.control.outcome import DeadlineExceeded, GaveUp, Reason
@@ -30,7 +30,7 @@ from redouble.loops.base import for_loop
 from redouble.loops.orderly import is_orderly
 from redouble.loops.session import Session
 from redouble.ways.closing import CloseLimit
-from redouble.ways.opening import Opened, Opening, cut_of_opening, leaving, open_under, opening
+from redouble.ways.opening import Opened, Opening, leaving, open_under, opening, scope_of_opening
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class LinkStatus(Enum):
     connection is being closed. `WAITING`: for the next dial. `PARKED`: it has given up, and waits for `Link.reset()`.
     """
 
-    __module__ = "redouble"
+    __module__ = "redouble.loops"
 
     IDLE = "idle"
     CONNECTING = "connecting"
@@ -158,7 +158,7 @@ class Line(Judge):
     _bell: Bell | None
     _closed: Event  # set by `close`
     _counts: tuple[int, int]  # attempts and failures, once the loop is over
-    _dialling: Cut | None  # cuts off the dial under way
+    _dialling: CancelScope | None  # cuts off the dial under way
     _ended_at: float | None  # when the last session ended in order
     _host: Host | None
     _in_pieces: bool  # whether a pause ends with the time of a watchdog around the loop
@@ -204,7 +204,7 @@ class Line(Judge):
         """
         self._bell, self._host = bell, host
         while True:
-            self._settle()
+            self._begin_pass()
             while self._next in (Next.WAIT, Next.PARK):
                 yield PAUSE, self._pause()
                 self._look_up()
@@ -226,7 +226,7 @@ class Line(Judge):
             elif call.raised is not None:
                 yield RAISE, call
 
-    def _settle(self) -> None:
+    def _begin_pass(self) -> None:
         """Begin a pass: decide now what follows from a session that ended in order.
 
         Not before: a `break` is no reason to connect again.
@@ -337,11 +337,13 @@ class Line(Judge):
         call = self.call
         assert call is not None
         on_trio = self._host is Host.TRIO
-        cut = self._dialling = cut_of_opening(self.clock, call) if on_trio else cut_after(self.clock, None)
+        cancel_scope = self._dialling = (
+            scope_of_opening(self.clock, call) if on_trio else cancel_after(self.clock, None)
+        )
         try:
-            opened = await open_under(cut, self._how, kwargs, call)
+            opened = await open_under(cancel_scope, self._how, kwargs, call)
         except TimeoutError:
-            if cut.fired and self._closed.is_set():
+            if cancel_scope.fired and self._closed.is_set():
                 return Opened(None)  # `close()` cut it off, and nothing is wanted any more
             raise
         finally:

@@ -66,7 +66,7 @@ class Stalled(Exception):  # noqa: N818  # it tells of a state, as the errors of
         name: The policy's name, or that of the function that fetches.
     """
 
-    __module__ = "redouble"
+    __module__ = "redouble.loops"
 
     def __init__(self, stalls: int = 0, stall_after: int = 0, cursor: Any = None, name: str | None = None) -> None:
         super().__init__(
@@ -409,7 +409,7 @@ class Reading:
     def _save(self, cursor: Any) -> Steps[bool]:
         """Save where to go on; returns whether that is an advance: a stream that has nothing new stays where it is."""
         try:
-            yield from self._settled("Checkpoint.save", self._checkpoint.save(cursor))
+            yield from self._awaited("Checkpoint.save", self._checkpoint.save(cursor))
         except Exception as error:
             if self.turn is not None and self.turn.state is PageState.OPEN:
                 self.unsaved = error
@@ -430,15 +430,15 @@ class Reading:
         """Find the place at which the run begins."""
         stalls = 0
         if self._stall_after is not None:
-            stalls = yield from self._settled("Checkpoint.load_stalls", self._checkpoint.load_stalls())
+            stalls = yield from self._awaited("Checkpoint.load_stalls", self._checkpoint.load_stalls())
             self._stalls = checks.whole("what Checkpoint.load_stalls gives", stalls, least=0)
-        self.cursor = yield from self._settled("Checkpoint.load", self._checkpoint.load())
+        self.cursor = yield from self._awaited("Checkpoint.load", self._checkpoint.load())
         if self._is_stalled():
             self._over = True  # this run is none that is counted
             raise self._stalled()
 
-    def _settled(self, what: str, value: Any) -> Steps[Any]:
-        """What comes back decides: awaited where it can be."""
+    def _awaited(self, what: str, value: Any) -> Steps[Any]:
+        """Return a value, awaited where it can be: what comes back decides."""
         if not self.asynchronous:
             refuse_awaitable(what, value, ASYNC_FORM)
             return value
@@ -481,7 +481,7 @@ class Reading:
                 from redouble.calls.hosts.coroutines import shielded
 
                 saved = shielded(saved, SAVING)
-            yield from self._settled("Checkpoint.save_stalls", saved)
+            yield from self._awaited("Checkpoint.save_stalls", saved)
         except Exception as fault:
             if faults.raised_by_signal(fault):  # meant for whoever runs the loop
                 raise

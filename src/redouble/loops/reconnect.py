@@ -46,7 +46,7 @@ class Link(Generic[T]):
     `async with link:` ends the loop and closes what the loop left open.
     """
 
-    __module__ = "redouble"
+    __module__ = "redouble.loops"
 
     __slots__ = ("_line", "_plan")
 
@@ -146,7 +146,7 @@ class Link(Generic[T]):
         return line
 
     def __repr__(self) -> str:
-        return f"<redouble.Link by {self._plan.name}: {self.status.value}>"
+        return f"<redouble.loops.Link by {self._plan.name}: {self.status.value}>"
 
 
 class _Loop(Generic[T]):
@@ -197,14 +197,14 @@ class _Sessions(_Loop[T]):
                 if threads.drive(self._script, line.call) is not None:
                     return line.handed_out()
         except BaseException as error:
-            self._end()
+            self._end_loop()
             strip(error)
             self._refuse_to_end_in_silence(error)
             raise
-        self._end()
+        self._end_loop()
         raise StopIteration
 
-    def _end(self) -> None:
+    def _end_loop(self) -> None:
         """End the loop; close what was handed out and never entered."""
         line = self._line
         threads.perform(line.leftovers())
@@ -213,7 +213,7 @@ class _Sessions(_Loop[T]):
 
     def __del__(self) -> None:
         if not self._line.over and not (self._line.session is not None and self._line.session.is_entered):
-            self._end()
+            self._end_loop()
 
 
 class _AsyncSessions(_Loop[T]):
@@ -245,14 +245,14 @@ class _AsyncSessions(_Loop[T]):
                 if await coroutines.drive(self._script, line.call) is not None:
                     return line.handed_out()
         except BaseException as error:
-            await self._end()
+            await self._end_loop()
             strip(error)
             self._refuse_to_end_in_silence(error)
             raise
-        await self._end()
+        await self._end_loop()
         raise StopAsyncIteration
 
-    async def _end(self) -> None:
+    async def _end_loop(self) -> None:
         line = self._line
         await coroutines.perform(line.leftovers())
         if not line.over:

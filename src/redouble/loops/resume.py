@@ -34,7 +34,7 @@ else:
 class Resuming(Generic[T]):
     """A long read, made by `resume(...)`: for `for` or `async for`; each of them is a run that begins where the last stopped."""
 
-    __module__ = "redouble"
+    __module__ = "redouble.loops"
 
     __slots__ = ("_checkpoint", "_fetch", "_policy", "_progress", "_stall_after")
 
@@ -70,7 +70,7 @@ class Resuming(Generic[T]):
         )
 
     def __repr__(self) -> str:
-        return f"<redouble.Resuming {name_of(self._fetch)}>"
+        return f"<redouble.loops.Resuming {name_of(self._fetch)}>"
 
 
 class Pages(Generic[T]):

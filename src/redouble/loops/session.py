@@ -5,7 +5,7 @@ from __future__ import annotations
 from _thread import allocate_lock
 
 from redouble.calls.hosts import coroutines, threads
-from redouble.control.cut import cut_after
+from redouble.control.cancel import cancel_after
 from redouble.control.host import Host, running_host
 from redouble.ways.opening import leaving
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Generic, Protocol, TypeVar
 
+    from redouble.control.cancel import CancelScope
     from redouble.control.clock import Clock
-    from redouble.control.cut import Cut
     from redouble.loops.bell import Bell
     from redouble.ways.opening import Opened, Opening
 
@@ -57,12 +57,12 @@ class Session(Generic[T]):
         number: The number of the dial that opened it, from 1.
     """
 
-    __module__ = "redouble"
+    __module__ = "redouble.loops"
 
-    __slots__ = ("_cut", "_entered", "_how", "_line", "_lock", "_opened", "number")
+    __slots__ = ("_cancel_scope", "_entered", "_how", "_line", "_lock", "_opened", "number")
 
     number: int
-    _cut: Cut | None  # cancels the body when somebody asks for the end of the session
+    _cancel_scope: CancelScope | None  # cancels the body when somebody asks for the end of the session
     _opened: Opened | None  # `None` once somebody closes it
 
     def __init__(self, line: Keeper, opened: Opened, how: Opening, number: int) -> None:
@@ -71,7 +71,7 @@ class Session(Generic[T]):
         self._opened = opened
         self._lock = allocate_lock()
         self._entered = False
-        self._cut = None
+        self._cancel_scope = None
 
     def __enter__(self) -> T:
         if self._how.asynchronous:
@@ -87,9 +87,9 @@ class Session(Generic[T]):
         if not self._how.asynchronous:
             raise TypeError("this session was given by a plain `for`: write `with session:`")
         value = self._enter("async with")
-        self._cut = cut_after(self._line.clock, None)
+        self._cancel_scope = cancel_after(self._line.clock, None)
         if self._line.is_ending():
-            self._cut.fire()
+            self._cancel_scope.fire()
         return value
 
     async def __aexit__(
@@ -105,20 +105,20 @@ class Session(Generic[T]):
 
     async def _without_ours(self, error: BaseException | None) -> BaseException | None:
         """Return the error of the body, without the cancellation that was asked for through the link."""
-        cut, self._cut = self._cut, None
-        if cut is None or not cut.fired:
-            if cut is not None:
-                cut.settle(error)
+        cancel_scope, self._cancel_scope = self._cancel_scope, None
+        if cancel_scope is None or not cancel_scope.fired:
+            if cancel_scope is not None:
+                cancel_scope.exit(error)
             return error
         try:
-            if cut.settle(error):
+            if cancel_scope.exit(error):
                 return None
         except BaseException as rest:  # trio's scope takes its own out of a group
             return rest
         if running_host() is Host.ASYNCIO:
             from redouble.calls.hosts.asyncio import absorb
 
-            await absorb(cut)
+            await absorb(cancel_scope)
         return error
 
     @property
@@ -141,9 +141,9 @@ class Session(Generic[T]):
         A coroutine is cancelled. A thread cannot be: its connection is shut down, which wakes a read, and closed.
         """
         if self._how.asynchronous:
-            cut = self._cut
-            if cut is not None and bell is not None:
-                bell.call(cut.fire)
+            cancel_scope = self._cancel_scope
+            if cancel_scope is not None and bell is not None:
+                bell.call(cancel_scope.fire)
             return
         opened = self._opened
         if opened is not None:
@@ -183,7 +183,7 @@ class Session(Generic[T]):
         return self._line.ended(None if suppressed else ended) or bool(suppressed)
 
     def __repr__(self) -> str:
-        return f"<redouble.Session {self.number} of {self._line.name}>"
+        return f"<redouble.loops.Session {self.number} of {self._line.name}>"
 
 
 def _break(connection: Any) -> None:

@@ -10,8 +10,8 @@ from math import inf
 
 from redouble.control import faults
 from redouble.control.around import ENDS, NAME, NEAR, close_link, leave_bound, new_watchdog
+from redouble.control.cancel import cancel_after
 from redouble.control.clock import SYSTEM, guarded_now
-from redouble.control.cut import cut_after
 from redouble.control.mark import mark_bound, read, unmark
 from redouble.control.outcome import DeadlineExceeded
 from redouble.control.scope import current_clock, open_scope
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from redouble.control.around import Link, Node
-    from redouble.control.cut import Cut
+    from redouble.control.cancel import CancelScope
     from redouble.core.checks import Seconds
 
 
@@ -70,14 +70,14 @@ class watchdog:  # noqa: N801  # used as a noun with its number: with watchdog(9
 
     __module__ = "redouble"
 
-    __slots__ = ("_began", "_cut", "_hard_cap", "_idle", "_link", "_node", "_now", "_said", "_touched", "_why")
+    __slots__ = ("_began", "_cancel_scope", "_hard_cap", "_idle", "_link", "_node", "_now", "_said", "_touched", "_why")
 
     _idle: float | None
     _hard_cap: float | None
     _now: Callable[[], float]
     _began: float
     _touched: float
-    _cut: Cut | None
+    _cancel_scope: CancelScope | None
     _link: Link | None  # while it is open
     _node: Node
     _said: bool
@@ -88,7 +88,7 @@ class watchdog:  # noqa: N801  # used as a noun with its number: with watchdog(9
         self._hard_cap = _ceiling("hard_cap", hard_cap)
         self._now = SYSTEM.now
         self._began = self._touched = 0.0
-        self._cut = self._link = self._why = None
+        self._cancel_scope = self._link = self._why = None
         self._node = new_watchdog(None, SYSTEM.now, None, cancels=False)
         self._said = False
 
@@ -103,11 +103,11 @@ class watchdog:  # noqa: N801  # used as a noun with its number: with watchdog(9
         """
         if self._link is None:
             return
-        if self._cut is None:
+        if self._cancel_scope is None:
             self.check()
         self._touched = self._now()
         if self._why is None:  # what is being ended may still touch it, which does not bring it back
-            self._node[ENDS] = self._ends()
+            self._node[ENDS] = self._due()
 
     def check(self) -> None:
         """Raise when the time is over: for the places of synchronous code where it can stop, but has not got on.
@@ -117,7 +117,7 @@ class watchdog:  # noqa: N801  # used as a noun with its number: with watchdog(9
         """
         if self._link is not None and self.left() <= 0:
             self._note()
-            error = self._end()
+            error = self._overdue()
             mark_bound(error, self._node)
             try:
                 raise error
@@ -126,7 +126,7 @@ class watchdog:  # noqa: N801  # used as a noun with its number: with watchdog(9
 
     def left(self) -> float:
         """Return the seconds until it would end the body if it is not touched; <= 0 when that is over; infinite without a limit."""
-        ends = self._ends()
+        ends = self._due()
         left = inf if ends is None else ends - self._now()
         return 0.0 if left <= NEAR else left
 
@@ -150,7 +150,7 @@ class watchdog:  # noqa: N801  # used as a noun with its number: with watchdog(9
         left = self.left()
         if left != inf:
             try:
-                self._cut = cut_after(current_clock(), left, self._left_or_noted)
+                self._cancel_scope = cancel_after(current_clock(), left, self._left_or_noted)
             except BaseException:
                 self._close()
                 raise
@@ -160,9 +160,9 @@ class watchdog:  # noqa: N801  # used as a noun with its number: with watchdog(9
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._close()
-        cut, self._cut = self._cut, None
-        if cut is not None and cut.settle(error):
-            raise self._end() from error
+        cancel_scope, self._cancel_scope = self._cancel_scope, None
+        if cancel_scope is not None and cancel_scope.exit(error):
+            raise self._overdue() from error
         self._raise_for(error)
         if not self._said:
             self._why = None  # the timer fired, but another cancellation ended the body
@@ -173,7 +173,7 @@ class watchdog:  # noqa: N801  # used as a noun with its number: with watchdog(9
         self._said, self._why = False, None
         self._now = guarded_now(current_clock())
         self._began = self._touched = self._now()
-        self._node = new_watchdog(None, self._now, self._ends(), cancels)
+        self._node = new_watchdog(None, self._now, self._due(), cancels)
         self._link = open_scope(self._node)
 
     def _close(self) -> None:
@@ -182,8 +182,8 @@ class watchdog:  # noqa: N801  # used as a noun with its number: with watchdog(9
             leave_bound(self._node)
             close_link(link)
 
-    def _ends(self) -> float | None:
-        """The moment at which it would end the body; `None`: it never does."""
+    def _due(self) -> float | None:
+        """Return the moment at which it would end the body; `None`: it never does."""
         idle = inf if self._idle is None else self._touched + self._idle
         cap = inf if self._hard_cap is None else self._began + self._hard_cap
         ends = min(idle, cap)
@@ -207,8 +207,8 @@ class watchdog:  # noqa: N801  # used as a noun with its number: with watchdog(9
             self._why = f"the hard cap of {self._hard_cap:g} s has passed"
         self._node[ENDS] = now
 
-    def _end(self) -> DeadlineExceeded:
-        """The error that ends the body, which has been logged."""
+    def _overdue(self) -> DeadlineExceeded:
+        """Return the error that ends the body, and log it once."""
         if not self._said:
             self._said = True
             faults.warn("watchdog: %s; what was under way ends", self._why)
@@ -226,7 +226,7 @@ class watchdog:  # noqa: N801  # used as a noun with its number: with watchdog(9
         unmark(error)
         if not (isinstance(error, DeadlineExceeded) and str(error) == self._why):
             self._note()
-            raise self._end() from error
+            raise self._overdue() from error
 
 
 def clamp_under(value: Seconds, *ceilings: Seconds | None, fraction: float = 0.75, name: str | None = None) -> float:

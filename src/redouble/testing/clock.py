@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
 from redouble.core import checks
-from redouble.testing import unattached
+from redouble.testing import foreign_loops
 from redouble.testing.hosts import current_loop, pass_turn, trio_is_here
 from redouble.testing.loops import LoopDriver, attach, is_busy
 from redouble.testing.timeline import Timeline
@@ -78,8 +78,8 @@ class FakeClock:
     """
 
     def __init__(self, autoadvance: bool = True, start: float = 0.0) -> None:
-        self._line = Timeline(checks.number("start", start, least=0), checks.flag("autoadvance", autoadvance))
-        self.sleeps: list[float] = self._line.sleeps
+        self._timeline = Timeline(checks.number("start", start, least=0), checks.flag("autoadvance", autoadvance))
+        self.sleeps: list[float] = self._timeline.sleeps
         self._budgets: WeakKeyDictionary[RetryBudget, RetryBudget] = WeakKeyDictionary()
         self._trio: trio.abc.Clock | None = None
 
@@ -88,7 +88,7 @@ class FakeClock:
     def now(self) -> float:
         """Seconds of virtual time."""
         self._contact()
-        return self._line.now
+        return self._timeline.now
 
     def sleep(self, seconds: float, stop: threading.Event | None = None) -> None:
         """Block this thread for so much virtual time, or until `stop` is set. A zero wait is not slept.
@@ -97,7 +97,7 @@ class FakeClock:
             RuntimeError: When no time has passed for `patience` real seconds.
         """
         if seconds > 0:
-            self._line.sleep(seconds, stop)
+            self._timeline.sleep(seconds, stop)
 
     async def sleep_async(self, seconds: float, stop: Stop | None = None) -> None:
         """Suspend this task, of asyncio or trio, for so much virtual time, or until `stop` is set.
@@ -116,7 +116,7 @@ class FakeClock:
         if seconds <= 0:
             await pass_turn()
         elif driver is None:
-            await unattached.sleep(self._line, seconds, stop)
+            await foreign_loops.sleep(self._timeline, seconds, stop)
         else:
             await driver.sleep(seconds, stop)
 
@@ -128,7 +128,7 @@ class FakeClock:
         """
         driver = self._contact()
         return (
-            unattached.call_later(self._line, seconds, callback)
+            foreign_loops.call_later(self._timeline, seconds, callback)
             if driver is None
             else driver.call_later(seconds, callback)
         )
@@ -152,7 +152,7 @@ class FakeClock:
         if self._trio is None:
             from redouble.testing.trio_runs import TrioClock
 
-            self._trio = TrioClock(self._line)
+            self._trio = TrioClock(self._timeline)
         return self._trio
 
     def _contact(self) -> LoopDriver | TrioRun | None:
@@ -160,9 +160,9 @@ class FakeClock:
         if trio_is_here():
             from redouble.testing import trio_runs
 
-            return trio_runs.attach(self._line)
+            return trio_runs.attach(self._timeline)
         loop = current_loop()
-        return None if loop is None else attach(loop, self._line, passing=True)
+        return None if loop is None else attach(loop, self._timeline, passing=True)
 
     # Who takes part.
 
@@ -199,7 +199,7 @@ class FakeClock:
         def in_context(*args: P.args, **kwargs: P.kwargs) -> R:
             return context.copy().run(fn, *args, **kwargs)  # a copy: one context cannot be entered by two threads
 
-        return self._line.carry(in_context, by=threading.get_ident())
+        return self._timeline.carry(in_context, by=threading.get_ident())
 
     @contextlib.contextmanager
     def joining(self) -> Iterator[None]:
@@ -218,15 +218,15 @@ class FakeClock:
         >>> clock.now()
         3.0
         """
-        line, thread = self._line, threading.get_ident()
-        with line.changed:
-            line.park(thread)
-            line.tick()
+        timeline, thread = self._timeline, threading.get_ident()
+        with timeline.changed:
+            timeline.park(thread)
+            timeline.tick()
         try:
             yield
         finally:
-            with line.changed:
-                line.resume(thread)
+            with timeline.changed:
+                timeline.resume(thread)
 
     @property
     def grace(self) -> float:
@@ -237,20 +237,20 @@ class FakeClock:
         the result of one on its way to an event loop, and the next step of a thread that is not bound, just after a
         wait or a `bind`. On a slow machine set a longer one, and let threads that join others say so (`joining`).
         """
-        return self._line.grace
+        return self._timeline.grace
 
     @grace.setter
     def grace(self, seconds: float) -> None:
-        self._line.grace = checks.seconds("grace", seconds)
+        self._timeline.grace = checks.seconds("grace", seconds)
 
     @property
     def io_grace(self) -> float:
         """For how many real seconds time waits for the network, on an event loop that does; 0.05 unless set."""
-        return self._line.io_grace
+        return self._timeline.io_grace
 
     @io_grace.setter
     def io_grace(self, seconds: float) -> None:
-        self._line.io_grace = checks.seconds("io_grace", seconds)
+        self._timeline.io_grace = checks.seconds("io_grace", seconds)
 
     @property
     def patience(self) -> float:
@@ -259,18 +259,18 @@ class FakeClock:
         So a trap that nobody releases, or a bound function that never ends, fails a test instead of hanging it. On an
         event loop that has only timers of its own, the loop's `run_forever` raises it.
         """
-        return self._line.patience
+        return self._timeline.patience
 
     @patience.setter
     def patience(self, seconds: float) -> None:
-        self._line.patience = checks.seconds("patience", seconds)
+        self._timeline.patience = checks.seconds("patience", seconds)
 
     # Time by hand.
 
     def trap(self) -> Trap:
         """Hold time still until `release()`; see `Trap`. Traps add up."""
         self._contact()
-        return Trap(self._line)
+        return Trap(self._timeline)
 
     def advance(self, seconds: Seconds) -> None:
         """Move time by hand, to the next event at most, and end what is due then.
@@ -282,19 +282,19 @@ class FakeClock:
             ValueError: When the next event is nearer; nothing has moved then.
         """
         self._contact()
-        line = self._line
+        timeline = self._timeline
         step = checks.seconds("seconds", seconds)
-        with line.changed:
-            target, event = line.now + step, line.next_event()
+        with timeline.changed:
+            target, event = timeline.now + step, timeline.next_event()
             if event is not None and isclose(target, event[0], rel_tol=0.0, abs_tol=NEAR):
                 target = event[0]
             if event is not None and target > event[0]:
                 due, what = event
                 raise ValueError(
                     f"cannot advance by {step:g} s, past the next event: {what},"
-                    f" {due - line.now:g} s from now (at {due:g}); use advance_to_next()"
+                    f" {due - timeline.now:g} s from now (at {due:g}); use advance_to_next()"
                 )
-            line.move_to(target)
+            timeline.move_to(target)
 
     def advance_to_next(self) -> float:
         """Move time by hand to the next event: the earliest end of a wait, or timer of an event loop.
@@ -306,13 +306,13 @@ class FakeClock:
             RuntimeError: When nothing waits.
         """
         self._contact()
-        line = self._line
-        with line.changed:
-            event, before = line.next_event(), line.now
+        timeline = self._timeline
+        with timeline.changed:
+            event, before = timeline.next_event(), timeline.now
             if event is None:
                 raise RuntimeError("there is no next event to advance to: nothing waits on this clock")
-            line.move_to(event[0])
-            return line.now - before
+            timeline.move_to(event[0])
+            return timeline.now - before
 
     async def settle(self) -> None:
         """Let everything run that is ready: tasks of this event loop, and bound functions, until they wait.
@@ -328,13 +328,13 @@ class FakeClock:
                 return
 
     def _others_run(self, began: float) -> bool:
-        line = self._line
-        with line.changed:
-            if not line.presence.others_run():
+        timeline = self._timeline
+        with timeline.changed:
+            if not timeline.activity.others_run():
                 return False
-            if monotonic() - began > line.patience:
-                raise RuntimeError(line.complaint("settle()"))
-            line.changed.wait(line.grace)
+            if monotonic() - began > timeline.patience:
+                raise RuntimeError(timeline.complaint("settle()"))
+            timeline.changed.wait(timeline.grace)
             return True
 
     def fresh_budget(self, budget: RetryBudget) -> RetryBudget:
@@ -345,12 +345,12 @@ class FakeClock:
         return fresh
 
     def __repr__(self) -> str:
-        return f"<FakeClock: now={self._line.now!r}, sleeps={self.sleeps}>"
+        return f"<FakeClock: now={self._timeline.now!r}, sleeps={self.sleeps}>"
 
 
 async def _let_a_few_rounds_pass() -> bool:
     """Let the other tasks of an asyncio loop run; whether none is ready any more."""
-    await unattached.let_others_run()
+    await foreign_loops.let_others_run()
     return not is_busy(asyncio.get_running_loop())
 
 

@@ -77,18 +77,18 @@ class fake_time:  # noqa: N801  # used as a verb: with fake_time() as clock:
         if trio_is_here():
             from redouble.testing import trio_runs
 
-            trio_runs.attach(self._clock._line)
+            trio_runs.attach(self._clock._timeline)
         elif loop is not None:
-            attach(loop, self._clock._line)
+            attach(loop, self._clock._timeline)
 
     def __exit__(self, *exc_info: object) -> None:
-        line = self._clock._line
-        line.closed = True
+        timeline = self._clock._timeline
+        timeline.closed = True
         _open(-1)
         self._override.__exit__(*exc_info)
-        for driver in list(line.loops):
-            driver.let_go(line)
-        for trap in list(line.traps):
+        for driver in list(timeline.loops):
+            driver.let_go(timeline)
+        for trap in list(timeline.traps):
             trap.release()
         if self._faults is not None:
             self._faults.stop()
@@ -137,7 +137,7 @@ def _run_attached(loop: BaseEventLoop) -> None:
     if loop.is_running():  # an error, which the original raises
         return _run_forever(loop)
     if isinstance(clock, FakeClock):
-        attach(loop, clock._line)
+        attach(loop, clock._timeline)
     driver = driver_of(loop)
     if driver is None:
         return _run_forever(loop)

@@ -9,14 +9,14 @@ from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from redouble.testing.presence import Presence
+    from redouble.testing.activity import Activity
 
 
 class Looked(Protocol):
-    """What a keeper knows of its `Timeline`."""
+    """The part of a `Timeline` that its keeper uses."""
 
     lock: threading.RLock
-    presence: Presence
+    activity: Activity
 
     def pause(self) -> float | None: ...
     def look(self) -> None: ...
@@ -32,9 +32,9 @@ class Keeper:
     The lock of the timeline guards this.
     """
 
-    def __init__(self, line: Looked) -> None:
-        self._line = line
-        self._earlier = threading.Condition(line.lock)
+    def __init__(self, timeline: Looked) -> None:
+        self._timeline = timeline
+        self._earlier = threading.Condition(timeline.lock)
         self._thread: threading.Thread | None = None
         self._next: float = inf
 
@@ -53,15 +53,15 @@ class Keeper:
 
     def _keep(self) -> None:
         while self._is_needed():
-            if self._line.presence.held:
+            if self._timeline.activity.held:
                 _see_a_thread_begin()
-            with self._line.lock:
-                self._line.look()
+            with self._timeline.lock:
+                self._timeline.look()
 
     def _is_needed(self) -> bool:
         """Wait until it is time for the next look; return whether there is to be one."""
-        with self._line.lock:
-            pause = self._line.pause()
+        with self._timeline.lock:
+            pause = self._timeline.pause()
             if pause is None:
                 self._thread = None
                 return False

@@ -37,7 +37,7 @@ class LoopDriver:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop: asyncio.AbstractEventLoop = loop
-        self.lines: list[Timeline] = []
+        self.timelines: list[Timeline] = []
         self.blocked: bool = False
         self.since: float = 0.0
         self.sees_workers: bool = False
@@ -55,55 +55,57 @@ class LoopDriver:
         self._select: Callable[[float | None], list[Any]] = self._selector.select
 
     @property
-    def line(self) -> Timeline:
+    def timeline(self) -> Timeline:
         """The time that the loop is on."""
-        return self.lines[-1]
+        return self.timelines[-1]
 
     # Attaching and detaching, in the loop's own thread or while it does not run.
 
-    def attach(self, line: Timeline, *, passing: bool = False) -> None:
+    def attach(self, timeline: Timeline, *, passing: bool = False) -> None:
         """Put the loop on this time; `passing`: only until it stops."""
-        if line in self.lines:
+        if timeline in self.timelines:
             return
         self._leave()
         before = self.time()
-        if not self.lines:
+        if not self.timelines:
             self._install()
-        self.lines.append(line)
-        line.loops.append(self)
+        self.timelines.append(timeline)
+        timeline.loops.append(self)
         if passing:
-            self._passing.add(line)
-        self._timers.shift(line.now - before)
+            self._passing.add(timeline)
+        self._timers.shift(timeline.now - before)
         if self.loop.is_running():
             self.begin()
 
-    def detach(self, line: Timeline) -> None:
+    def detach(self, timeline: Timeline) -> None:
         """Take the loop off this time; harmless when it is not on it."""
-        if line not in self.lines:
+        if timeline not in self.timelines:
             return
         running = self.running
         self._leave()
         before = self.time()
-        self.lines.remove(line)
-        self._passing.discard(line)
-        with line.changed:
-            line.loops.remove(self)
-            line.changed.notify_all()
+        self.timelines.remove(timeline)
+        self._passing.discard(timeline)
+        with timeline.changed:
+            timeline.loops.remove(self)
+            timeline.changed.notify_all()
         self._timers.shift(self.time() - before)
-        if not self.lines:
+        if not self.timelines:
             self._uninstall()
         elif running:
             self.begin()
 
-    def let_go(self, line: Timeline) -> None:
+    def let_go(self, timeline: Timeline) -> None:
         """Take the loop off this time, in its own thread when it runs in another one."""
         loop = self.loop
         if loop.is_running() and asyncio._get_running_loop() is not loop:
-            loop.call_soon_threadsafe(self.detach, line)
-            with line.changed:
-                while loop.is_running() and not line.changed.wait_for(lambda: self not in line.loops, LOOK_AGAIN):
+            loop.call_soon_threadsafe(self.detach, timeline)
+            with timeline.changed:
+                while loop.is_running() and not timeline.changed.wait_for(
+                    lambda: self not in timeline.loops, LOOK_AGAIN
+                ):
                     pass  # the loop is busy; its turn comes
-        self.detach(line)
+        self.detach(timeline)
 
     def _install(self) -> None:
         names = ("time", "stop", "call_soon_threadsafe", "run_in_executor", "shutdown_default_executor")
@@ -126,24 +128,24 @@ class LoopDriver:
         """The loop runs, in this thread."""
         if self._thread is None:
             self._thread = threading.get_ident()
-            self.line.enter(self._thread)
+            self.timeline.enter(self._thread)
 
     def _leave(self) -> None:
         thread, self._thread = self._thread, None
         if thread is not None:
-            self.line.leave(thread)
+            self.timeline.leave(thread)
 
     def rest(self) -> None:
         """The loop stops, or is about to: clocks that merely passed by let go of it."""
         self._leave()
-        for line in list(self._passing):
-            self.detach(line)
+        for timeline in list(self._passing):
+            self.detach(timeline)
 
     # What stands in for methods of the loop. Who got hold of one while it was attached may call it later.
 
     def time(self) -> float:
         """`loop.time`."""
-        return self.line.now if self.lines else self._time()
+        return self.timeline.now if self.timelines else self._time()
 
     def stop(self) -> None:
         """`loop.stop`: the last thing that can be seen of a run from within it."""
@@ -152,18 +154,18 @@ class LoopDriver:
 
     def call_soon_threadsafe(self, callback: Callable[..., object], *args: Any, **context: Any) -> asyncio.Handle:
         """`loop.call_soon_threadsafe`: the loop is busy from this moment on, before its thread knows it."""
-        lines = self.lines[-1:]  # a copy: another thread may be detaching the loop
-        if not lines:
+        timelines = self.timelines[-1:]  # a copy: another thread may be detaching the loop
+        if not timelines:
             return self._call_soon_threadsafe(callback, *args, **context)
-        with lines[0].changed:
-            lines[0].presence.drop(threading.get_ident())
+        with timelines[0].changed:
+            timelines[0].activity.drop(threading.get_ident())
             self._unblock()
             return self._call_soon_threadsafe(callback, *args, **context)
 
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
         """`loop.run_in_executor`: what runs in a thread is a member; processes cannot wait on this clock."""
-        if self.lines and (executor is None or isinstance(executor, ThreadPoolExecutor)):
-            func = self.line.carry(func, by=threading.get_ident())
+        if self.timelines and (executor is None or isinstance(executor, ThreadPoolExecutor)):
+            func = self.timeline.carry(func, by=threading.get_ident())
         return self._run_in_executor(executor, func, *args)
 
     async def shutdown_default_executor(self, *_timeout: float | None) -> None:
@@ -177,7 +179,7 @@ class LoopDriver:
             ready = self._block()
             self._timers.end_stopped()
         # The least that lets a timer fire that is due now, and none that is due later:
-        vars(self.loop)["_clock_resolution"] = ulp(self.line.now)
+        vars(self.loop)["_clock_resolution"] = ulp(self.timeline.now)
         return ready
 
     # Blocking.
@@ -185,14 +187,14 @@ class LoopDriver:
     def _block(self) -> list[Any]:
         """Block until something is ready, or time has moved on to a timer of this loop."""
         self.begin()
-        line = self.line
+        timeline = self.timeline
         try:
             ready = self._give_up_turn()
             while self.blocked and not ready:
                 ready = self._select(None)
         finally:
-            with line.changed:
-                line.presence.drop(self)
+            with timeline.changed:
+                timeline.activity.drop(self)
                 self._unblock()
                 failure, self._failure = self._failure, None
         if failure is not None:
@@ -201,22 +203,22 @@ class LoopDriver:
 
     def _give_up_turn(self) -> list[Any]:
         """Let time move, unless something is ready by now; that is returned."""
-        with self.line.changed:
+        with self.timeline.changed:
             ready = self._select(0)  # a thread may have called since the loop looked; from here on that unblocks it
             if ready:
                 return ready
-            self.line.park(threading.get_ident())
+            self.timeline.park(threading.get_ident())
             self.blocked, self.since = True, monotonic()
             if len(self._selector.get_map()) > 1:  # more than the pipe that wakes the loop: wait for the network a bit
-                self.line.presence.hold(self, self.line.io_grace)
-            self.line.wake_due()  # another thread may have moved time since this loop looked at it
-            self.line.tick()
+                self.timeline.activity.hold(self, self.timeline.io_grace)
+            self.timeline.wake_due()  # another thread may have moved time since this loop looked at it
+            self.timeline.tick()
         return []
 
     def _unblock(self) -> None:
         if self._thread is not None and self.blocked:
             self.blocked = False
-            self.line.resume(self._thread)
+            self.timeline.resume(self._thread)
 
     # What the timeline asks.
 
@@ -254,10 +256,10 @@ class LoopDriver:
 
     async def sleep(self, seconds: float, stop: Stop | None) -> None:
         """Suspend this task."""
-        line = self.line
-        with line.changed:  # so that who is told of the wait finds it among the events
-            line.record(seconds)
-            wait = self._timers.add(seconds, line.now, stop)
+        timeline = self.timeline
+        with timeline.changed:  # so that who is told of the wait finds it among the events
+            timeline.record(seconds)
+            wait = self._timers.add(seconds, timeline.now, stop)
         await self._timers.sleep(wait)
 
 
@@ -284,20 +286,20 @@ def driver_of(loop: asyncio.AbstractEventLoop) -> LoopDriver | None:
     return driver
 
 
-def attach(loop: asyncio.AbstractEventLoop, line: Timeline, *, passing: bool = False) -> LoopDriver | None:
+def attach(loop: asyncio.AbstractEventLoop, timeline: Timeline, *, passing: bool = False) -> LoopDriver | None:
     """Put the loop on this time; `None` when it cannot be, for want of a selector.
 
     A clock that is merely `passing` (until the loop stops) does not supplant another one.
     """
     driver = driver_of(loop)
     if passing and driver is not None:
-        return driver if driver.line is line else None
-    if line.closed or not isinstance(getattr(loop, "_selector", None), selectors.BaseSelector):
+        return driver if driver.timeline is timeline else None
+    if timeline.closed or not isinstance(getattr(loop, "_selector", None), selectors.BaseSelector):
         return None
     if passing and vars(loop)["_stopping"]:  # nothing would tell when to let go
         return None
     driver = driver or LoopDriver(loop)
-    driver.attach(line, passing=passing)
+    driver.attach(timeline, passing=passing)
     return driver
 
 

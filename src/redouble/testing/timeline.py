@@ -1,6 +1,6 @@
 """On top of the floors: when the time of a fake clock moves.
 
-It moves by itself, to the next event, when somebody waits, no trap is set, and its `Presence` has nothing against it.
+It moves by itself, to the next event, when somebody waits, no trap is set, and its `Activity` has nothing against it.
 Whatever may have made that so calls `tick`: a thread that parks, a loop that blocks, a trap that is released. What only
 real time can bring on is left to the `Keeper`.
 
@@ -17,9 +17,9 @@ from heapq import heapify, heappop, heappush
 from time import monotonic
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
+from redouble.testing.activity import Activity
 from redouble.testing.hosts import is_worker_of_trio
 from redouble.testing.keeper import Keeper
-from redouble.testing.presence import Presence
 from redouble.testing.waits import ThreadWait
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Driver(Protocol):
     def running(self) -> bool: ...
     @property
     def polled(self) -> bool: ...
-    def let_go(self, line: Timeline) -> None: ...
+    def let_go(self, timeline: Timeline) -> None: ...
     def next_due(self) -> float | None: ...
     def events(self) -> list[tuple[float, str]]: ...
     def busy_workers(self) -> int: ...
@@ -90,7 +90,7 @@ class Timeline:
         self.sleeps: list[float] = []
         self.lock: threading.RLock = threading.RLock()
         self.changed: threading.Condition = threading.Condition(self.lock)
-        self.presence: Presence = Presence()
+        self.activity: Activity = Activity()
         self.loops: list[Driver] = []
         self.traps: list[Catcher] = []
         self.waits: dict[Wait, None] = {}  # in order, and quick to remove from
@@ -111,7 +111,7 @@ class Timeline:
     def record(self, seconds: float) -> None:
         """Note a wait that was asked for, and let the traps catch it."""
         with self.changed:
-            self.presence.sign()
+            self.activity.sign()
             self.sleeps.append(float(seconds))
             for trap in self.traps:
                 trap.catch(float(seconds))
@@ -163,8 +163,8 @@ class Timeline:
         """
         ticket = object()
         with self.changed:
-            self.presence.sign()
-            self.presence.hold(ticket, self.grace)
+            self.activity.sign()
+            self.activity.hold(ticket, self.grace)
             self.resume(by)
 
         @functools.wraps(fn)
@@ -181,37 +181,37 @@ class Timeline:
     def enter(self, who: object, ticket: object = None) -> None:
         """Make a thread, or what runs in the place of one, a member."""
         with self.changed:
-            self.presence.drop(ticket)
-            self.presence.enter(who)
+            self.activity.drop(ticket)
+            self.activity.enter(who)
 
     def leave(self, who: object) -> None:
         """Take away a membership."""
         with self.changed:
-            if not self.presence.leave(who):
+            if not self.activity.leave(who):
                 return
             if any(driver.running for driver in self.loops):  # it may be about to hand its result to that loop
                 seen = is_worker_of_trio() and self._sees_workers()
-                self.presence.hold(who, 0.0 if seen else self.grace)
+                self.activity.hold(who, 0.0 if seen else self.grace)
             self.go_on()
 
     def step_back(self, who: object) -> None:
         """Take away a membership of a thread that goes on running, and is given time to begin another wait."""
         with self.changed:
-            self.presence.leave(who)
+            self.activity.leave(who)
             self.resume(who)
 
     def park(self, who: object) -> None:
         """Note that it waits."""
         if is_worker_of_trio():
             self._parked_workers.add(who)
-        self.presence.park(who)
+        self.activity.park(who)
         self.changed.notify_all()
 
     def resume(self, who: object) -> None:
         """Note that it has done with waiting."""
         seen = who in self._parked_workers and self._sees_workers()
         self._parked_workers.discard(who)
-        self.presence.resume(who, 0.0 if seen else self.grace)
+        self.activity.resume(who, 0.0 if seen else self.grace)
 
     # When time moves.
 
@@ -236,11 +236,11 @@ class Timeline:
                 driver.wake()
 
     def _move_if_free(self) -> None:
-        self.presence.held = False
-        if self.traps or not self.autoadvance or self.presence.somebody_runs():
+        self.activity.held = False
+        if self.traps or not self.autoadvance or self.activity.somebody_runs():
             return
         due = self._next_due()
-        if due is not None and not self._has_busy_workers() and not self.presence.is_held():
+        if due is not None and not self._has_busy_workers() and not self.activity.is_held():
             self.move_to(due)
 
     def _sees_workers(self) -> bool:
@@ -288,15 +288,15 @@ class Timeline:
         blocked = [driver for driver in self.loops if driver.blocked]
         if not self.waits and all(driver.next_due() is None for driver in blocked):
             return None
-        if self.presence.held:
+        if self.activity.held:
             return HOLD_POLL
         polled = self._stoppable or any(driver.polled for driver in blocked)
         return min(STOP_POLL if polled else CALM_POLL, self.patience)
 
     def look(self) -> None:
         """Tick, and give up what has waited for too long."""
-        if self.presence.held:
-            self.presence.look()
+        if self.activity.held:
+            self.activity.look()
         self.tick()
         for wait in [wait for wait in self.waits if self.is_impatient(wait.began)]:
             wait.failure = self.complaint(wait)

@@ -31,19 +31,19 @@ class Trap:
     (3.0, 0.0)
     """
 
-    def __init__(self, line: Timeline) -> None:
+    def __init__(self, timeline: Timeline) -> None:
         self.waits: list[float] = []
-        self._line = line
+        self._timeline = timeline
         self._told = 0
-        with line.changed:
-            line.traps.append(self)
+        with timeline.changed:
+            timeline.traps.append(self)
 
     def release(self) -> None:
         """Let time move by itself again, unless another trap is set; harmless when it is released already."""
-        with self._line.changed:
-            if self in self._line.traps:
-                self._line.traps.remove(self)
-                self._line.go_on()
+        with self._timeline.changed:
+            if self in self._timeline.traps:
+                self._timeline.traps.remove(self)
+                self._timeline.go_on()
 
     def __enter__(self) -> Trap:
         return self
@@ -63,8 +63,8 @@ class Trap:
         Raises:
             TimeoutError: When no wait has been caught in time.
         """
-        with self._line.changed:
-            self._line.changed.wait_for(self._has_news, timeout)
+        with self._timeline.changed:
+            self._timeline.changed.wait_for(self._has_news, timeout)
             return self._tell(timeout)
 
     async def wait_async(self, timeout: float = 5.0) -> float:  # noqa: ASYNC109  # real seconds, on a loop in virtual time
@@ -90,23 +90,23 @@ class Trap:
             threading.Thread(target=look, args=(tell,), name="redouble-trap", daemon=True).start()
 
         def look(tell: Callable[[], None]) -> None:  # in a thread: no timer of this loop runs in real time
-            with self._line.changed:
-                self._line.changed.wait_for(lambda: self._has_news() or gone.is_set(), seconds)
+            with self._timeline.changed:
+                self._timeline.changed.wait_for(lambda: self._has_news() or gone.is_set(), seconds)
                 if not gone.is_set():
                     tell()
 
         try:
             await _until_told(watch)
         finally:
-            with self._line.changed:
+            with self._timeline.changed:
                 gone.set()
-                self._line.changed.notify_all()
+                self._timeline.changed.notify_all()
 
     def _has_news(self) -> bool:
         return self._told < len(self.waits)
 
     def _tell(self, timeout: float) -> float:
-        with self._line.changed:
+        with self._timeline.changed:
             if not self._has_news():
                 raise TimeoutError(
                     f"the trap has caught no further wait within {timeout:g} real seconds, only {self.waits}"
@@ -120,7 +120,7 @@ class Trap:
         self.waits.append(seconds)
 
     def __repr__(self) -> str:
-        return f"<{'set' if self in self._line.traps else 'released'} trap: waits={self.waits}>"
+        return f"<{'set' if self in self._timeline.traps else 'released'} trap: waits={self.waits}>"
 
 
 async def _until_told(watch: Callable[[Callable[[], None]], None]) -> None:

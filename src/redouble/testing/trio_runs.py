@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from redouble.control.clock import Stop
     from redouble.testing.timeline import Timeline
-    from redouble.testing.waits import Line
+    from redouble.testing.waits import TimelineOfWait
 
 ASKED = 3600.0
 """For how many real seconds a run on virtual time asks to be blocked; time wakes it. What blocks for less, does not wait
@@ -40,22 +40,22 @@ WAITING = ("tasks_waiting", "tasks_waiting_read", "tasks_waiting_write", "tasks_
 class TrioClock(trio.abc.Clock):
     """`FakeClock.trio`: virtual time as a clock of trio."""
 
-    def __init__(self, line: Timeline) -> None:
-        self._line = line
+    def __init__(self, timeline: Timeline) -> None:
+        self._timeline = timeline
         self._here = threading.local()  # one clock may serve several runs, each in its thread
 
     def start_clock(self) -> None:
-        self._here.run = TrioRun(self._line, virtual=True)
+        self._here.run = TrioRun(self._timeline, virtual=True)
 
     def current_time(self) -> float:
-        return self._line.now
+        return self._timeline.now
 
     def deadline_to_sleep_time(self, deadline: float) -> float:
         self._here.run.deadline = deadline
-        return ASKED if deadline > self._line.now else 0.0
+        return ASKED if deadline > self._timeline.now else 0.0
 
     def __repr__(self) -> str:
-        return f"<FakeClock.trio: now={self._line.now!r}>"
+        return f"<FakeClock.trio: now={self._timeline.now!r}>"
 
 
 class TrioRun(trio.abc.Instrument):
@@ -66,15 +66,15 @@ class TrioRun(trio.abc.Instrument):
         deadline: The next of the run's own deadlines, as trio told it last; only on virtual time.
     """
 
-    def __init__(self, line: Timeline, *, virtual: bool) -> None:
+    def __init__(self, timeline: Timeline, *, virtual: bool) -> None:
         self.token: trio.lowlevel.TrioToken = trio.lowlevel.current_trio_token()
         self.deadline: float = inf
         self.running: bool = True
         self.blocked: bool = False
         self.since: float = 0.0
         self.sees_workers: bool = True
-        self.polled: bool = False  # what is polled are waits, of which the line knows
-        self._line = line
+        self.polled: bool = False  # what is polled are waits, of which the timeline knows
+        self._timeline = timeline
         self._virtual = virtual
         self._stepped = True
         self._workers = 0
@@ -83,9 +83,9 @@ class TrioRun(trio.abc.Instrument):
         self._thread = thread
         # As a guest it blocks no thread: its host, in the same one, goes on.
         self._seat: object = thread if current_loop() is None else self
-        with line.changed:
-            line.loops.append(self)
-            line.enter(self._seat)
+        with timeline.changed:
+            timeline.loops.append(self)
+            timeline.enter(self._seat)
         trio.lowlevel.add_instrument(self)
 
     # The instrument.
@@ -94,20 +94,20 @@ class TrioRun(trio.abc.Instrument):
         self._stepped = True
 
     def before_io_wait(self, timeout: float) -> None:
-        with self._line.changed:
+        with self._timeline.changed:
             if self.running and self._is_blocked(timeout):
                 self._block()
             self._stepped = False
 
     def after_io_wait(self, timeout: float) -> None:
-        with self._line.changed:
-            self._line.presence.drop(self._network)
+        with self._timeline.changed:
+            self._timeline.activity.drop(self._network)
             self._unblock()
 
     def after_run(self) -> None:
-        with self._line.changed:
-            for wait in [wait for wait in self._line.waits if getattr(wait, "run", None) is self]:
-                self._line.end(wait)
+        with self._timeline.changed:
+            for wait in [wait for wait in self._timeline.waits if getattr(wait, "run", None) is self]:
+                self._timeline.end(wait)
             self._leave()
 
     def _is_blocked(self, timeout: float) -> bool:
@@ -120,14 +120,14 @@ class TrioRun(trio.abc.Instrument):
         return blocked and trio.lowlevel.current_statistics().tasks_living > 2
 
     def _block(self) -> None:
-        line = self._line
+        timeline = self._timeline
         self._workers = active_thread_count()
         self.blocked, self.since = True, monotonic()
-        line.park(self._seat)
+        timeline.park(self._seat)
         if self._waits_for_network():
-            line.presence.hold(self._network, line.io_grace)
-        line.wake_due()
-        line.tick()
+            timeline.activity.hold(self._network, timeline.io_grace)
+        timeline.wake_due()
+        timeline.tick()
 
     def _waits_for_network(self) -> bool:
         statistics = trio.lowlevel.current_statistics().io_statistics
@@ -136,17 +136,17 @@ class TrioRun(trio.abc.Instrument):
     def _unblock(self) -> None:
         if self.blocked:
             self.blocked = False
-            self._line.resume(self._seat)
+            self._timeline.resume(self._seat)
 
     def _leave(self) -> None:
-        with self._line.changed:
+        with self._timeline.changed:
             if self.running:
                 self.running = self.blocked = False
-                self._line.presence.drop(self._network)
-                self._line.loops.remove(self)
-                self._line.leave(self._seat)
+                self._timeline.activity.drop(self._network)
+                self._timeline.loops.remove(self)
+                self._timeline.leave(self._seat)
 
-    def let_go(self, line: Timeline) -> None:
+    def let_go(self, timeline: Timeline) -> None:
         """Take a run on another clock off this time; one on virtual time has no other."""
         if not self._virtual:
             self._leave()
@@ -179,8 +179,8 @@ class TrioRun(trio.abc.Instrument):
         if not self._virtual or self.blocked:
             return self.deadline
         if threading.get_ident() != self._thread:
-            return self.deadline if self.deadline > self._line.now else inf
-        now, left = self._line.now, trio.lowlevel.current_statistics().seconds_to_next_deadline
+            return self.deadline if self.deadline > self._timeline.now else inf
+        now, left = self._timeline.now, trio.lowlevel.current_statistics().seconds_to_next_deadline
         sum_ = now + left  # not exact; the deadline is the number that is `left` away to the last bit
         return next((near for near in (sum_, nextafter(sum_, inf), nextafter(sum_, 0)) if near - now == left), sum_)
 
@@ -199,25 +199,25 @@ class TrioRun(trio.abc.Instrument):
 
     async def sleep(self, seconds: float, stop: Stop | None) -> None:
         """Suspend this task."""
-        line = self._line
-        with line.changed:
-            line.record(seconds)
-            wait = TrioWait(seconds, self, line.now, stop)
-            line.add(wait)
+        timeline = self._timeline
+        with timeline.changed:
+            timeline.record(seconds)
+            wait = TrioWait(seconds, self, timeline.now, stop)
+            timeline.add(wait)
         try:
             await wait.suspend()
         finally:
-            with line.changed:
-                line.end(wait)
+            with timeline.changed:
+                timeline.end(wait)
         wait.check()
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> TrioTimer:
         """Call back, in the run, after so much time."""
-        with self._line.changed:
-            timer = TrioTimer(seconds, self, self._line, callback)
-            self._line.add(timer)
-            if timer.due <= self._line.now:
-                self._line.end(timer)
+        with self._timeline.changed:
+            timer = TrioTimer(seconds, self, self._timeline, callback)
+            self._timeline.add(timer)
+            if timer.due <= self._timeline.now:
+                self._timeline.end(timer)
         return timer
 
 
@@ -242,7 +242,7 @@ class TrioWait(Wait):
         finally:
             self._suspended = False
 
-    def wake(self, line: Line) -> None:
+    def wake(self, timeline: TimelineOfWait) -> None:
         if self._suspended:
             self.run.go_on(self._scope.cancel)
 
@@ -250,22 +250,22 @@ class TrioWait(Wait):
 class TrioTimer(Wait):
     """A callback that is due."""
 
-    __slots__ = ("_call", "_line", "run")
+    __slots__ = ("_call", "_timeline", "run")
 
-    def __init__(self, seconds: float, run: TrioRun, line: Timeline, callback: Callable[[], None]) -> None:
-        super().__init__(seconds, line.now)
+    def __init__(self, seconds: float, run: TrioRun, timeline: Timeline, callback: Callable[[], None]) -> None:
+        super().__init__(seconds, timeline.now)
         context = contextvars.copy_context()
         self.run: TrioRun = run
-        self._line = line
+        self._timeline = timeline
         self._call: Callable[[], object] | None = lambda: context.run(callback)
 
     def cancel(self) -> None:
         """Make sure that the callback is not called any more."""
-        with self._line.changed:
+        with self._timeline.changed:
             self._call = None
-            self._line.end(self)
+            self._timeline.end(self)
 
-    def wake(self, line: Line) -> None:
+    def wake(self, timeline: TimelineOfWait) -> None:
         if self._call is not None:
             self.run.go_on(self._fire)
 
@@ -287,14 +287,14 @@ def _raise(reason: str) -> None:
     raise RuntimeError(reason)
 
 
-def attach(line: Timeline) -> TrioRun:
+def attach(timeline: Timeline) -> TrioRun:
     """Return the driver of the run that runs this; a run on another clock is given one."""
     token = trio.lowlevel.current_trio_token()
-    with line.changed:
-        for driver in line.loops:
+    with timeline.changed:
+        for driver in timeline.loops:
             if isinstance(driver, TrioRun) and driver.token is token:
                 return driver
-        return TrioRun(line, virtual=False)
+        return TrioRun(timeline, virtual=False)
 
 
 async def until_told(watch: Callable[[Callable[[], None]], None]) -> None:

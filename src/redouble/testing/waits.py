@@ -11,15 +11,15 @@ from redouble.control.clock import is_set
 
 if TYPE_CHECKING:
     from redouble.control.clock import Stop
-    from redouble.testing.presence import Presence
+    from redouble.testing.activity import Activity
 
 
-class Line(Protocol):
-    """What a wait knows of the `Timeline` that it is on."""
+class TimelineOfWait(Protocol):
+    """The part of a `Timeline` that a wait on it uses."""
 
     now: float
     lock: threading.RLock
-    presence: Presence
+    activity: Activity
 
     def resume(self, who: object) -> None: ...
 
@@ -48,9 +48,9 @@ class Wait:
         """Return whether its stop event is set."""
         return self.stop is not None and is_set(self.stop)
 
-    def wake(self, line: Line) -> None:
-        """Make the waiter go on; the lock of `line` is held."""
-        line.resume(self.thread)
+    def wake(self, timeline: TimelineOfWait) -> None:
+        """Make the waiter go on; the lock of its timeline is held."""
+        timeline.resume(self.thread)
 
     def check(self) -> None:
         """Raise the failure, if there is one.
@@ -70,17 +70,17 @@ class ThreadWait(Wait):
 
     __slots__ = ("_woken",)
 
-    def __init__(self, seconds: float, line: Line, stop: Stop | None) -> None:
-        super().__init__(seconds, line.now, stop)
-        self._woken = threading.Condition(line.lock)
+    def __init__(self, seconds: float, timeline: TimelineOfWait, stop: Stop | None) -> None:
+        super().__init__(seconds, timeline.now, stop)
+        self._woken = threading.Condition(timeline.lock)
 
     def block(self) -> None:
         """Block until it is over; the lock is let go of meanwhile."""
         while not self.over:
             self._woken.wait()
 
-    def wake(self, line: Line) -> None:
-        super().wake(line)
+    def wake(self, timeline: TimelineOfWait) -> None:
+        super().wake(timeline)
         self._woken.notify()
 
 

@@ -19,8 +19,8 @@ from redouble.calls.tracebacks import strip
 from redouble.control import faults, scope
 from redouble.control.around import AROUND, BOUND, NODE, WHO, close_link, first_live, first_open, innermost, new_link
 from redouble.control.budget import RetryBudget
+from redouble.control.cancel import cancel_after
 from redouble.control.clock import SYSTEM
-from redouble.control.cut import cut_after
 from redouble.control.scope import effective
 
 TYPE_CHECKING = False
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from redouble.calls.script import Script
     from redouble.control.around import Link
-    from redouble.control.cut import Cut
+    from redouble.control.cancel import CancelScope
     from redouble.control.policy import Policy
 
 _get, _set = AROUND.get, AROUND.set
@@ -224,13 +224,13 @@ class Block(BlockAttempt):
 class AsyncBlock(BlockAttempt):
     """The attempts of `async for attempt in policy: with attempt: ...`, also with `async with`."""
 
-    __slots__ = ("_cut",)
+    __slots__ = ("_cancel_scope",)
 
-    _cut: Cut | None
+    _cancel_scope: CancelScope | None
 
     def __init__(self, policy: Policy) -> None:
         super().__init__(policy)
-        self._cut = None
+        self._cancel_scope = None
 
     def __aiter__(self) -> Self:
         return self
@@ -266,13 +266,13 @@ class AsyncBlock(BlockAttempt):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
-        cut, self._cut = self._cut, None
-        was_cut = cut is not None and cut.settle(error)
+        cancel_scope, self._cancel_scope = self._cancel_scope, None
+        was_cancelled = cancel_scope is not None and cancel_scope.exit(error)
         if kind is None and self._made is None and self._value is _NOTHING:
             self._state, self._until = _OVER, None
             close_link(self._link)
             return False
-        if not was_cut or error is None:
+        if not was_cancelled or error is None:
             return self._leave(error)
         try:
             raise self._call.cut_off(error)
@@ -297,7 +297,7 @@ class AsyncBlock(BlockAttempt):
         try:
             seconds = cut_in()
             if seconds != float("inf"):
-                self._cut = cut_after(clock, seconds, cut_in)
+                self._cancel_scope = cancel_after(clock, seconds, cut_in)
         except Exception as fault:
             faults.report("clock", type(clock), fault, "attempts have no time limit")
 

@@ -7,8 +7,8 @@ only where somebody wrote the limit; else redouble waits, and says so.
 from __future__ import annotations
 
 from redouble.control import faults
+from redouble.control.cancel import CUT_OFF, LET_GO
 from redouble.control.clock import SYSTEM
-from redouble.control.cut import CUT_OFF, LET_GO
 from redouble.core import checks
 
 TYPE_CHECKING = False
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from threading import Timer
     from typing import Any
 
+    from redouble.control.cancel import TrioCancelScope
     from redouble.control.clock import Clock
-    from redouble.control.cut import TrioCut
     from redouble.core.checks import Seconds
 
 
@@ -66,7 +66,7 @@ class CloseLimit:
                 timer.cancel()
                 timer.join()  # it ends at once: no thread outlives the connection
 
-    async def finish(self, closing: Awaitable[Any], *, plain: bool, scope: TrioCut | None = None) -> Any:
+    async def finish(self, closing: Awaitable[Any], *, plain: bool, scope: TrioCancelScope | None = None) -> Any:
         """Await what closes, and return what came of it; `None` where it was cancelled or let go.
 
         Args:

@@ -10,7 +10,7 @@ from redouble.control.host import in_trio
 from redouble.control.scope import effective
 from redouble.ways import wrap
 from redouble.ways.closing import CloseLimit
-from redouble.ways.opening import Opening, cut_of_opening, leaving, open_under, opening
+from redouble.ways.opening import Opening, leaving, open_under, opening, scope_of_opening
 from redouble.ways.shape import name_of, refuse_timeout_without_keyword, top_package
 
 TYPE_CHECKING = False
@@ -37,7 +37,7 @@ else:
 class Connecting(Generic[T]):
     """Something to be opened, made by `policy.connect(...)`: for `with` or `async with`, one at a time."""
 
-    __module__ = "redouble"
+    __module__ = "redouble.types"
 
     __slots__ = ("_args", "_closing", "_factory", "_kwargs", "_limit", "_open", "_policy")
 
@@ -91,7 +91,7 @@ class Connecting(Generic[T]):
             if not in_trio():
                 return await coroutines.perform(opening(how, kwargs))
             call = call_of_attempt()
-            return await open_under(cut_of_opening(how.limit.clock, call), how, kwargs, call)
+            return await open_under(scope_of_opening(how.limit.clock, call), how, kwargs, call)
 
         open_.limits_itself = True  # type: ignore[attr-defined]
 

@@ -10,7 +10,7 @@ from math import inf
 from redouble.calls.awaitable import is_awaitable
 from redouble.calls.hosts import coroutines
 from redouble.control import faults
-from redouble.control.cut import TrioCut
+from redouble.control.cancel import TrioCancelScope
 from redouble.ways.shape import is_coroutine_function
 
 TYPE_CHECKING = False
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     from redouble.calls.call import Call
+    from redouble.control.cancel import CancelScope
     from redouble.control.clock import Clock
-    from redouble.control.cut import Cut
     from redouble.ways.closing import CloseLimit
 
     Leave: TypeAlias = Callable[[type[BaseException] | None, BaseException | None, TracebackType | None], Any]
@@ -84,7 +84,7 @@ class Opened:
 
     def __init__(self, value: Any, leave: Leave | None = None, refusal: str = "", *, plain: bool = False) -> None:
         self.value, self.leave, self.refusal, self.plain = value, leave, refusal, plain
-        self.scope: TrioCut | None = None
+        self.scope: TrioCancelScope | None = None
 
 
 def opening(how: Opening, kwargs: dict[str, Any]) -> Generator[Any, Any, Opened]:
@@ -168,39 +168,39 @@ async def _finished(closing: Any) -> None:
     await closing
 
 
-async def open_under(cut: Cut | None, how: Opening, kwargs: dict[str, Any], call: Call) -> Opened:
+async def open_under(cancel_scope: CancelScope | None, how: Opening, kwargs: dict[str, Any], call: Call) -> Opened:
     """Open in a coroutine, beneath what may cut it off.
 
     Args:
-        cut: What cuts it off, besides the limit of the driver; trio's stays around what has been entered.
+        cancel_scope: What cuts it off, besides the limit of the driver; trio's stays around what has been entered.
         how, kwargs: As of `opening`.
         call: The call whose attempt it is.
     """
     try:
         opened = await coroutines.perform(opening(how, kwargs))
     except BaseException as error:
-        if cut is None or not cut.settle(error):
+        if cancel_scope is None or not cancel_scope.exit(error):
             raise
         raise call.cut_off(error)  # noqa: B904  # which has its cause
-    if isinstance(cut, TrioCut) and opened.leave is not None and not opened.plain:
-        cut.rest()
-        opened.scope = cut
-    elif cut is not None:
-        cut.settle(None)
+    if isinstance(cancel_scope, TrioCancelScope) and opened.leave is not None and not opened.plain:
+        cancel_scope.rest()
+        opened.scope = cancel_scope
+    elif cancel_scope is not None:
+        cancel_scope.exit(None)
     return opened
 
 
-def cut_of_opening(clock: Clock, call: Call) -> TrioCut:
+def scope_of_opening(clock: Clock, call: Call) -> TrioCancelScope:
     """Make trio's scope for an opening, with the time limits of its attempt.
 
     The clock may fail, which leaves the opening without a limit.
     """
     seconds = call.cut_in()
     try:
-        return TrioCut(clock, None if seconds == inf else seconds, call.cut_in)
+        return TrioCancelScope(clock, None if seconds == inf else seconds, call.cut_in)
     except Exception as fault:
         faults.report("clock", type(clock), fault, "attempts have no time limit")
-        return TrioCut(clock, None)
+        return TrioCancelScope(clock, None)
 
 
 def leaving(
@@ -221,12 +221,12 @@ def leaving(
         if is_awaitable(answer):
             answer = yield how.limit.finish(answer, plain=opened.plain, scope=scope)
     except BaseException as closing:
-        if scope is None or not scope.settle(closing):
+        if scope is None or not scope.exit(closing):
             raise
         how.limit.say_cut_off()
         return None
     if scope is not None:
-        scope.settle(None)
+        scope.exit(None)
     return answer
 
 

@@ -329,6 +329,16 @@ class RetryPolicy(Policy):
         """The attempts of a block form in a coroutine: `async for attempt in policy: with attempt: ...`."""
         return AsyncBlock(self)
 
+    def __getitem__(self, part: slice) -> tuple[RetryPolicy, ...]:
+        """Return the policy as a sequence of one decorator: Django's `method_decorator` reverses what can be iterated.
+
+        Raises:
+            TypeError: For anything but a slice.
+        """
+        if not isinstance(part, slice):
+            raise TypeError(f"a policy is no sequence: iterate it, or call it with a function; got [{part!r}]")
+        return tuple([self][part])
+
     def preview(self, failures: int = 10) -> list[PreviewRow]:
         """The waits that this policy would make if every attempt failed at once.
 
@@ -336,8 +346,8 @@ class RetryPolicy(Policy):
             failures: At most so many rows, >= 1.
 
         Returns:
-            One `PreviewRow` per failure that is followed by a wait; the last one has `cut=True` where the deadline
-            ends it.
+            One `PreviewRow` per failure that is followed by a wait; the last one has `past_deadline=True` where that
+            wait would end past the deadline.
 
         Raises:
             TypeError, ValueError: When `failures` is no whole number >= 1.

@@ -17,7 +17,8 @@ from surroundings import stage
 from surroundings.export_server import ExportServer
 
 import redouble
-from redouble import Reason, Stalled, clamp_under, outcome, override
+from redouble import Reason, clamp_under, outcome, override
+from redouble.loops import Stalled
 from redouble.testing import fake_time
 
 httpx: Any = pytest.importorskip("httpx", reason="httpx is not installed: pip install httpx")

@@ -20,8 +20,8 @@ from weakref import WeakKeyDictionary
 
 from redouble.calls.pause import AnyOf
 from redouble.control import faults
+from redouble.control.cancel import CUT_OFF, LET_GO, AsyncioCancelScope
 from redouble.control.clock import SYSTEM
-from redouble.control.cut import CUT_OFF, LET_GO, AsyncioCut
 from redouble.control.host import NoHost
 
 TYPE_CHECKING = False
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
     from typing import Any
 
+    from redouble.control.cancel import CancelScope
     from redouble.control.clock import Clock
-    from redouble.control.cut import Cut
 
 
 async def limit(
@@ -63,22 +63,22 @@ async def limit(
         given = _rest(given, first)
     try:
         timing: Any = TIMERS if clock is SYSTEM else clock
-        cut = AsyncioCut(timing, cut_in(), cut_in, before)
+        cancel_scope = AsyncioCancelScope(timing, cut_in(), cut_in, before)
     except Exception as fault:
         faults.report("clock", type(clock), fault, "attempts have no time limit")
         return await given
     try:
         value = await given
     except CancelledError as cancelled:
-        if cut.settle(cancelled):
+        if cancel_scope.exit(cancelled):
             raise cut_off(cancelled)  # noqa: B904  # it has its cause: the last error, where there is one
         raise
     except BaseException as error:
-        cut.settle(error)
+        cancel_scope.exit(error)
         raise
-    cut.settle(None)
-    if cut.fired:
-        await absorb(cut)
+    cancel_scope.exit(None)
+    if cancel_scope.fired:
+        await absorb(cancel_scope)
     return value
 
 
@@ -200,27 +200,27 @@ _alone: set[Task[None]] = set()
 async def finish(closing: Awaitable[Any], clock: Clock, seconds: float, plain: bool) -> Any:
     """Await what closes something, and cancel it when its time is up; as of `coroutines.finish`."""
     try:
-        cut = AsyncioCut(clock, seconds)
+        cancel_scope = AsyncioCancelScope(clock, seconds)
     except Exception as fault:
         faults.report("clock", type(clock), fault, "closing has no time limit")
         return await closing
     if plain and closing.__class__ is CoroutineType:
-        closing = _until_cut_off(closing, cut)
+        closing = _until_cut_off(closing, cancel_scope)
     try:
         value = await closing
     except CancelledError as cancelled:
-        if cut.settle(cancelled):
+        if cancel_scope.exit(cancelled):
             return CUT_OFF
         raise
     except BaseException as error:
-        cut.settle(error)
+        cancel_scope.exit(error)
         raise
-    cut.settle(None)
+    cancel_scope.exit(None)
     return value
 
 
 @coroutine
-def _until_cut_off(closing: Any, cut: AsyncioCut) -> Generator[Any, Any, Any]:
+def _until_cut_off(closing: Any, cancel_scope: AsyncioCancelScope) -> Generator[Any, Any, Any]:
     """Run a coroutine that closes something; all that it does after its cancellation is done in a task of its own."""
     step, value = closing.send, None
     while True:
@@ -228,7 +228,7 @@ def _until_cut_off(closing: Any, cut: AsyncioCut) -> Generator[Any, Any, Any]:
             given = step(value)
         except StopIteration as end:
             return end.value
-        if cut.fired:
+        if cancel_scope.fired:
             _go_on_alone(closing, given)
             return LET_GO
         try:
@@ -252,13 +252,13 @@ def _go_on_alone(closing: Any, given: Any) -> None:
     task.add_done_callback(_alone.discard)
 
 
-async def absorb(cut: Cut) -> None:
+async def absorb(cancel_scope: CancelScope) -> None:
     """Take a cancellation that was asked for, but not delivered before the body had ended, out of its way.
 
     Python 3.13 does that by itself, when the request is taken back.
     """
     task: Any = current_task()
-    if cut.fired and getattr(task, "_must_cancel", False) and not task.cancelling():
+    if cancel_scope.fired and getattr(task, "_must_cancel", False) and not task.cancelling():
         try:
             await sleep(0)
         except CancelledError:

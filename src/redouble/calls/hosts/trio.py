@@ -6,7 +6,7 @@ import sys
 
 from redouble.calls.pause import AnyOf
 from redouble.control import faults
-from redouble.control.cut import CUT_OFF, TrioCut
+from redouble.control.cancel import CUT_OFF, TrioCancelScope
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,22 +27,22 @@ async def limit(
     The scope is there from the beginning: one that is entered later would stand in the stack of scopes in the wrong place.
     """
     try:
-        cut = TrioCut(clock, cut_in(), cut_in)
+        cancel_scope = TrioCancelScope(clock, cut_in(), cut_in)
     except Exception as fault:
         faults.report("clock", type(clock), fault, "attempts have no time limit")
         return await given
     try:
         value = await given
     except sys.modules["trio"].Cancelled as cancelled:
-        ours = cut.settle(cancelled)
+        ours = cancel_scope.exit(cancelled)
         if not ours:
             raise
         error = cut_off(cancelled)
     except BaseException as other:
-        cut.settle(other)
+        cancel_scope.exit(other)
         raise
     else:
-        cut.settle(None)
+        cancel_scope.exit(None)
         return value
     raise error
 
@@ -53,17 +53,17 @@ async def finish(closing: Awaitable[Any], clock: Clock, seconds: float) -> Any:
     What shields itself from cancellation is waited for: a task of trio's cannot be left before what runs in it.
     """
     try:
-        cut = TrioCut(clock, seconds)
+        cancel_scope = TrioCancelScope(clock, seconds)
     except Exception as fault:
         faults.report("clock", type(clock), fault, "closing has no time limit")
         return await closing
     try:
         value = await closing
     except BaseException as error:
-        if cut.settle(error):
+        if cancel_scope.exit(error):
             return CUT_OFF
         raise
-    cut.settle(None)
+    cancel_scope.exit(None)
     return value
 
 

@@ -28,7 +28,7 @@ async def let_others_run() -> None:
         await asyncio.sleep(0)
 
 
-async def sleep(line: Timeline, seconds: float, stop: Stop | None) -> None:
+async def sleep(timeline: Timeline, seconds: float, stop: Stop | None) -> None:
     """Suspend this task.
 
     Raises:
@@ -36,62 +36,62 @@ async def sleep(line: Timeline, seconds: float, stop: Stop | None) -> None:
     """
     if current_loop() is None:
         raise RuntimeError("a FakeClock waits in coroutines of asyncio and trio; neither of them runs this one")
-    with line.changed:
-        line.record(seconds)
-        wait = _add(line, seconds, stop)
-    await _sleep(line, wait)
+    with timeline.changed:
+        timeline.record(seconds)
+        wait = _add(timeline, seconds, stop)
+    await _sleep(timeline, wait)
 
 
-def _add(line: Timeline, seconds: float, stop: Stop | None = None) -> Wait:
+def _add(timeline: Timeline, seconds: float, stop: Stop | None = None) -> Wait:
     """Begin a wait."""
-    wait = Wait(seconds, line.now, stop)
-    line.add(wait)
+    wait = Wait(seconds, timeline.now, stop)
+    timeline.add(wait)
     return wait
 
 
-async def _sleep(line: Timeline, wait: Wait) -> None:
-    line.enter(wait.thread)  # so that only this moves time: who else could, does not know of the other tasks
+async def _sleep(timeline: Timeline, wait: Wait) -> None:
+    timeline.enter(wait.thread)  # so that only this moves time: who else could, does not know of the other tasks
     try:
         while not wait.over:
-            if await _nothing_happens(line, wait):
-                _try_to_end(line, wait)
+            if await _nothing_happens(timeline, wait):
+                _try_to_end(timeline, wait)
     finally:
-        with line.changed:
-            line.end(wait)
-            line.step_back(wait.thread)
+        with timeline.changed:
+            timeline.end(wait)
+            timeline.step_back(wait.thread)
     wait.check()
 
 
-async def _nothing_happens(line: Timeline, wait: Wait) -> bool:
+async def _nothing_happens(timeline: Timeline, wait: Wait) -> bool:
     """Return whether neither this wait nor any other began or ended in the last few turns."""
-    before = line.state
+    before = timeline.state
     for _ in range(YIELDS):
         await asyncio.sleep(0)
-        if line.state != before or wait.over:
+        if timeline.state != before or wait.over:
             return False
     return True
 
 
-def _try_to_end(line: Timeline, wait: Wait) -> None:
+def _try_to_end(timeline: Timeline, wait: Wait) -> None:
     """Every task of this thread had its turn, so the thread waits: shortly, in real time, when that moves nothing."""
-    with line.changed:
-        before = line.state
-        line.park(wait.thread)
+    with timeline.changed:
+        before = timeline.state
+        timeline.park(wait.thread)
         try:
-            line.tick()
-            if line.state == before:
-                line.changed.wait(STOP_POLL)
+            timeline.tick()
+            if timeline.state == before:
+                timeline.changed.wait(STOP_POLL)
         finally:
-            line.resume(wait.thread)
+            timeline.resume(wait.thread)
 
 
-def call_later(line: Timeline, seconds: float, callback: Callable[[], None]) -> TaskTimer:
+def call_later(timeline: Timeline, seconds: float, callback: Callable[[], None]) -> TaskTimer:
     """Call back after so much time."""
 
     async def wait_and_call() -> None:
-        with line.changed:
-            wait = _add(line, seconds)
-        await _sleep(line, wait)
+        with timeline.changed:
+            wait = _add(timeline, seconds)
+        await _sleep(timeline, wait)
         callback()
 
     return TaskTimer(asyncio.get_running_loop().create_task(wait_and_call()))

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from redouble import SystemClock
 from redouble.control import faults
-from redouble.control.cut import cut_after
+from redouble.control.cancel import cancel_after
 from redouble.testing import FakeClock
+from redouble.types import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -33,11 +33,11 @@ def test_a_task_is_cut_off_when_its_time_is_up() -> None:
     found: list[bool] = []
 
     async def main() -> None:
-        cut = cut_after(clock, 2.5)
+        cancel_scope = cancel_after(clock, 2.5)
         try:
             await asyncio.sleep(3600)
         except asyncio.CancelledError as error:
-            found.append(cut.settle(error))
+            found.append(cancel_scope.exit(error))
         await asyncio.sleep(1)  # the cancellation is taken back
         task = asyncio.current_task()
         assert task is not None and task.cancelling() == 0
@@ -53,24 +53,24 @@ def test_no_time_at_all(seconds: float) -> None:
     found: list[bool] = []
 
     async def main() -> None:
-        cut = cut_after(clock, seconds)
+        cancel_scope = cancel_after(clock, seconds)
         try:
             await asyncio.sleep(3600)
         except asyncio.CancelledError as error:
-            found.append(cut.settle(error))
+            found.append(cancel_scope.exit(error))
 
     assert on(clock, main) == 0.0
     assert found == [True]
 
 
 def test_a_task_that_is_done_in_time() -> None:
-    """A timer that was settled does not fire later."""
+    """A scope that was left does not fire later."""
     clock = FakeClock()
 
     async def main() -> None:
-        cut = cut_after(clock, 2.5)
+        cancel_scope = cancel_after(clock, 2.5)
         await asyncio.sleep(1)
-        assert not cut.settle(None)
+        assert not cancel_scope.exit(None)
         await asyncio.sleep(10)
 
     assert on(clock, main) == pytest.approx(11.0)
@@ -82,7 +82,7 @@ def test_an_error_of_the_tasks_own() -> None:
 
     async def main() -> None:
         for error in (ValueError(), TimeoutError(), asyncio.CancelledError()):
-            assert not cut_after(clock, 2.5).settle(error)
+            assert not cancel_after(clock, 2.5).exit(error)
         await asyncio.sleep(10)
 
     on(clock, main)
@@ -95,11 +95,11 @@ def test_what_the_task_made_of_it(error: Exception | None) -> None:
     found: list[bool] = []
 
     async def main() -> None:
-        cut = cut_after(clock, 1)
+        cancel_scope = cancel_after(clock, 1)
         try:
             await asyncio.sleep(3600)
         except asyncio.CancelledError:
-            found.append(cut.settle(error))
+            found.append(cancel_scope.exit(error))
         task = asyncio.current_task()
         assert task is not None and task.cancelling() == 0
         await asyncio.sleep(1)
@@ -114,11 +114,11 @@ def test_somebody_else_cancelled_first() -> None:
     found: list[bool] = []
 
     async def victim() -> None:
-        cut = cut_after(clock, 5)
+        cancel_scope = cancel_after(clock, 5)
         try:
             await asyncio.sleep(3600)
         except asyncio.CancelledError as error:
-            found.append(cut.settle(error))
+            found.append(cancel_scope.exit(error))
             raise
 
     async def main() -> None:
@@ -138,11 +138,11 @@ def test_somebody_else_cancelled_in_the_same_moment() -> None:
     found: list[bool] = []
 
     async def victim() -> None:
-        cut = cut_after(clock, 5)
+        cancel_scope = cancel_after(clock, 5)
         try:
             await asyncio.sleep(3600)
         except asyncio.CancelledError as error:
-            found.append(cut.settle(error))
+            found.append(cancel_scope.exit(error))
             raise
 
     async def main() -> None:
@@ -165,11 +165,11 @@ def test_a_cut_within_a_task_that_was_cancelled_before() -> None:
         try:
             await asyncio.sleep(3600)
         except asyncio.CancelledError:
-            cut = cut_after(clock, 2)
+            cancel_scope = cancel_after(clock, 2)
             try:
                 await asyncio.sleep(3600)
             except asyncio.CancelledError as error:
-                found.append(cut.settle(error))
+                found.append(cancel_scope.exit(error))
             raise
 
     async def main() -> None:
@@ -189,18 +189,18 @@ def test_one_cut_within_another() -> None:
     found: list[str] = []
 
     async def main() -> None:
-        outer = cut_after(clock, 3)
+        outer = cancel_after(clock, 3)
         try:
             for _ in range(2):
-                inner = cut_after(clock, 2)
+                inner = cancel_after(clock, 2)
                 try:
                     await asyncio.sleep(3600)
                 except asyncio.CancelledError as error:
-                    if not inner.settle(error):
+                    if not inner.exit(error):
                         raise
                     found.append("inner")
         except asyncio.CancelledError as error:
-            if outer.settle(error):
+            if outer.exit(error):
                 found.append("outer")
 
     assert on(clock, main) == pytest.approx(3.0)
@@ -227,9 +227,9 @@ def test_a_timer_that_cannot_be_cancelled(caplog: pytest.LogCaptureFixture, monk
 
     async def main() -> None:
         for _ in range(2):
-            cut = cut_after(clock, 2)
+            cancel_scope = cancel_after(clock, 2)
             await asyncio.sleep(1)
-            assert not cut.settle(None)
+            assert not cancel_scope.exit(None)
         await asyncio.sleep(10)
         task = asyncio.current_task()
         assert task is not None and task.cancelling() == 0
@@ -244,7 +244,7 @@ def test_a_time_limit_needs_a_task() -> None:
 
     def callback() -> None:
         with pytest.raises(RuntimeError, match="neither asyncio nor trio runs this coroutine") as info:
-            cut_after(SystemClock(), 5)
+            cancel_after(SystemClock(), 5)
         caught.append(info.value)
 
     async def main() -> None:

@@ -1,4 +1,4 @@
-"""On top of the floors: who runs while a fake clock stands still, and what holds it."""
+"""On top of the floors: which threads run, so that a fake clock stands still, and what else holds it."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class _Hold:
         return self._left <= 0
 
 
-class Presence:
-    """The threads that a clock waits for.
+class Activity:
+    """Tells which threads a clock waits for.
 
     A *member* is a thread that runs a bound function, or an event loop. While one runs outside of a wait, time stands
     still. A *hold* stands for what may be under way unseen: a bound function whose thread has not started, a thread

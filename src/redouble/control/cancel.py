@@ -19,8 +19,8 @@ CUT_OFF, LET_GO = object(), object()
 """What came of something whose time was up: it was cancelled, or it goes on without being waited for."""
 
 
-class Cut:
-    """Cancels its coroutine after `seconds` of the clock, or when told to; made by `cut_after`, ended by `settle`.
+class CancelScope:
+    """Cancels its coroutine after `seconds` of the clock, or when told to; made by `cancel_after`, left by `exit`.
 
     Args:
         clock: The clock whose `call_later` is used.
@@ -31,7 +31,7 @@ class Cut:
         fired: Whether the time ran out.
     """
 
-    __slots__ = ("_again", "_clock", "_settled", "_timer", "fired")
+    __slots__ = ("_again", "_clock", "_exited", "_timer", "fired")
 
     fired: bool
     _again: Callable[[], float] | None
@@ -39,17 +39,17 @@ class Cut:
 
     def __init__(self, clock: Clock, seconds: float | None, again: Callable[[], float] | None) -> None:
         self._clock, self._again = clock, again
-        self.fired = self._settled = False
+        self.fired = self._exited = False
         self._timer = None if seconds is None else clock.call_later(max(0.0, seconds), self._fire)
 
     def fire(self) -> None:
         """Cancel the coroutine now, unless it is done or cancelled already. To be called on its host."""
-        if not (self._settled or self.fired):
+        if not (self._exited or self.fired):
             self.fired = True
             self._cancel()
 
     def _fire(self) -> None:
-        if self._settled:  # a timer that could not be cancelled may still come
+        if self._exited:  # a timer that could not be cancelled may still come
             return
         left = 0.0 if self._again is None else self._again()
         if left > 0:
@@ -60,13 +60,13 @@ class Cut:
     def _cancel(self) -> None:
         raise NotImplementedError
 
-    def settle(self, error: BaseException | None) -> bool:
-        """End it: the coroutine is done, with `error` or without.
+    def exit(self, error: BaseException | None) -> bool:
+        """Leave it: the coroutine is done, with `error` or without.
 
         Returns:
-            Whether this, and no other cancellation, cut the coroutine off.
+            Whether this, and no other cancellation, ended the coroutine.
         """
-        self._settled = True
+        self._exited = True
         self._stop_timer()
         return self._was_this(error)
 
@@ -81,7 +81,7 @@ class Cut:
         raise NotImplementedError
 
 
-class AsyncioCut(Cut):
+class AsyncioCancelScope(CancelScope):
     """As `asyncio.timeout` does it (the same counting of `Task.cancelling`), but on any clock.
 
     A `TimeoutError` of the task's own is not taken for the timer's.
@@ -90,7 +90,7 @@ class AsyncioCut(Cut):
     __slots__ = ("_before", "_task")
 
     _before: int
-    _task: Any  # an asyncio.Task; None when it is settled
+    _task: Any  # an asyncio.Task; None when it has been left
 
     def __init__(
         self,
@@ -114,7 +114,7 @@ class AsyncioCut(Cut):
         return not others and isinstance(error, sys.modules["asyncio"].CancelledError)
 
 
-class TrioCut(Cut):
+class TrioCancelScope(CancelScope):
     """A cancel scope around the body, cancelled by the clock's timer.
 
     Scopes of trio are left in the order in which they were entered. So one around what opens something (which may hold
@@ -146,11 +146,11 @@ class TrioCut(Cut):
         return error is not None and bool(swallowed)  # trio answers the same where there was nothing to swallow
 
 
-def cut_after(clock: Clock, seconds: float | None, again: Callable[[], float] | None = None) -> Cut:
-    """Cancel the running coroutine after `seconds`, unless the cut is settled before; `None`: when it is fired.
+def cancel_after(clock: Clock, seconds: float | None, again: Callable[[], float] | None = None) -> CancelScope:
+    """Cancel the running coroutine after `seconds`, unless the scope is left before; `None`: when it is fired.
 
     Raises:
         NoHost: When neither asyncio nor trio runs it.
     """
-    kind = TrioCut if running_host() is Host.TRIO else AsyncioCut
+    kind = TrioCancelScope if running_host() is Host.TRIO else AsyncioCancelScope
     return kind(clock, seconds, again)

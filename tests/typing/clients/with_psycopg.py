@@ -1,0 +1,51 @@
+"""psycopg, which is typed: checked as ways_in.py is, and never run.
+
+mypy takes `psycopg.connect` for a function that is generic in its row, and finds no row for it where it is only handed
+on: `retry.connect(psycopg.connect, conninfo)`. It has one where the row is written, or the call stands in a lambda.
+"""
+
+from __future__ import annotations
+
+from typing import Any, assert_type
+
+import psycopg
+from psycopg.rows import DictRow, TupleRow, dict_row
+
+from redouble import reconnect, retry
+from redouble.loops import Link
+
+
+@retry(attempts=5)
+def names(connection: psycopg.Connection[TupleRow]) -> list[str]:
+    """Run a query."""
+    return [name for (name,) in connection.execute("select name from users")]
+
+
+@retry(deadline=90, timeout_as="connect_timeout")
+def dial(conninfo: str, *, connect_timeout: int | None = None) -> psycopg.Connection[DictRow]:
+    """Connect, with what is left of the deadline as the timeout."""
+    rows = psycopg.Connection[DictRow]
+    return rows.connect(conninfo, row_factory=dict_row, connect_timeout=connect_timeout)
+
+
+def in_threads(conninfo: str) -> None:
+    """A connection, a query over it, and a connection that is dialled again."""
+    with retry(deadline=90).connect(lambda: psycopg.connect(conninfo)) as connection:
+        assert_type(connection, psycopg.Connection[TupleRow])
+        assert_type(names(connection), list[str])
+        assert_type(retry.call(connection.execute, "select 1"), psycopg.Cursor[TupleRow])
+    with retry.connect(psycopg.Connection[TupleRow].connect, conninfo, connect_timeout=5) as same:
+        assert_type(same, psycopg.Connection[TupleRow])
+    with retry.connect(psycopg.Connection[DictRow].connect, conninfo, row_factory=dict_row) as keyed:
+        assert_type(keyed, psycopg.Connection[DictRow])
+    assert_type(dial(conninfo), psycopg.Connection[dict[str, Any]])
+    assert_type(reconnect(lambda: psycopg.connect(conninfo)), Link[psycopg.Connection[TupleRow]])
+
+
+async def in_asyncio(conninfo: str) -> None:
+    """The same in a coroutine."""
+    async with retry(deadline=90).connect(lambda: psycopg.AsyncConnection.connect(conninfo)) as connection:
+        assert_type(connection, psycopg.AsyncConnection[TupleRow])
+        assert_type(await retry.call(connection.execute, "select 1"), psycopg.AsyncCursor[TupleRow])
+    async with retry.connect(psycopg.AsyncConnection[TupleRow].connect, conninfo) as same:
+        assert_type(same, psycopg.AsyncConnection[TupleRow])
