@@ -177,6 +177,12 @@ WAYS = [
 ]  # fmt: skip
 
 
+@pytest.fixture
+def surfaces() -> list[Surface]:
+    """All ways in, for a case that is about each of them."""
+    return [Surface(way) for way in WAYS]
+
+
 @pytest.fixture(params=[Surface(way) for way in WAYS], ids=lambda surface: surface.name)
 def surface(request: pytest.FixtureRequest) -> Surface:
     """Each way in, in turn."""

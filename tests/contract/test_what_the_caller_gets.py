@@ -371,7 +371,7 @@ def test_no_cycle_after_cuts(limits: dict[str, float], way: str) -> None:
             await play()
             raise AssertionError("nothing was raised")
 
-    assert asyncio.run(growth(body, 100)) < 10
+    assert asyncio.run(growth(body, 40)) < 10
 
 
 @pytest.mark.usefixtures("clock", "silence")
