@@ -144,7 +144,7 @@ def check(found: Classification) -> None:
     assert type(found.reason) is str and 0 < len(found.reason) < 1000
 
 
-@settings(max_examples=300)
+@settings(max_examples=2 * settings().max_examples)
 @given(
     st.sampled_from(sorted(entries())),
     st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=8),
@@ -173,7 +173,6 @@ def test_each_attribute_with_each_value(name: str) -> None:
             assert explain(error).classification.verdict is classify(error).verdict
 
 
-@settings(max_examples=100)
 @given(st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=8))
 def test_any_attributes_of_an_unknown_class(attributes: dict[str, Any]) -> None:
     """An error that nobody knows stays unknown whatever it carries, unless its cause is known or what it carries tells."""
@@ -264,7 +263,6 @@ def leaves_of(error: BaseException) -> list[BaseException]:
     return [error]
 
 
-@settings(max_examples=100)
 @given(TREES)
 def test_a_group_is_what_its_leaves_are(tree: Exception) -> None:
     """However groups are nested: transient when every leaf is, and it may have been applied when one of them may."""
@@ -304,7 +302,6 @@ def test_one_group_many_times_over_costs_little() -> None:
     assert classify(error).reason == "ExceptionGroup of too many errors"
 
 
-@settings(max_examples=100)
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.sampled_from(LINKS)), max_size=15))
 def test_any_tangle_comes_to_an_end(links: list[tuple[int, int, str]]) -> None:
     """Errors and groups that are each other's causes, contexts and attributes in any way at all."""
