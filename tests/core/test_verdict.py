@@ -570,6 +570,24 @@ def test_what_stands_for_a_rule_can_be_joined_from_both_sides(other: Any) -> Non
     assert verdict(joined, OSError()) is PERMANENT
 
 
+class Lazy:
+    """A predicate whose annotations name what exists for type checkers alone, as Python 3.14 keeps them."""
+
+    def __call__(self, error: object) -> bool:
+        return True
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in ("__annotations__", "__signature__"):
+            raise NameError(name)
+        return super().__getattribute__(name)
+
+
+def test_annotations_of_a_predicate_are_not_read() -> None:
+    """They may name what cannot be found when the program runs."""
+    rule = as_rule("on", Lazy())
+    assert rule.ask(OSError()) is not None
+
+
 def test_what_stands_for_no_rule_cannot_be_joined() -> None:
     """The message says which side it is."""
     with pytest.raises(TypeError, match=r"^the right side of \| must be a rule"):

@@ -23,5 +23,6 @@ def tell_if_later(name: str | None, value: object) -> None:
         advice = _ADVICE.get(kind.__name__)
         if advice is not None and kind.__module__ in _MODULES and faults.once("later", name):
             faults.warn("%s: is not retried where it fails: it returns %s", name or "a retried call", advice)
-    except Exception:  # a metaclass that hides its names
-        return
+    except Exception as error:  # a metaclass that hides its names
+        if faults.raised_by_signal(error):
+            raise

@@ -625,12 +625,18 @@ def as_rule(name: str, value: Any) -> Rule:
             return _transient(name, tuple(value))
         if value:
             return first_of(*(as_rule(name, item) for item in value))
-    elif callable(value) and getattr(value, "__annotations__", {}).get("return") != "Rule":
+    elif callable(value) and not _makes_rules(value):
         return _transient(name, (), value)
     raise TypeError(
         f"{name} must be a rule, an exception type, a tuple or list of them, X | Y or a callable,"
         f" got {checks.shown(value)}{_instead(name, value)}"
     )
+
+
+def _makes_rules(value: Any) -> bool:
+    """Whether it is a function of ours that makes rules; of others annotations are not read: they may fail (PEP 649)."""
+    package = str(getattr(value, "__module__", "")).partition(".")[0]
+    return package == __name__.partition(".")[0] and getattr(value, "__annotations__", {}).get("return") == "Rule"
 
 
 def _instead(name: str, value: Any) -> str:
