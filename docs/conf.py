@@ -13,7 +13,7 @@ copyright = "the redouble contributors"
 version = release = installed_version("redouble")
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "redouble_docs"]
-exclude_patterns = ["_build", "_ext", "examples"]
+exclude_patterns = ["_build", "_ext"]
 
 # A broken reference is an error. Exempt is what annotations name: a name for type checkers only, a type variable, a class
 # inside the package, or one of the standard library's, whose documentation would have to be fetched to be linked.
@@ -24,6 +24,7 @@ default_role = "code"  # docstrings write `None` as Markdown does
 toc_object_entries_show_parents = "hide"
 
 autodoc_member_order = "groupwise"
+autodoc_mock_imports = ["redis"]  # an adapter is documented without the library that it is for
 autodoc_use_type_comments = False  # there are none, and looking for them trips over classes whose module is the facade
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True

@@ -6,8 +6,8 @@ Four tables, each figure a mean over several seeds (5), with the range of the re
 
 1. one process, with redouble's controller and several budgets: none, those of Finagle, Envoy and the AWS SDKs as they
    are published, and redouble's;
-2. the same load from 10, 100, 400 and 1600 processes, with redouble's budget alone, with `share`, and with one bucket
-   for all (as a store would be that answers at once);
+2. the same load from 10, 100, 400 and 1600 processes, with redouble's budget alone, with `share`, and with one that
+   they share through a store, by the code that leases its tokens;
 3. tenacity, stamina and backoff themselves, as far as they are installed: coroutines in virtual time against the same
    server and the same calls;
 4. contention for one row, 100 and 50 clients.
@@ -298,7 +298,7 @@ def fleets(seeds: int) -> None:
             ("Finagle", each(Finagle)),
             ("RetryBudget alone", ours()),
             (f"RetryBudget, share=1/{processes}", ours(fleet=True)),
-            ("RetryBudget, one bucket for all", ours(shared=True)),
+            ("RetryBudget, through a store", ours(shared=True)),
         ]:
             storms = [Storm(seed=seed, processes=processes) for seed in range(1, seeds + 1)]
             print(line(label, [run(storm, made(storm)) for storm in storms]))

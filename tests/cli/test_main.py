@@ -111,3 +111,13 @@ def test_importing_the_module_runs_nothing(capsys: pytest.CaptureFixture[str]) -
     sys.modules.pop("redouble.__main__", None)
     importlib.import_module("redouble.__main__")
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("prewiew", "preview"), ("preview --atempts 3", "--attempts"), ("run --dedline 3 x", "--deadline")],
+)
+def test_what_may_have_been_meant(capsys: pytest.CaptureFixture[str], written: str, meant: str) -> None:
+    """A slip of the pen in a command or an option is answered with the nearest one."""
+    assert main(written.split()) == 2
+    assert f"did you mean {meant}?" in capsys.readouterr().err

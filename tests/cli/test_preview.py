@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -198,3 +199,36 @@ ONE_OF = "must be one of none, full, equal, decorrelated, proportional:SHARE or 
 def test_unknown_jitters(capsys: pytest.CaptureFixture[str], text: str, message: str) -> None:
     """What names no jitter, or gives it a wrong number, is refused with rule and value."""
     assert complaint(capsys, "--jitter", text) == f"argument --jitter: {message}"
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module `shop` in the current folder, with a policy, a decorated function and something else."""
+    source = "from redouble import retry\npolicy = retry(attempts=4)\n\n@policy\ndef fetch(): ...\n\ndef plain(): ...\n"
+    (tmp_path / "shop.py").write_text(source, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "shop", raising=False)
+
+
+@pytest.mark.usefixtures("shop")
+@pytest.mark.parametrize("of", ["shop:policy", "shop:fetch"])
+def test_a_policy_of_a_program(capsys: pytest.CaptureFixture[str], of: str) -> None:
+    """A policy, and a function that one decorates, are shown by their place; options change it."""
+    assert preview(capsys, of).startswith("retry(attempts=4)\n")
+    assert preview(capsys, of, "--attempts", "2").startswith("retry(attempts=2)\n")
+
+
+@pytest.mark.usefixtures("shop")
+@pytest.mark.parametrize(
+    ("of", "said"),
+    [
+        ("shop", "what is previewed must be MODULE:NAME, such as shop.net:policy, got 'shop'"),
+        ("shop:nothing", "shop:nothing cannot be found: module 'shop' has no attribute 'nothing'"),
+        ("nowhere:policy", "nowhere:policy cannot be found: No module named 'nowhere'"),
+        ("shop:plain", "shop:plain must be a policy or a function that one decorates"),
+    ],
+)
+def test_a_place_where_no_policy_is(capsys: pytest.CaptureFixture[str], of: str, said: str) -> None:
+    """It is named, with what to write."""
+    assert main(["preview", of]) == 2
+    assert said in capsys.readouterr().err

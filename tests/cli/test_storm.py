@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redouble import RetryBudget, constant, exponential, retry
-from redouble.cli.storm import Client, Course, Server, clients_of, run
+from redouble.cli.storm import Client, Course, FleetClient, Server, clients_of, run
 from redouble.cli.worlds import Storm
 
 if TYPE_CHECKING:
@@ -110,9 +110,13 @@ def test_a_fleet_with_shares(processes: int, untouched: int) -> None:
 
 
 @long
-def test_a_fleet_with_one_bucket(untouched: int) -> None:
-    """Through one bucket for all 1600 processes it is as with one process."""
-    fleet = course_of(FOUR, RetryBudget(), shared=True, processes=1600)
+def test_a_fleet_that_shares_a_store(untouched: int) -> None:
+    """With one budget for all 1600 processes it is as with one process, for less than 30 requests a second to its store."""
+    storm = Storm(processes=1600)
+    clients = clients_of(storm, FOUR, RetryBudget(), shared=True)
+    fleet = run(storm, clients)
+    assert isinstance(clients[0], FleetClient)
+    assert clients[0].store.requests < 30 * storm.duration
     assert fleet.amplification(30, 60) == pytest.approx(1.03, abs=0.02)
     assert fleet.recovered == pytest.approx(untouched, abs=3)
 

@@ -62,6 +62,9 @@ if TYPE_CHECKING:
 
 _NOT_ASKED: Any = object()
 
+FIRST_LOOK, LONGEST_LOOK = 0.001, 0.016
+"""Seconds between two looks for the answer of a budget's store, which takes a fraction of the first as a rule."""
+
 PAST = -1e-6
 """So many seconds are left at most of a watchdog whose time is over: no attempt begins any more, not even at once."""
 
@@ -207,8 +210,10 @@ class Call:
         "_heard",
         "_judge",
         "_lag",
+        "_refused",
         "_timeout_at",
         "_timeout_ends",
+        "_ungranted",
         "alert",
         "args",
         "attempting",
@@ -255,6 +260,8 @@ class Call:
     alert: bool
     _judge: Judge | None
     _heard: bool  # whether somebody hears of a retry
+    _refused: Classification | None  # what a budget's store refused a retry for
+    _ungranted: tuple[float, Classification] | None  # the wait that it has still to grant, and what that is for
     _bounds: Sequence[Node]  # around the call
     _bounding: Node | None  # the one of them that is over first
     _cut: TimeoutError | None  # what stands for the attempt that its time limit cut off
@@ -287,6 +294,7 @@ class Call:
         self.keys = None
         self.serial = 0
         self.given = self.error = self.raised = self.value = self.closing = self._bounding = self._cut = None
+        self._ungranted = self._refused = None
         self._timeout_ends = inf
         self._given_timeout = _NOT_ASKED
         self._timeout_at = timeout_at
@@ -298,6 +306,7 @@ class Call:
             tally.most = judge.most
         if policy.budget is not None:
             tally.budget = _budget_of(policy, budget)
+            tally.asks = judge is None and getattr(tally.budget, "is_remote", False)  # a loop goes on in any case
         tally.begin(began if tally.clock is SYSTEM else tally.now())
         outer = link[NODE] if bound is None else bound[OUTER]
         self._bounds = () if outer is None else _bounds_from(outer, began)
@@ -401,11 +410,45 @@ class Call:
         rest, stop = self.rest, self.policy.stop
         if not rest or (stop is not None and is_set(stop)):
             return False
+        if self._ungranted is not None:
+            return self._hear_store(*self._ungranted)
         if not patience(self._bounds, self.tally.began):
             self.tally.due = None  # the time of the whole wait has not passed
             return False
         self._set_delay(rest)
         return True
+
+    def _hear_store(self, wait: float, found: Classification) -> bool:
+        """Hear the answer of the budget's store; return whether there is more to wait.
+
+        Granted, the rest of the wait follows; refused, the call ends. Looked for again and again, at doubled intervals:
+        the question itself ends within its time.
+        """
+        tally = self.tally
+        assert tally.question is not None
+        try:
+            granted = tally.question.answer()
+        except Exception as fault:
+            faults.report("budget", type(tally.budget), fault, "the retry is granted")
+            granted = True
+        if granted is None:
+            self.delay = min(2.0 * self.delay, LONGEST_LOOK)
+            return True
+        tally.question = self._ungranted = None
+        self.rest = 0.0
+        self._refused = None if granted else found
+        if granted:
+            self._set_delay(0.0 if tally.due is None else max(0.0, tally.due - tally.now()))
+            if self._heard:
+                self.tell(EventKind.RETRY, wait, self.error, found)
+            if self.error is None:
+                self._discard(self.value)
+        return granted
+
+    def _wait_for_store(self, wait: float, found: Classification) -> None:
+        """Wait for the answer of the budget's store first: nothing is told of a retry that is not granted yet."""
+        self._ungranted = wait, found
+        self.delay, self.rest = FIRST_LOOK, wait or FIRST_LOOK
 
     def _set_delay(self, seconds: float) -> None:
         """Wait so long, or for a piece of it."""
@@ -415,7 +458,7 @@ class Call:
         else:
             self.delay = seconds
 
-    def goes_on(self, *, early: bool = False) -> bool:
+    def goes_on(self, *, early: bool = False) -> bool:  # noqa: C901  # a list of cases, in their order
         """The wait is over: begin the next attempt; `False`: the call ended meanwhile.
 
         Args:
@@ -426,6 +469,8 @@ class Call:
         """
         tally = self.tally
         now = tally.now()
+        if self._refused is not None:
+            return self._ends_waiting(tally.give_up(Reason.BUDGET, now, self._refused, self.error))
         if not self.alert:  # nothing but time
             if now < tally.due:  # type: ignore[operator]  # it was due
                 tally.pass_wait(now)
@@ -646,6 +691,9 @@ class Call:
         decision = tally.decide(found, error, now, tally.draw(), None, self.link[NUMBER])
         if decision.__class__ is GaveUp:
             return self._ends(decision, error)  # pyright: ignore[reportArgumentType]  # no type() on this way
+        if tally.question is not None:
+            self._wait_for_store(decision, found)  # type: ignore[arg-type]  # what is no GaveUp is seconds
+            return End.GOES_ON
         if self._bounds:
             self._set_delay(decision)  # type: ignore[arg-type]  # what is no GaveUp is seconds
         else:
@@ -698,6 +746,9 @@ class Call:
             if self._becomes(decision, None) is None:
                 self._raise_for_value(decision)
             return True
+        if tally.question is not None:
+            self._wait_for_store(decision, found)
+            return False
         self._set_delay(decision)
         if self._heard:
             self.tell(EventKind.RETRY, decision, None, found)

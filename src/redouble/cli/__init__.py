@@ -6,13 +6,12 @@ What a command needs is imported when that command is run, so that `redouble --h
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser
 from typing import TYPE_CHECKING
 
 from redouble.cli import options, shell, worlds
 
 if TYPE_CHECKING:
-    from argparse import Namespace
+    from argparse import ArgumentParser, Namespace
     from collections.abc import Sequence
 
 __all__ = ["main"]
@@ -73,7 +72,7 @@ def _show(chosen: Namespace) -> None:
 
 
 def _parser() -> ArgumentParser:
-    parser = ArgumentParser(prog="redouble", description="Retries that know when to stop.")
+    parser: ArgumentParser = options.Parser(prog="redouble", description="Retries that know when to stop.")
     parser.add_argument("--version", action=options.ShowVersion, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     options.add_demo(commands)

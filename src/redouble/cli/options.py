@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from argparse import Action, ArgumentTypeError
+import re
+import sys
+from argparse import Action, ArgumentParser, ArgumentTypeError
+from difflib import get_close_matches
+from functools import reduce
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from redouble import additive, exponential, proportional, retry
+import redouble
+from redouble import RetryPolicy, additive, exponential, proportional, retry
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace, _SubParsersAction
+    from argparse import Namespace, _SubParsersAction
     from collections.abc import Callable
 
-    from redouble import RetryPolicy
     from redouble.jitters import Jitter
 
 JITTERS = ("none", "full", "equal", "decorrelated")
@@ -47,6 +53,12 @@ def add_preview(commands: _SubParsersAction[ArgumentParser]) -> None:
         " library's defaults; giving one of --attempts and --deadline lifts the other, as in Python."
     )
     parser = commands.add_parser("preview", help="show the waits of a policy", description=about)
+    parser.add_argument(
+        "of",
+        nargs="?",
+        metavar="MODULE:NAME",
+        help="a policy of yours, or a function that one decorates (shop.net:fetch); options change it",
+    )
     add_policy(parser)
     parser.add_argument("--failures", type=number, default=10, metavar="N", help="show at most so many waits (10)")
     parser.set_defaults(parser=parser)
@@ -131,7 +143,62 @@ def policy_of(chosen: Namespace) -> RetryPolicy:
     curve: dict[str, Any] = {name: given[name] for name in CURVE if name in given}
     if curve:
         fields["backoff"] = exponential(**curve)
-    return retry(**fields)
+    base = written(chosen)
+    return base(**fields) if fields else base
+
+
+def written(chosen: Namespace) -> RetryPolicy:
+    """Return the policy that the options change: the one that MODULE:NAME names, else `retry`."""
+    of: str | None = getattr(chosen, "of", None)
+    return retry if of is None else named(of)
+
+
+def named(text: str) -> RetryPolicy:
+    """Import the policy, or the policy of the decorated function, that `MODULE:NAME` names.
+
+    Modules of the current folder are found, as by `python -m`.
+
+    Raises:
+        ValueError: Where there is none.
+    """
+    module, _, path = text.partition(":")
+    if not module or not path:
+        raise ValueError(f"what is previewed must be MODULE:NAME, such as shop.net:policy, got {text!r}")
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        found: Any = reduce(getattr, path.split("."), import_module(module))
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"{text} cannot be found: {error}") from None
+    finally:
+        del sys.path[0]
+    policy = found if isinstance(found, RetryPolicy) else redouble.policy_of(found)
+    if policy is None:
+        raise ValueError(f"{text} must be a policy or a function that one decorates, got {found!r}")
+    return policy
+
+
+class Parser(ArgumentParser):
+    """A parser that suggests what may have been meant by a command or an option that there is not.
+
+    From 3.15 on Python does so too, for choices alone; that is switched off, so that all versions say the same.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.suggest_on_error = False
+
+    def error(self, message: str) -> NoReturn:
+        wrong = re.search(r"invalid choice: '([^']*)'|unrecognized arguments: (--[\w-]+)", message)
+        meant = get_close_matches(wrong[1] or wrong[2], self.words(), 1) if wrong else []
+        super().error(f"{message}; did you mean {meant[0]}?" if meant else message)
+
+    def words(self) -> set[str]:
+        """Return all commands and options."""
+        found = set(self._option_string_actions)
+        for action in self._actions:
+            for name, parser in action.choices.items() if isinstance(action.choices, dict) else ():
+                found |= {name, *parser.words()}
+        return found
 
 
 class ShowVersion(Action):

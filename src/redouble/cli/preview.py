@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
+from redouble.cli.chart import style_of
 from redouble.cli.output import say
 
 if TYPE_CHECKING:
@@ -11,7 +13,9 @@ if TYPE_CHECKING:
     from redouble.types import PreviewRow
 
 WIDTH = 40
-"""How many characters the longest wait has in the picture."""
+"""How many characters the longest wait has in the picture; on a terminal it is what the terminal leaves."""
+
+NARROWEST = 8
 
 HEADINGS = ("attempt", "earliest", "typical", "latest", "cumulated")
 
@@ -23,19 +27,26 @@ def show(policy: RetryPolicy, failures: int) -> None:
     say()
     if rows:
         say("  ".join(HEADINGS))
-        longest = max(row.latest for row in rows)
+        longest, width = max(row.latest for row in rows), width_beside_table()
         for row in rows:
-            say(line(row, longest))
+            say(line(row, longest, width))
         say()
     say(ending(policy, rows))
 
 
-def line(row: PreviewRow, longest: float) -> str:
+def width_beside_table() -> int:
+    """Return how wide the picture may be."""
+    if not sys.stdout.isatty():
+        return WIDTH
+    return max(NARROWEST, style_of(sys.stdout).columns - len("  ".join(HEADINGS)) - 2)
+
+
+def line(row: PreviewRow, longest: float, width: int) -> str:
     """One row of the table, in seconds."""
     times = (row.earliest, row.typical, row.latest, row.cumulated)
     cells = [str(row.attempt), *(seconds(time) for time in times)]
     table = "  ".join(cell.rjust(len(heading)) for cell, heading in zip(cells, HEADINGS, strict=True))
-    return f"{table}  {bar(row, longest)}{'  past the deadline' if row.past_deadline else ''}".rstrip()
+    return f"{table}  {bar(row, longest, width)}{'  past the deadline' if row.past_deadline else ''}".rstrip()
 
 
 def seconds(value: float) -> str:
@@ -43,11 +54,11 @@ def seconds(value: float) -> str:
     return f"{value:.3f}" if value < 100 else f"{value:.0f}"
 
 
-def bar(row: PreviewRow, longest: float) -> str:
+def bar(row: PreviewRow, longest: float, width: int) -> str:
     """The range of a wait as dashes, the typical wait as `o`: `    ----o----`."""
     if longest == 0:
         return "o"
-    first, typical, last = (round(wait / longest * (WIDTH - 1)) for wait in (row.earliest, row.typical, row.latest))
+    first, typical, last = (round(wait / longest * (width - 1)) for wait in (row.earliest, row.typical, row.latest))
     return " " * first + "-" * (typical - first) + "o" + "-" * (last - typical)
 
 

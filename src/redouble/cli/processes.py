@@ -71,6 +71,8 @@ class Job:
             self._process = process = subprocess.Popen(self.command, process_group=0, stdout=pipe, stderr=pipe)
             try:
                 lend(process.pid)
+                if self.ended_by is not None:  # the signal came while the process was being made
+                    signal_group(process, self.ended_by)
                 outputs = [Copied(source, out) for source, out in self._pipes(process)]
                 self._wait(process, seconds, lend)
                 text = "".join(output.text() for output in outputs)

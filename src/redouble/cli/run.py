@@ -42,9 +42,12 @@ def run(chosen: Namespace) -> int:
 
     job = Job(chosen.argv, search=chosen.on_output is not None)
     tellers = None if chosen.quiet else [Teller(as_json=chosen.json)]
-    policy = options.policy_of(chosen)
+    try:
+        limit = checks.seconds_or_none("attempt_timeout", chosen.attempt_timeout, positive=True)
+        policy = options.policy_of(chosen)
+    except (TypeError, ValueError) as error:  # the library's own messages name argument, rule and value
+        chosen.parser.error(str(error))
     policy = policy(on=rules(chosen), stop=job.stop, observers=tellers, name=chosen.argv[0])
-    limit = checks.seconds_or_none("attempt_timeout", chosen.attempt_timeout)
     with job.signals():
         return code_of(policy, partial(attempt, job, limit), job)
 

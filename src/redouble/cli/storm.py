@@ -13,6 +13,7 @@ from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
 from redouble import BackoffController, RetryBudget, Wait
+from redouble.cli.store import LeaseOfStore, Store
 from redouble.cli.worlds import WINDOW
 
 if TYPE_CHECKING:
@@ -147,6 +148,22 @@ class Course:
         return sum(self.succeeded[window]) / max(1, sum(self.calls[window]))
 
 
+class FleetClient(Client):
+    """One process of a fleet that shares its budget through a store."""
+
+    def __init__(self, policy: RetryPolicy, store: Store, budget: RetryBudget) -> None:
+        super().__init__(policy, LeaseOfStore(store, budget))
+        self.store = store
+
+    def fail(self, call: BackoffController, now: float, draw: float) -> float | None:
+        self.store.move(now)
+        return super().fail(call, now, draw)
+
+    def succeed(self, call: BackoffController, now: float) -> None:
+        self.store.move(now)
+        super().succeed(call, now)
+
+
 def clients_of(
     storm: Storm, policy: RetryPolicy, budget: RetryBudget | None = None, *, shared: bool = False
 ) -> list[Client]:
@@ -156,10 +173,12 @@ def clients_of(
         storm: Says how many there are.
         policy: Of every call.
         budget: Each process gets a full one with these settings; `None`: there is none.
-        shared: Whether all of them have one in common, as through a store that answers at once and is never away.
+        shared: Whether all of them share one through a store, which answers at once and is never away.
     """
-    made = [None if budget is None else budget.fresh(_begin_of_time) for _ in range(1 if shared else storm.processes)]
-    return [Client(policy, made[0 if shared else process]) for process in range(storm.processes)]
+    if shared and budget is not None:
+        store = Store(budget)
+        return [FleetClient(policy, store, budget) for _ in range(storm.processes)]
+    return [Client(policy, None if budget is None else budget.fresh(_begin_of_time)) for _ in range(storm.processes)]
 
 
 def _begin_of_time() -> float:

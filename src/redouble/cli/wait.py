@@ -54,8 +54,8 @@ def run(chosen: Namespace) -> int:
     stop = threading.Event()
     say = Say(quiet=chosen.quiet, as_json=chosen.json)
     with ThreadPoolExecutor(len(chosen.targets), thread_name_prefix="wait") as pool:
-        ends = [pool.submit(wait_for, target, limit, timeout, stop, say) for target in chosen.targets]
         try:
+            ends = [pool.submit(wait_for, target, limit, timeout, stop, say) for target in chosen.targets]
             return max(end.result().code or UP for end in ends)
         except KeyboardInterrupt:
             stop.set()

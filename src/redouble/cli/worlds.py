@@ -160,7 +160,7 @@ def _add_storm(worlds: _SubParsersAction[ArgumentParser]) -> None:
         metavar="B",
         help="default, none, or settings: ratio=0.1,burst=20,window=10,trickle=1/300,share=1/8,strict",
     )
-    group.add_argument("--shared", action="store_true", help="one budget for all processes, as a store would share it")
+    group.add_argument("--shared", action="store_true", help="one budget for all processes, shared through a store")
     group = parser.add_argument_group("the server and the calls")
     numbers: list[_Number] = [
         ("load", fraction, "SHARE", "calls a second, as a share of the capacity"),

@@ -89,6 +89,8 @@ class RetryBudget:
 
     __module__ = "redouble"
 
+    is_remote = False  # whether `ask` may have to wait for a store: redouble.control.leases
+
     __slots__ = (
         "__weakref__",
         "_at",
@@ -219,7 +221,7 @@ class RetryBudget:
         settings["burst"] = max(least, checks.number("burst", settings.get("burst", BURST), least=0))
         return cls(**settings)
 
-    def fresh(self, clock: Callable[[], float] | None = None) -> Self:
+    def fresh(self, clock: Callable[[], float] | None = None) -> RetryBudget:
         """Return a full budget with the settings of this one; with another clock, where one is given."""
         return type(self)(**self._settings(), clock=self._clock if clock is None else clock)
 
@@ -273,13 +275,18 @@ class RetryBudget:
         if self.strict or lock._is_owned():  # as in `take`: the credit is lost, which is the safe side
             return
         with lock:
-            if hinted:
-                if self._hinted_back < self._hinted:
-                    self._hinted_back += 1
-                    self._back += HINTED_COST
-            elif self._whole_back < self._whole:
-                self._whole_back += 1
-                self._back += 1.0
+            self._back += self._returned(hinted)
+
+    def _returned(self, hinted: bool) -> float:
+        """Count a refund and return its tokens; 0.0 where no such retry is outstanding."""
+        if hinted:
+            if self._hinted_back < self._hinted:
+                self._hinted_back += 1
+                return HINTED_COST
+        elif self._whole_back < self._whole:
+            self._whole_back += 1
+            return 1.0
+        return 0.0
 
     def _level(self, passed: float, new: int, back: float) -> float:
         """Return the tokens after `passed` seconds with `new` successes and the refund `back`."""

@@ -13,6 +13,7 @@ from time import monotonic
 from redouble.control import faults
 from redouble.control.clock import SYSTEM, guarded_now, is_set
 from redouble.control.curves import OwnCurves, ended, safe_delay, sane
+from redouble.control.host import in_event_loop
 from redouble.control.mark import given_up_during
 from redouble.control.outcome import GaveUp, Reason
 from redouble.core import checks
@@ -24,10 +25,11 @@ from redouble.known.request import sends_unsafely, shows_engine, shows_safe_meth
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Literal
+    from typing import Any, Literal
 
     from redouble.control.budget import RetryBudget
     from redouble.control.clock import Clock
+    from redouble.control.leases import Question
     from redouble.control.policy import Policy
     from redouble.core.backoff import Backoff
     from redouble.known.handed import Handed
@@ -66,6 +68,8 @@ class Tally:
         budget: The retry budget that is asked; `None`: none is.
         loops: Whether the call is a loop's, which a refusal of the budget does not end.
         most: How many attempts there are in all, whatever became of them; `None`: no limit.
+        asks: Whether the wait before a retry may be used to wait for the store of a budget: `question`.
+        question: The question to that store, whose answer decides whether the retry is made; `None`: none is open.
         took: What the last retry took from the budget.
         handed: The function, its arguments and keyword arguments, among which a caller's idempotency key is looked for.
         until: The error that was being handled when the call began.
@@ -78,6 +82,7 @@ class Tally:
     """
 
     __slots__ = (
+        "asks",
         "attempt",
         "began",
         "bound",
@@ -103,6 +108,7 @@ class Tally:
         "own_retries",
         "policy",
         "previous",
+        "question",
         "sent",
         "started",
         "took",
@@ -111,6 +117,7 @@ class Tally:
         "vouched",
     )
 
+    asks: bool
     attempt: int
     began: float
     bound: float
@@ -136,6 +143,7 @@ class Tally:
     own_retries: OwnRetries | None
     policy: Policy
     previous: float | None
+    question: Question | None
     sent: Sent | None
     started: float | None
     took: Literal["nothing", "token", "hinted token"]
@@ -159,8 +167,8 @@ class Tally:
         self.curves = self.end = self.used_up = self.earlier_errors = None
         self.budget = self.handed = self.until = self.sent = self.own_retries = None
         self.keys = ()
-        self.loops = False
-        self.most = None
+        self.loops = self.asks = False
+        self.most = self.question = None
         self.took = "nothing"
         self.vouched = self.exclusive = False
         self.delay_by = "curve"
@@ -304,13 +312,20 @@ class Tally:
     def _take(self) -> bool:
         """Take a token for a retry; a budget that fails is no reason to end."""
         hinted = self.delay_by == "server"
+        budget: Any = self.budget  # which is not None here
         try:
-            granted = self.budget is None or self.budget.take(None, hinted)
+            granted: Any
+            if self.asks and in_event_loop():  # nothing may wait for a store here
+                granted = budget.ask(hinted)
+                if granted.__class__ is not bool:
+                    self.question, granted = granted, True
+            else:
+                granted = budget.take(None, hinted)
         except Exception as fault:
             faults.report("budget", type(self.budget), fault, "the retry is granted")
             return True
         self.took = "nothing" if not granted else "hinted token" if hinted else "token"
-        return granted
+        return bool(granted)
 
     def succeeded(self) -> None:
         """The attempt succeeded: the budget hears of it."""

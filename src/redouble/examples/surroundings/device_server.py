@@ -1,13 +1,13 @@
-"""A real server of RFC 8628, the device authorization grant, that answers as its script says."""
+"""On top of all floors: an authorization server of RFC 8628, the device grant, that answers as its script says."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from surroundings.http_server import HANG_UP, Answer, HttpServer
+from redouble.examples.surroundings.http_server import HANG_UP, Answer, HttpServer
 
 if TYPE_CHECKING:
-    from surroundings.http_server import Request
+    from redouble.examples.surroundings.http_server import Request
 
 DEVICE_CODE = "GmRhmhcxhwAzkoEqiMEg_DnyEysNkuNhszIySk9eS"  # the secrets are those of the RFC's own examples
 TOKEN = "2YotnFZFEjr1zCsicMWpAA"
@@ -27,8 +27,8 @@ class DeviceServer(HttpServer):
 
     def __init__(self, *script: str | int, interval: Any = 1, expires_in: int = 900) -> None:
         super().__init__()
-        self.script = list(script)
-        self.grant = {
+        self.script: list[str | int] = list(script)
+        self.grant: dict[str, Any] = {
             "device_code": DEVICE_CODE,
             "user_code": "WDJB-MJHT",
             "verification_uri": f"{self.url}/activate",
@@ -52,5 +52,5 @@ class DeviceServer(HttpServer):
         return Answer(400, {"error": ERRORS[word]})
 
     def polls(self) -> int:
-        """How often somebody has asked for the token."""
+        """Return how often the token has been asked for."""
         return self.paths().count("/token")

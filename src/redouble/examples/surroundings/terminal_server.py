@@ -1,4 +1,4 @@
-"""A real WebSocket server of a terminal's lines: it can be killed and started again on the same port."""
+"""On top of all floors: a WebSocket server of a terminal's lines: it can be killed and started again on the same port."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ import socket
 import subprocess
 import sys
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs, urlsplit
 
-from surroundings.stage import HOST, client, listens, unused_port, wait_until
+from redouble.examples.surroundings.stage import HOST, client, listens, unused_port, wait_until
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 
 class TerminalServer:
-    """In threads of this process.
+    """Serves in threads of this process.
 
     It sends so many numbered lines, beginning after the number that the client names as `resume`, and keeps silent then.
 
@@ -29,8 +28,8 @@ class TerminalServer:
     """
 
     def __init__(self, *, lines: int = 3, pace: float = 0.0, port: int | None = None) -> None:
-        self.port = port or unused_port()
-        self.url = f"ws://{HOST}:{self.port}"
+        self.port: int = port or unused_port()
+        self.url: str = f"ws://{HOST}:{self.port}"
         self.lines = lines
         self.pace = pace
         self.refuse: int | None = None
@@ -56,7 +55,7 @@ class TerminalServer:
                 connection.socket.shutdown(socket.SHUT_RDWR)
 
     def kill(self) -> None:
-        """Be gone, without a word."""
+        """End without a word."""
         if self._server is not None and self._thread is not None:
             self._gone.set()
             self._server.shutdown()
@@ -66,7 +65,7 @@ class TerminalServer:
 
     @property
     def open(self) -> int:
-        """How many connections are open."""
+        """Return how many connections are open."""
         return len(self._connections)
 
     def _look_at(self, connection: Any, request: Any) -> Any:
@@ -100,23 +99,21 @@ class TerminalServer:
 
 
 class TerminalProcess:
-    """The same as a process of its own, which can be killed with SIGKILL."""
+    """Serves the same in a process of its own, which can be killed with SIGKILL."""
 
     def __init__(self, *, pace: float) -> None:
-        self.port = unused_port()
-        self.url = f"ws://{HOST}:{self.port}"
-        here = str(Path(__file__).parents[1])
-        code = "import sys; sys.path.insert(0, sys.argv[1]); from surroundings.terminal_server import main; main()"
-        self._command = [sys.executable, "-c", code, here, str(self.port), str(pace)]
+        self.port: int = unused_port()
+        self.url: str = f"ws://{HOST}:{self.port}"
+        self._command = [sys.executable, "-m", __name__, str(self.port), str(pace)]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Listen; returns as soon as it does."""
+        """Listen; return as soon as it does."""
         self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE)
         wait_until(lambda: listens(self.port), "the terminal's server listens")
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """Kill it with SIGKILL."""
         if self._process is not None:
             with self._process as process:
                 process.kill()
@@ -132,7 +129,11 @@ class TerminalProcess:
 
 
 def main() -> None:
-    """Serve until standard input ends: nobody is left behind when whoever started this is killed."""
-    server = TerminalServer(lines=10**6, pace=float(sys.argv[3]), port=int(sys.argv[2]))
+    """Serve until standard input ends, so that it ends with the program that started it."""
+    server = TerminalServer(lines=10**6, pace=float(sys.argv[2]), port=int(sys.argv[1]))
     server.start()
     sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""A real HTTP server on a free port of the loopback, in threads; what it answers is said by its subclasses."""
+"""On top of all floors: an HTTP server on a free port of the loopback, in threads; subclasses say what it answers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from urllib.parse import parse_qs, urlsplit
 
-from surroundings.stage import HOST
+from redouble.examples.surroundings.stage import HOST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Request(NamedTuple):
-    """What came in: parameters are those of the query and of a form together."""
+    """Is a request; its parameters are those of the query and of a form together."""
 
     method: str
     path: str
@@ -25,7 +25,7 @@ class Request(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What goes out; anything but bytes is sent as JSON."""
+    """Is an answer; a body that is no bytes is sent as JSON."""
 
     status: int
     body: Any
@@ -37,22 +37,22 @@ HANG_UP = Answer(0, b"")
 
 
 class HttpServer:
-    """`with HttpServer() as server:` answers with what `answer` says, and remembers what was asked."""
+    """Serves HTTP in threads, `with HttpServer() as server:`; answers by `answer`, and remembers the requests."""
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
-        self.closing = threading.Event()
+        self.closing: threading.Event = threading.Event()
         self._http = _Listener((HOST, 0), _Handler)
         self._http.answers = self
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
-        self.url = f"http://{HOST}:{self._http.server_port}"
+        self.url: str = f"http://{HOST}:{self._http.server_port}"
 
     def answer(self, request: Request) -> Answer:
-        """What to answer; may block on `closing`."""
+        """Return the answer to a request; may block on `closing`."""
         raise NotImplementedError
 
     def paths(self) -> list[str]:
-        """The path of each request, in order."""
+        """Return the path of each request, in order."""
         return [request.path for request in self.requests]
 
     def __enter__(self) -> Self:
@@ -74,13 +74,12 @@ class _Listener(ThreadingHTTPServer):
     answers: HttpServer
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients that hang up are nothing to speak of."""
+        """Say nothing of clients that hang up."""
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    server: _Listener
 
     def do_GET(self) -> None:
         self._serve()
@@ -94,6 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
         form = body if "form" in self.headers.get("Content-Type", "") else ""
         parameters = {name: values[-1] for name, values in parse_qs(f"{split.query}&{form}").items()}
         request = Request(self.command, split.path, parameters, body)
+        assert isinstance(self.server, _Listener)
         server = self.server.answers
         server.requests.append(request)
         self._send(server.answer(request))
@@ -111,4 +111,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # its name there
-        """Nothing is logged."""
+        """Log nothing."""

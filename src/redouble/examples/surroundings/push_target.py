@@ -1,4 +1,4 @@
-"""A real HTTP server that snapshots are pushed to, and that answers as its script says."""
+"""On top of all floors: an HTTP server to which snapshots are pushed, and that answers as its script says."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import json
 import threading
 from typing import TYPE_CHECKING, Any
 
-from surroundings.http_server import HANG_UP, Answer, HttpServer
+from redouble.examples.surroundings.http_server import HANG_UP, Answer, HttpServer
 
 if TYPE_CHECKING:
-    from surroundings.http_server import Request
+    from redouble.examples.surroundings.http_server import Request
 
 
 class PushTarget(HttpServer):
@@ -21,11 +21,11 @@ class PushTarget(HttpServer):
 
     def __init__(self, *script: str | int) -> None:
         super().__init__()
-        self.script = list(script)
+        self.script: list[str | int] = list(script)
         self.pushed: list[Any] = []
-        self.held = threading.Event()
-        self.release = threading.Event()
-        self.most_at_once = 0
+        self.held: threading.Event = threading.Event()
+        self.release: threading.Event = threading.Event()
+        self.most_at_once: int = 0
         self._at_once = 0
         self._lock = threading.Lock()
 
@@ -54,5 +54,5 @@ class PushTarget(HttpServer):
         return Answer(200, {"accepted": word != "rejected"})
 
     def versions(self) -> list[int]:
-        """The version of each snapshot that came, in order."""
+        """Return the version of each snapshot that came, in order."""
         return [snapshot["version"] for snapshot in self.pushed]

@@ -1,4 +1,4 @@
-"""A real HTTP server of a workspace: everything at once (`/export`), or page by page (`/tree`, `/file`)."""
+"""On top of all floors: the server of a workspace: everything at once (`/export`), or page by page (`/tree`, `/file`)."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import json
 import time
 from typing import TYPE_CHECKING
 
-from surroundings.http_server import HANG_UP, Answer, HttpServer
+from redouble.examples.surroundings.http_server import HANG_UP, Answer, HttpServer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from surroundings.http_server import Request
+    from redouble.examples.surroundings.http_server import Request
 
 
 class ExportServer(HttpServer):
-    """Serves so many files.
+    """Serves a number of files.
 
     Attributes:
         export: What `/export` does: `fine`, `empty`, `truncated`, `hang` (no answer), `hang up`, a status such as 502, or
@@ -29,7 +29,7 @@ class ExportServer(HttpServer):
 
     def __init__(self, files: int = 50, *, page: int = 10, export: str | int = "fine", pace: float = 0.0) -> None:
         super().__init__()
-        self.files = {f"/docs/{number:03}.md": f"text {number}" for number in range(files)}
+        self.files: dict[str, str] = {f"/docs/{number:03}.md": f"text {number}" for number in range(files)}
         self.page = page
         self.export = export
         self.pace = pace
@@ -72,6 +72,6 @@ class ExportServer(HttpServer):
         return Answer(200, {"paths": paths[begin:end], "next": str(end) if end < len(paths) else None})
 
     def counts(self) -> tuple[int, int, int]:
-        """How many exports, pages of the tree and files have been asked for."""
+        """Return how many exports, pages of the tree and files have been asked for."""
         paths = self.paths()
         return paths.count("/export"), paths.count("/tree"), paths.count("/file")

@@ -1,21 +1,21 @@
 """Read a workspace: all at once if the server manages that in time, else page by page, from where it stopped last time.
 
-Run it: `python docs/examples/export_or_tree.py`. It starts a real HTTP server, kills a reader in the middle (kill -9) and
-starts it again; it needs `httpx`. `python docs/examples/export_or_tree.py URL DATABASE SECONDS` is that reader.
+It starts an HTTP server, kills a reader in the middle (kill -9), starts it again, and then meets five kinds of exports. The
+reader runs on asyncio or trio; a thread that waits for a server cannot be cut off by a watchdog.
 """
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 import subprocess
 import sys
 import tempfile
 from contextlib import closing
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from redouble import (
+    RetryPolicy,
+    Rule,
     clamp_under,
     classify,
     deadline,
@@ -27,13 +27,11 @@ from redouble import (
     transient,
     watchdog,
 )
+from redouble.examples.surroundings import stage
+from redouble.examples.surroundings.export_server import ExportServer
 from redouble.testing import fake_time
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "integration" / "examples"))
-from surroundings import stage
-from surroundings.export_server import ExportServer
-
-httpx = stage.client("httpx")
+httpx: Any = stage.client("httpx")
 Files = dict[str, str]
 
 
@@ -71,16 +69,18 @@ class Workspace:
 
 class Local:
     """What has been read, and where the reading stands, in one SQLite database: a page's files and the cursor behind it
-    are committed together, so that whoever is killed at whatever moment has both or neither."""
+    are committed together: a reader that is killed at any moment has both or neither of them."""
 
     def __init__(self, path: str) -> None:
-        self.db = sqlite3.connect(path)
-        self.close = self.db.close
+        self.db: sqlite3.Connection = sqlite3.connect(path)
         self.db.executescript(
             "create table if not exists file (path text primary key, content text, written int default 1);"
             "create table if not exists state (cursor text, seen int default 0, stalls int default 0, complete int);"
             "insert into state (complete) select 0 where not exists (select * from state);"
         )
+
+    def close(self) -> None:
+        self.db.close()
 
     def __getitem__(self, column: str) -> Any:
         return self.db.execute(f"select {column} from state").fetchone()[0]
@@ -99,7 +99,7 @@ class Local:
         self.db.execute("update state set seen = seen + ?", (len(files),))
 
     def replace(self, files: Files) -> bool:
-        """These are all files; `False` when that is not to be believed."""
+        """Take these for all files; return whether it did, as there may be too few to believe."""
         if self.suspicious(len(files)):
             return False
         self.apply(files)
@@ -127,13 +127,13 @@ class Local:
         self.db.commit()
 
     def suspicious(self, files: int) -> bool:
-        """Whether so few files are not to be believed."""
+        """Tell whether there should be more files."""
         tracked = self.count()
         return (tracked > 0 and files == 0) or (tracked >= 10 and 2 * files < tracked)
 
 
-def unsupported(error: Exception) -> bool:
-    """Whether it is the export that this server cannot do, and not the server that wants to be left alone."""
+def unsupported(error: Any) -> bool:
+    """Tell whether this server cannot do the export; one that wants to be left alone could."""
     if not isinstance(error, httpx.HTTPStatusError):
         return isinstance(error, (ValueError, httpx.RemoteProtocolError))  # it ends in the middle
     status, text = error.response.status_code, error.response.text.lower()
@@ -146,13 +146,13 @@ def refused(error: Any) -> bool:
 
 
 def asked_for(error: Exception) -> float:
-    """The server's Retry-After, but not more than a minute."""
+    """Return the server's Retry-After, a minute at most."""
     return min(60.0, classify(error).retry_after or 0.0)
 
 
 # redouble:
-on = transient(httpx.HTTPStatusError, when=refused, retry_after=asked_for) | permanent(ValueError) | known_errors
-http = retry(on=on, attempts=4, backoff=exponential(0.1, maximum=60, jitter=None))
+on: Rule = transient(httpx.HTTPStatusError, when=refused, retry_after=asked_for) | permanent(ValueError) | known_errors
+http: RetryPolicy = retry(on=on, attempts=4, backoff=exponential(0.1, maximum=60, jitter=None))
 
 
 async def pull(server: Workspace, local: Local, limits: Limits) -> None:
@@ -166,8 +166,9 @@ async def pull(server: Workspace, local: Local, limits: Limits) -> None:
 
 
 async def exported(server: Workspace, local: Local, limits: Limits) -> bool:
+    limit = deadline(clamp_under(limits.export, limits.idle, limits.hard_cap))
     try:
-        async with deadline(clamp_under(limits.export, limits.idle, limits.hard_cap)) as limit:
+        async with limit:
             return local.replace(await http.call(server.export))
     except Exception as error:
         if not unsupported(error) and not limit.ended(error):
@@ -178,7 +179,7 @@ async def exported(server: Workspace, local: Local, limits: Limits) -> bool:
 
 
 async def read(url: str, database: str, patience: float) -> None:
-    """One reader: pull once, and say how it went."""
+    """Pull once, as one reader, and say how it went."""
     with closing(Local(database)) as local:
         begun = local.load()
         async with httpx.AsyncClient(trust_env=False, timeout=None) as client:
@@ -191,33 +192,39 @@ async def read(url: str, database: str, patience: float) -> None:
                 stage.say(f"{error}, complete: {local['complete']}")
 
 
-def main() -> None:
-    with tempfile.TemporaryDirectory() as folder, ExportServer(export="hang", pace=0.15) as server:
-        database = f"{folder}/files.db"
-        stage.say("an export that hangs, and a reader that is killed in the middle of the pages:")
-        command = [sys.executable, __file__, server.url, database, "0.5"]
-        server.hangs_at = "/docs/025.md"
-        with subprocess.Popen(command) as reader:
+def killed(host: str, server: ExportServer, database: str) -> None:
+    """Kill a reader in the third page, and let another one go on."""
+    command = [sys.executable, "-m", "redouble.examples.export_or_tree", "--on", host]
+    command += ["--part", server.url, database, "0.5"]
+    server.hangs_at = "/docs/025.md"
+    with subprocess.Popen(command) as reader:
+        try:
             stage.wait_until(lambda: server.counts()[2] == 26, "it is in the third page")
+        finally:
             reader.kill()
-        server.hangs_at = None
-        with closing(Local(database)) as local:
-            stage.say(f"killed: {local.count()} files are here, and the cursor is {local.load()}")
-        subprocess.run(command, check=True)
-        with closing(Local(database)) as local:
-            written = local.db.execute("select count(*), min(written), max(written) from file").fetchone()
-            stage.say("{} files, each one written {} to {} times; asked for: {}".format(*written, server.counts()))
+    server.hangs_at = None
+    with closing(Local(database)) as local:
+        stage.say(f"killed: {local.count()} files are here, and the cursor is {local.load()}")
+    subprocess.run(command, check=True)
+    with closing(Local(database)) as local:
+        written = local.db.execute("select count(*), min(written), max(written) from file").fetchone()
+        stage.say("{} files, each one written {} to {} times; asked for: {}".format(*written, server.counts()))
+
+
+def main(host: str, url: str = "", database: str = "", limit: str = "") -> None:
+    if url:
+        stage.run(host, read, url, database, float(limit))
+        return
+    with tempfile.TemporaryDirectory() as folder, ExportServer(export="hang", pace=0.15) as server:
+        stage.say("an export that hangs, and a reader that is killed in the middle of the pages:")
+        killed(host, server, f"{folder}/files.db")
         for export in ("fine", "workspace_busy", "rate_limited", 502, "truncated"):
             server.export = export
             stage.say(f"an export that is {export} (in virtual time):")
             with fake_time() as clock:
-                clock.io_grace = 2
-                asyncio.run(read(server.url, ":memory:", 45))
+                clock.io_grace = 2  # real seconds that virtual time waits for an answer
+                stage.run(host, read, server.url, ":memory:", 45)
 
 
 if __name__ == "__main__":
-    stage.show_log()
-    if len(sys.argv) == 4:
-        asyncio.run(read(sys.argv[1], sys.argv[2], float(sys.argv[3])))
-    else:
-        main()
+    stage.start(main, "asyncio", "trio", words="URL DATABASE LIMIT")
