@@ -262,7 +262,7 @@ def test_no_cycle_after_a_permanent_error(surface: Any) -> None:
     def operation() -> Any:
         raise KeyError("not there")
 
-    assert grown(surface, policy, operation, 200, KeyError) < 10
+    assert grown(surface, policy, operation, 60, KeyError) < 10
 
 
 @pytest.mark.usefixtures("clock", "silence")
@@ -280,7 +280,7 @@ def test_no_cycle_after_successes(surface: Any) -> None:
     async def body() -> None:
         await surface.attempt(given, operation)
 
-    assert surface.run(growth(body, 200)) < 10
+    assert surface.run(growth(body, 60)) < 10
 
 
 @pytest.mark.usefixtures("clock", "silence")
@@ -292,7 +292,7 @@ def test_no_cycle_after_stopping_in_a_wait(surface: Any) -> None:
         (stop.clear if event.delay is None else stop.set)()
 
     stoppable = policy(stop=stop, observers=[set_it], backoff=constant(0))
-    assert grown(surface, stoppable, fails, 200, OSError) < 10
+    assert grown(surface, stoppable, fails, 60, OSError) < 10
 
 
 @pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit, asyncio.CancelledError])
@@ -310,7 +310,7 @@ def test_no_cycle_after_an_interrupted_wait(
 
     monkeypatch.setattr(clock, "sleep", sleep)
     monkeypatch.setattr(clock, "sleep_async", sleep_async)
-    assert grown(surface, policy, fails, 200, interrupt) < 10
+    assert grown(surface, policy, fails, 60, interrupt) < 10
 
 
 @pytest.mark.usefixtures("clock", "silence")
@@ -322,14 +322,14 @@ def test_no_cycle_after_an_interrupted_attempt(surface: Any) -> None:
         rounds.append(1)
         raise OSError("down") if len(rounds) % 2 else KeyboardInterrupt
 
-    assert surface.is_async or grown(surface, policy(backoff=constant(0)), operation, 200, KeyboardInterrupt) < 10
+    assert surface.is_async or grown(surface, policy(backoff=constant(0)), operation, 60, KeyboardInterrupt) < 10
     rounds.clear()
 
     def cancelled() -> Any:
         rounds.append(1)
         raise OSError("down") if len(rounds) % 2 else asyncio.CancelledError
 
-    assert grown(surface, policy(backoff=constant(0)), cancelled, 200, asyncio.CancelledError) < 10
+    assert grown(surface, policy(backoff=constant(0)), cancelled, 60, asyncio.CancelledError) < 10
 
 
 @pytest.mark.usefixtures("clock", "silence")
@@ -339,7 +339,7 @@ def test_no_cycle_after_an_interrupted_observer(surface: Any) -> None:
     def observe(_: Event) -> None:
         raise asyncio.CancelledError
 
-    assert grown(surface, policy(observers=[observe]), fails, 200, asyncio.CancelledError) < 10
+    assert grown(surface, policy(observers=[observe]), fails, 60, asyncio.CancelledError) < 10
 
 
 @pytest.mark.usefixtures("clock", "silence")
@@ -380,7 +380,7 @@ def test_no_cycle_while_still_pending(surface: Any) -> None:
     if surface.is_connect:
         pytest.skip("what is opened is no answer to be judged")
     later = Classification(Verdict.PENDING, retry_after=999)
-    assert grown(surface, retry(result=lambda value: later), lambda: None, 200, StillPending) < 10
+    assert grown(surface, retry(result=lambda value: later), lambda: None, 60, StillPending) < 10
 
 
 class Watched(OSError):
