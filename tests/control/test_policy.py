@@ -20,6 +20,7 @@ import redouble
 from redouble import (
     Backoff,
     Event,
+    RetryBudget,
     RetryPolicy,
     Verdict,
     constant,
@@ -32,7 +33,6 @@ from redouble import (
     sequence,
     transient,
 )
-from redouble.control.budget import RetryBudget
 from redouble.control.policy import OWN_BUDGET, Policy, is_of_event_loop, refuse_async_stop
 from redouble.testing import FakeClock
 from redouble.types import SystemClock
@@ -540,9 +540,10 @@ def test_a_rule_that_is_never_reached() -> None:
 
 
 def test_a_field_that_does_not_exist() -> None:
-    """An unknown field is a TypeError that lists those that exist."""
-    expected = f"retry has no field 'attempt'; its fields are {', '.join(DEFAULTS)}"
-    assert refusal(TypeError, attempt=3) == expected
+    """An unknown field is a TypeError that lists those that exist, or names the one that was meant."""
+    expected = f"retry has no field 'colour'; its fields are {', '.join(DEFAULTS)}"
+    assert refusal(TypeError, colour=3) == expected
+    assert refusal(TypeError, atempts=3) == "retry has no field 'atempts'; write `attempts=`"
 
 
 def test_what_was_written_cannot_be_written() -> None:

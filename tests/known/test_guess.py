@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import types
 from datetime import timedelta
 from types import SimpleNamespace
@@ -12,8 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redouble import classify, explain, known_errors, retry
-from redouble.core.verdict import Classification, Verdict
+from redouble import Classification, Verdict, classify, explain, known_errors, retry
 from redouble.known.whose import handed
 
 T, P = Verdict.TRANSIENT, Verdict.PERMANENT
@@ -266,8 +266,8 @@ def test_sqlstates(error: Exception, verdict: Verdict) -> None:
     assert classify(error).verdict is verdict
 
 
-REFUSED = ConnectionRefusedError(111, "refused")
-GONE = FileNotFoundError(2, "missing")
+REFUSED = ConnectionRefusedError(errno.ECONNREFUSED, "refused")
+GONE = FileNotFoundError(errno.ENOENT, "missing")
 
 
 @pytest.mark.parametrize(
@@ -294,14 +294,14 @@ def test_an_error_beneath(error: Exception, verdict: Verdict) -> None:
 
 def test_the_error_that_was_being_handled() -> None:
     """Only where the client itself raised the new one, hidden with `from None` or not."""
-    assert received(ApiError(), context=ConnectionResetError(104, "x")).verdict is T
+    assert received(ApiError(), context=ConnectionResetError(errno.ECONNRESET, "x")).verdict is T
     hidden = ApiError()
-    hidden.__context__, hidden.__suppress_context__ = ConnectionResetError(104, "x"), True
+    hidden.__context__, hidden.__suppress_context__ = ConnectionResetError(errno.ECONNRESET, "x"), True
     assert received(hidden).verdict is T
     mine = ApiError()
-    mine.__context__ = ConnectionResetError(104, "x")
+    mine.__context__ = ConnectionResetError(errno.ECONNRESET, "x")
     assert classify(mine).verdict is P
-    assert classify(thrown(ApiError(), "mycompany.jobs", ConnectionResetError(104, "x"))).verdict is P
+    assert classify(thrown(ApiError(), "mycompany.jobs", ConnectionResetError(errno.ECONNRESET, "x"))).verdict is P
 
 
 def test_an_explicit_cause_that_is_known_goes_first() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from datetime import timedelta
 from types import SimpleNamespace
@@ -12,7 +13,7 @@ import pytest
 from redouble import Verdict, classify
 
 T, P = Verdict.TRANSIENT, Verdict.PERMANENT
-REFUSED, DENIED = ConnectionRefusedError(111, "x"), PermissionError(13, "x")
+REFUSED, DENIED = ConnectionRefusedError(errno.ECONNREFUSED, "x"), PermissionError(errno.EACCES, "x")
 
 
 def made(name: str, *args: Any, base: type[Exception] = Exception, **attributes: Any) -> Exception:
@@ -59,7 +60,7 @@ def test_a_certificate_beneath_a_text() -> None:
     """Where a table looks for a failure that stays before it reads a text."""
     error = made("pg8000.InterfaceError", "network error")
     assert classify(error).verdict is T
-    error.__context__ = PermissionError(13, "x")
+    error.__context__ = PermissionError(errno.EACCES, "x")
     assert classify(error).verdict is P
 
 

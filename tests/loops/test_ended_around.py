@@ -205,13 +205,6 @@ def lines() -> Iterator[list[str]]:
     logger.removeHandler(handler)
 
 
-@pytest.fixture
-def clock() -> Iterator[FakeClock]:
-    """Virtual time of threads."""
-    with fake_time() as clock:
-        yield clock
-
-
 def in_asyncio(main: Callable[[Callable[[float], Awaitable[None]], Callable[[], float]], Awaitable[None]]) -> None:
     """Run on asyncio's virtual time, with its sleep and its clock."""
     with fake_time() as clock:

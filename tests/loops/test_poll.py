@@ -20,6 +20,7 @@ from redouble import (
     Classification,
     DeadlineExceeded,
     Reason,
+    Rule,
     StillPending,
     Stopped,
     Verdict,
@@ -30,12 +31,11 @@ from redouble import (
     outcome,
     override,
     pending,
+    poll,
     remaining,
     retry,
     transient,
 )
-from redouble.core.verdict import Rule
-from redouble.loops.poll import poll
 from redouble.testing import HANG, fake_time, scripted
 
 if TYPE_CHECKING:
@@ -56,13 +56,6 @@ policy = retry(on=pending(NotYet) | transient(OSError))
 
 def done(value: object) -> bool:
     return value == "done"
-
-
-@pytest.fixture
-def clock() -> Iterator[FakeClock]:
-    """Virtual time."""
-    with fake_time() as clock:
-        yield clock
 
 
 @pytest.fixture(params=["sync", "async", "lambda"])

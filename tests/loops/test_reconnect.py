@@ -31,6 +31,7 @@ from redouble import (
     override,
     pending,
     permanent,
+    reconnect,
     remaining,
     retry,
     sequence,
@@ -38,8 +39,8 @@ from redouble import (
 )
 from redouble.control import faults
 from redouble.loops.link import LinkStatus
-from redouble.loops.reconnect import Link, Session, reconnect
-from redouble.testing import FakeClock, fake_time, scripted
+from redouble.loops.reconnect import Link, Session
+from redouble.testing import FakeClock, scripted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -175,13 +176,6 @@ class Stage:
     @property
     def waits(self) -> list[float | None]:
         return [event.delay for event in self.events if event.kind is EventKind.RETRY]
-
-
-@pytest.fixture
-def clock() -> Iterator[FakeClock]:
-    """Virtual time."""
-    with fake_time(draw=0.5) as clock:
-        yield clock
 
 
 @pytest.fixture(params=["sync", "async"])
@@ -1246,13 +1240,13 @@ def test_a_sync_link_in_an_event_loop_is_said(clock: FakeClock, caplog: pytest.L
     ("make", "kind", "message"),
     [
         (lambda: reconnect(3), TypeError, "got 3"),
-        (lambda: reconnect(open, 3), TypeError, r"policy must be a RetryPolicy such as retry\(attempts=5\), got 3"),
-        (lambda: reconnect(open, stable_after=-1), ValueError, r"stable_after must be a duration .*, got -1"),
-        (lambda: reconnect(open, connect_timeout=0), ValueError, r"connect_timeout must be .* > 0 or None, got 0"),
-        (lambda: reconnect(open, half_open="1"), TypeError, "half_open must be .* or None, got '1'"),
-        (lambda: reconnect(open, park=3), TypeError, "park must be a rule, .*, got 3"),
-        (lambda: reconnect(open, close_timeout=0), ValueError, r"close_timeout must be .* > 0 or None, got 0"),
-        (lambda: reconnect(open, give_up="stay"), ValueError, "give_up must be .*'raise'.*'park'.*, got 'stay'"),
+        (lambda: reconnect(print, 3), TypeError, r"policy must be a RetryPolicy such as retry\(attempts=5\), got 3"),
+        (lambda: reconnect(print, stable_after=-1), ValueError, r"stable_after must be a duration .*, got -1"),
+        (lambda: reconnect(print, connect_timeout=0), ValueError, r"connect_timeout must be .* > 0 or None, got 0"),
+        (lambda: reconnect(print, half_open="1"), TypeError, "half_open must be .* or None, got '1'"),
+        (lambda: reconnect(print, park=3), TypeError, "park must be a rule, .*, got 3"),
+        (lambda: reconnect(print, close_timeout=0), ValueError, r"close_timeout must be .* > 0 or None, got 0"),
+        (lambda: reconnect(print, give_up="stay"), ValueError, "give_up must be .*'raise'.*'park'.*, got 'stay'"),
         (lambda: reconnect(lambda: 1, retry(timeout_as="limit")), TypeError, "timeout_as must name a keyword"),
     ],
 )

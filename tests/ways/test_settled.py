@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
-from contextlib import asynccontextmanager, contextmanager
 from itertools import count
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from redouble import http_response, retry
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
 
 numbers = count()
 
@@ -112,43 +107,3 @@ def test_many_types_do_not_fill_the_memory() -> None:
     for _ in range(1100):
         retry.call(lambda: next(kinds)())
     assert len(SETTLED) <= 1024
-
-
-# Work that runs only later.
-
-
-def pages() -> Iterator[int]:
-    """A generator."""
-    yield 1
-
-
-async def async_pages() -> AsyncIterator[int]:
-    """An asynchronous generator."""
-    yield 1
-
-
-@pytest.mark.parametrize(
-    ("make", "write"),
-    [
-        (pages, "retry.opening(fn)"),
-        (async_pages, "retry.opening(fn)"),
-        (contextmanager(pages), "retry.connect(fn)"),
-        (asynccontextmanager(async_pages), "retry.connect(fn)"),
-        (Future[int], "submit a retried function"),
-    ],
-    ids=["generator", "async generator", "context manager", "async context manager", "future"],
-)
-def test_work_that_runs_only_later_is_said_once(make: Callable[[], Any], write: str, told: Any) -> None:
-    """What comes back is handed back, and a line says once per function what to write."""
-    name = fresh()
-    for _ in range(2):
-        assert type(retry(name=name).call(lambda: make())) is type(make())
-    (line,) = [each for each in told() if name in each]
-    assert line.endswith(write)
-
-
-def test_later_work_is_not_said_where_nobody_is_told(told: Any) -> None:
-    """`observers=None` silences it."""
-    name = fresh()
-    retry(name=name, observers=None).call(lambda: pages())
-    assert not [each for each in told() if name in each]

@@ -9,8 +9,9 @@ from redouble.control import faults
 from redouble.control.keys import checked, fresh
 from redouble.control.mark import NOWHERE
 from redouble.control.outcome import GaveUp, Reason, Wait
-from redouble.control.policy import OWN_BUDGET
+from redouble.control.policy import OWN_BUDGET, as_policy
 from redouble.control.tally import Tally
+from redouble.core import checks
 from redouble.core.verdict import Classification, Verdict
 from redouble.known.classify import judge, judge_result
 
@@ -82,7 +83,7 @@ class BackoffController:
     status: Status
 
     def __init__(self, policy: Policy) -> None:
-        self._tally = Tally(policy)
+        self._tally = Tally(as_policy("policy", policy))
         if policy.budget is not OWN_BUDGET:  # which is of decorated functions
             self._tally.budget = policy.budget
         self._key = None
@@ -134,6 +135,7 @@ class BackoffController:
         if now is None:
             now = tally.now()
             tally.pass_wait(now)
+        checks.number("now", now, least=float("-inf"))
         tally.began = monotonic()
         tally.begin(now)
         self.status = Status.ATTEMPTING
@@ -162,6 +164,7 @@ class BackoffController:
 
         Raises:
             RuntimeError: When no attempt is under way.
+            TypeError: When `error` is no exception.
             ValueError: When `attempt` has not begun yet.
         """
         tally = self._tally
@@ -172,7 +175,7 @@ class BackoffController:
         moment = self._now(now)
         if self.status is Status.SUCCEEDED:
             tally.drop(moment)
-        found = UNJUDGED if error is None else judge(error, tally.policy.on, faults.rule_raised)
+        found = UNJUDGED if error is None else judge(checks.error("error", error), tally.policy.on, faults.rule_raised)
         return self._decided(found, error, moment, draw)
 
     def failed(
@@ -341,7 +344,7 @@ class BackoffController:
         return Wait(decision, found)
 
     def _now(self, now: float | None) -> float:
-        return self._tally.now() if now is None else now
+        return self._tally.now() if now is None else checks.number("now", now, least=float("-inf"))
 
     def _drawn(self, draw: float | None) -> float:
         if draw is None:

@@ -271,7 +271,7 @@ class log_retries:  # noqa: N801  # used as a verb: observers=(log_retries(...),
         self._level = checks.whole("level", level, least=1)
         self._once = checks.flag("once", once)
         self._extra = _checked_extra(extra, structured=_takes_keywords(logger))
-        self._redact = None if redact is None else checks.plain_function("redact", redact)
+        self._redact = None if redact is None else checks.asked("redact", redact, "line")
         self._exc_info = checks.flag("exc_info", exc_info)
         if exc_info and redact is not None:
             raise ValueError("redact and exc_info=True contradict each other: a traceback shows the message as it is")

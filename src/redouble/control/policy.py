@@ -160,7 +160,7 @@ def _checked(fields: dict[str, Any]) -> dict[str, Any]:
     values: dict[str, Any] = {field: default for field, (_, default) in _FIELDS.items()}
     for field, value in fields.items():
         if field not in _FIELDS:
-            advice = answered(field) or f"; its fields are {', '.join(_FIELDS)}"
+            advice = answered(field, _FIELDS) or f"; its fields are {', '.join(_FIELDS)}"
             raise TypeError(f"retry has no field {field!r}{advice}")
         values[field] = _FIELDS[field][0](field, value)
     if "attempts" in fields and values["attempts"] is None and "nested" not in fields:
@@ -260,7 +260,8 @@ def _stop(name: str, value: Any) -> Stop | None:
         event: Stop | None = value
         return event
     raise TypeError(
-        f"{name} must be a threading.Event, an asyncio.Event, a trio.Event or None, got {checks.shown(value)}"
+        f"{name} must be a threading.Event, an asyncio.Event, a trio.Event or None, got {checks.shown(value)}; a limit"
+        " is attempts= or deadline="
     )
 
 
@@ -268,9 +269,10 @@ def _observers(name: str, value: Any) -> tuple[Observer, ...] | None:
     if value is None:
         return None
     if not isinstance(value, (tuple, list)):
-        raise TypeError(f"{name} must be a tuple or list of callables, or None, got {checks.shown(value)}")
+        instead = f"; write [{getattr(value, '__name__', '...')}]" if callable(value) else ""
+        raise TypeError(f"{name} must be a tuple or list of callables, or None, got {checks.shown(value)}{instead}")
     for each in value:
-        checks.plain_function(f"each of {name}", each)
+        checks.asked(f"each of {name}", each, "event")
         kinds_of(each)  # refuses here what it could not be told of
     return tuple(value)
 
@@ -292,7 +294,9 @@ def _clock(name: str, value: Any) -> Clock | None:
 
 
 def _draw(name: str, value: Any) -> Any:
-    return None if value is None else checks.plain_function(name, value)
+    if isinstance(value, float):
+        raise TypeError(f"{name} must be a callable, got {checks.shown(value)}; write lambda: {checks.shown(value)}")
+    return None if value is None else checks.asked(name, value)
 
 
 _FIELDS: dict[str, tuple[Callable[[str, Any], Any], Any]] = {
@@ -348,6 +352,17 @@ def _refuse_hopeless_deadline(deadline: float | None, curve: Backoff) -> None:
             f"deadline must not be below the first wait of backoff, which is {first!r} s at the least: there would"
             f" never be a second attempt, got {deadline!r}"
         )
+
+
+def as_policy(name: str, value: Any) -> Any:
+    """Return a policy that was handed in.
+
+    Raises:
+        TypeError: For anything else.
+    """
+    if not isinstance(value, Policy):
+        raise TypeError(f"{name} must be a RetryPolicy such as retry(attempts=5), got {checks.shown(value)}")
+    return value
 
 
 def is_of_event_loop(event: object) -> bool:

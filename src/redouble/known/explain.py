@@ -96,7 +96,8 @@ def explain(error: BaseException | type[BaseException], rules: RuleLike = known_
         return _of_error(error, as_rule("rules", rules))
     if is_a(error, type) and issubclass(error, BaseException):
         return _of_class(error, as_rule("rules", rules))
-    raise TypeError(f"error must be an exception, or a class of exceptions, got {checks.shown(error)}")
+    instead = f"; on the command line: redouble explain {error}" if isinstance(error, str) else ""
+    raise TypeError(f"error must be an exception, or a class of exceptions, got {checks.shown(error)}{instead}")
 
 
 def _of_error(error: BaseException, rule: Rule, depends: tuple[str, ...] = (), by_class: bool = False) -> Explanation:

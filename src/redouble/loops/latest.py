@@ -9,7 +9,7 @@ from redouble.calls.script import ATTEMPT, PAUSE, RAISE
 from redouble.calls.tracebacks import strip
 from redouble.control.around import close_link, open_link, patience_around
 from redouble.control.clock import SYSTEM, is_set
-from redouble.control.policy import is_of_event_loop
+from redouble.control.policy import as_policy, is_of_event_loop
 from redouble.control.scope import remaining
 from redouble.core import checks
 from redouble.loops.base import end_beneath_watchdog, for_loop, refuse_awaitable
@@ -17,9 +17,9 @@ from redouble.ways.policy import RetryPolicy, retry
 from redouble.ways.shape import (
     is_coroutine_function,
     name_of,
+    refuse_other_arguments,
     refuse_timeout_without_keyword,
     refuse_what_cannot_be_called,
-    timeout_at,
 )
 
 TYPE_CHECKING = False
@@ -249,7 +249,7 @@ def _work(get: Any, push: Any, changed: Any, closed: Any, policy: Any, supersede
     """Everything is checked before anything is called."""
     checks.plain_function("get", get)
     checks.function("push", push)
-    refuse_what_cannot_be_called(push)
+    refuse_what_cannot_be_called(push, "latest")
     if not _has(changed, "is_set", "wait", "clear"):
         raise TypeError(
             f"changed must be a threading.Event or an asyncio.Event, got {checks.shown(changed)}; on trio it is a"
@@ -259,11 +259,10 @@ def _work(get: Any, push: Any, changed: Any, closed: Any, policy: Any, supersede
         raise TypeError(
             f"closed must be a threading.Event, an asyncio.Event or a trio.Event, got {checks.shown(closed)}"
         )
-    if not isinstance(policy, RetryPolicy):
-        raise TypeError(f"policy must be a RetryPolicy such as retry(attempts=5), got {checks.shown(policy)}")
+    as_policy("policy", policy)
     work = _Work(get, push, changed, closed, policy, checks.flag("supersede", supersede))
-    if policy.timeout_as is not None:
-        timeout_at(push, policy.timeout_as)
+    checks.takes("get", get)
+    refuse_other_arguments("push", push, policy.timeout_as, "state")
     if not work.asynchronous:
         refuse_timeout_without_keyword(policy, work.name)
     return work

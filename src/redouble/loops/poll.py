@@ -9,6 +9,7 @@ from __future__ import annotations
 from redouble.calls.call import TIMED_OUT, Judge, OnStop, Site
 from redouble.calls.tracebacks import strip
 from redouble.control import faults
+from redouble.control.policy import as_policy
 from redouble.control.tally import SHORTEST_PENDING
 from redouble.core import checks
 from redouble.core.backoff import Backoff, as_curve, constant, wait_of
@@ -21,9 +22,9 @@ from redouble.ways.policy import RetryPolicy, retry
 from redouble.ways.shape import (
     is_coroutine_function,
     name_of,
+    refuse_other_arguments,
     refuse_timeout_without_keyword,
     refuse_what_cannot_be_called,
-    timeout_at,
 )
 
 TYPE_CHECKING = False
@@ -149,15 +150,13 @@ class _Question(Record):
 
 
 def _question(fn: Any, policy: Any, until: Any, interval: Any, questions: Any, slow_down: Any) -> _Question:
-    refuse_what_cannot_be_called(fn)
-    if not isinstance(policy, RetryPolicy):
-        raise TypeError(f"policy must be a RetryPolicy such as retry(attempts=5), got {checks.shown(policy)}")
-    if policy.timeout_as is not None:
-        timeout_at(fn, policy.timeout_as)
+    refuse_what_cannot_be_called(fn, "poll")
+    as_policy("policy", policy)
+    refuse_other_arguments("fn", fn, policy.timeout_as)
     if until is not None and until is not bool:
         if isinstance(until, type):  # most make something true of any answer
             raise TypeError(f"until must be a function, or bool, and no other class, got {checks.shown(until)}")
-        checks.plain_function("until", until)
+        checks.asked("until", until, "value")
     if questions is not None:
         checks.whole("questions", questions, least=1)
     slower = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from redouble.calls.hosts import coroutines, threads
 from redouble.calls.tracebacks import strip
 from redouble.control.host import running_host
-from redouble.control.policy import refuse_async_stop
+from redouble.control.policy import as_policy, refuse_async_stop
 from redouble.core import checks
 from redouble.core.verdict import as_rule
 from redouble.loops.base import for_loop
@@ -14,7 +14,7 @@ from redouble.loops.link import Keeping, Line, LinkStatus, Wish
 from redouble.loops.session import Session
 from redouble.ways.closing import CLOSE_TIMEOUT, CloseLimit
 from redouble.ways.policy import RetryPolicy, retry
-from redouble.ways.shape import name_of, refuse_what_cannot_be_called, timeout_at
+from redouble.ways.shape import name_of, refuse_other_arguments, refuse_what_cannot_be_called
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -276,40 +276,40 @@ if TYPE_CHECKING:
         stop_sessions: bool
 
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # pyrefly does not take the keywords below for those of `Options`
 
     @overload
-    def reconnect(
+    def reconnect(  # pyrefly: ignore[inconsistent-overload]
         open_: Callable[..., AbstractAsyncContextManager[T]],
         policy: RetryPolicy = ...,
         **options: Unpack[Options],
     ) -> Link[T]: ...
     @overload
-    def reconnect(
+    def reconnect(  # pyrefly: ignore[inconsistent-overload]
         open_: Callable[..., Awaitable[AbstractAsyncContextManager[T]]],
         policy: RetryPolicy = ...,
         **options: Unpack[Options],
     ) -> Link[T]: ...
     @overload
-    def reconnect(
+    def reconnect(  # pyrefly: ignore[inconsistent-overload]
         open_: Callable[..., Awaitable[AbstractContextManager[T]]],
         policy: RetryPolicy = ...,
         **options: Unpack[Options],
     ) -> Link[T]: ...
     @overload
-    def reconnect(
+    def reconnect(  # pyrefly: ignore[inconsistent-overload]
         open_: Callable[..., Awaitable[T]],
         policy: RetryPolicy = ...,
         **options: Unpack[Options],
     ) -> Link[T]: ...
     @overload
-    def reconnect(
+    def reconnect(  # pyrefly: ignore[inconsistent-overload]
         open_: Callable[..., AbstractContextManager[T]],
         policy: RetryPolicy = ...,
         **options: Unpack[Options],
     ) -> Link[T]: ...
     @overload
-    def reconnect(
+    def reconnect(  # pyrefly: ignore[inconsistent-overload]
         open_: Callable[..., T],
         policy: RetryPolicy = ...,
         **options: Unpack[Options],
@@ -341,12 +341,13 @@ def reconnect(
     asyncssh).
 
     A connection that lasted less than `stable_after` counts as a failure, however it ended, so that a server which
-    accepts and closes is not stormed. After a longer one, an end in order is no failure, and an error is the first. When attempts, curve or deadline are used up, or the server asks for a longer
-    wait than `max_hint`, the operation's error is raised, as of any retried call (a `ConnectionError` where the
-    connections ended in order). With `give_up="park"` the link is *parked* instead: observers get one `GIVE_UP` and
-    one `PARKED`, and the loop waits for `Link.reset()` or `Link.reconnect()`. The end of a `deadline` scope around the
-    loop ends it in any case. The policy's `stop` ends the loop in order, from every wait, and a session that is
-    up where `stop_sessions` says so; `Link.close()` always ends that, too. `result` is not asked, `idempotent` counts only where it
+    accepts and closes is not stormed. After a longer one, an end in order is no failure, and an error is the first.
+    When attempts, curve or deadline are used up, or the server asks for a longer wait than `max_hint`, the operation's
+    error is raised, as of any retried call (a `ConnectionError` where the connections ended in order). With
+    `give_up="park"` the link is *parked* instead: observers get one `GIVE_UP` and one `PARKED`, and the loop waits for
+    `Link.reset()` or `Link.reconnect()`. The end of a `deadline` scope around the loop ends it in any case. The
+    policy's `stop` ends the loop in order, from every wait, and a session that is up where `stop_sessions` says so;
+    `Link.close()` always ends that, too. `result` is not asked, `idempotent` counts only where it
     is written, and errors on which an inner retry gave up are failures like others.
 
     Args:
@@ -382,11 +383,9 @@ def reconnect(
     ...             break
     hello after [1.0]
     """
-    refuse_what_cannot_be_called(open_)
-    if not isinstance(policy, RetryPolicy):
-        raise TypeError(f"policy must be a RetryPolicy such as retry(attempts=5), got {checks.shown(policy)}")
-    if policy.timeout_as is not None:
-        timeout_at(open_, policy.timeout_as)
+    refuse_what_cannot_be_called(open_, "reconnect")
+    as_policy("policy", policy)
+    refuse_other_arguments("open_", open_, policy.timeout_as)
     changes = _changes(policy, checks.seconds_or_none("connect_timeout", connect_timeout, positive=True))
     CloseLimit(close_timeout, "")  # refuses what is no duration
     half_open = checks.seconds_or_none("half_open", half_open, positive=True)

@@ -213,6 +213,13 @@ class Block(BlockAttempt):
             return False
         return self._leave(error)
 
+    if not TYPE_CHECKING:  # only to say what to write
+
+        async def __aenter__(self):
+            raise TypeError("this attempt was given by `for`: write `async for attempt in policy:`, or `with attempt:`")
+
+        async def __aexit__(self, *exc_info): ...
+
 
 class AsyncBlock(BlockAttempt):
     """The attempts of `async for attempt in policy: with attempt: ...`, also with `async with`."""

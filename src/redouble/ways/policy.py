@@ -15,6 +15,7 @@ from redouble.ways.connect import Connecting
 from redouble.ways.shape import (
     is_coroutine_function,
     name_of,
+    refuse_context_manager,
     refuse_timeout_without_keyword,
     refuse_what_cannot_be_called,
     refuse_what_cannot_be_retried,
@@ -121,17 +122,65 @@ class RetryPolicy(Policy):
 
         def __init__(self, **fields: Unpack[PolicyFields]) -> None: ...
 
+    if TYPE_CHECKING:  # overloads stand alone, or mypy does not see what follows as their implementation
+
         @overload
         def __call__(self, fn: type[Any], /) -> NotDecorated: ...  # pyright: ignore[reportOverlappingOverload]
         @overload
         def __call__(self, fn: F, /) -> F: ...
         @overload
         def __call__(self, **changes: Unpack[PolicyFields]) -> Self: ...
-        def __call__(self, *fn: Any, **changes: Any) -> Any: ...
 
-        def call(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-            """Call a function, again until it succeeds or the policy gives up: see below."""
-            ...
+    def __call__(self, *fn: Any, **changes: Any) -> Any:
+        """Decorate a function, or return this policy with some fields changed.
+
+        Raises:
+            TypeError: For a generator or async generator function, a class, something that is not callable,
+                `attempt_timeout` on a synchronous function without `timeout_as`, and a `timeout_as` that the
+                function does not take.
+
+        >>> from redouble import retry
+        >>> @retry(attempts=5)
+        ... def fetch(url): return url
+        >>> fetch("/")
+        '/'
+        """
+        if len(fn) == 1 and not changes:
+            return _decorate(self, fn[0])
+        if fn:
+            raise TypeError(
+                "retry takes one function to decorate, or keywords: write retry(attempts=5)(function), and"
+                " retry(on=(OSError, ...)) to say what is retried"
+            )
+        return self.changed(**changes) if changes else self
+
+    def call(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call `fn(*args, **kwargs)`, again until it succeeds or the policy gives up.
+
+        Args:
+            fn: Any callable. When what it returns can be awaited, a coroutine comes back that awaits it and goes on
+                in asyncio or trio; nothing that can be awaited is handed back unretried.
+
+        Returns:
+            What `fn` returned, or a coroutine of it.
+
+        Raises:
+            TypeError: As decorating does.
+
+        >>> from redouble import retry
+        >>> retry(attempts=5).call(int, "42")
+        42
+        """
+        refuse_what_cannot_be_called(fn)
+        refuse_context_manager(fn)
+        wrapper: Callable[P, R] = bind(self, fn, None, top_package(fn))
+        try:
+            return wrapper(*args, **kwargs)
+        except BaseException as error:
+            strip(error)
+            raise
+
+    if TYPE_CHECKING:
 
         @overload
         def connect(
@@ -229,88 +278,58 @@ class RetryPolicy(Policy):
         ) -> Connecting[T]: ...
         @overload
         def connect(self, factory: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Connecting[T]: ...
-        def connect(self, factory: Any, /, *args: Any, **kwargs: Any) -> Connecting[Any]:
-            """Open something that is closed at the end of the `with`: see below."""
-            ...
 
-    else:
+    def connect(  # type: ignore[misc]  # keywords of these names are ours, whatever the factory takes
+        self,
+        factory: Callable[..., Any],
+        /,
+        *args: Any,
+        closing: bool = False,
+        close_timeout: Seconds | None = CLOSE_TIMEOUT,
+        **kwargs: Any,
+    ) -> Connecting[Any]:
+        """Open something with `factory(*args, **kwargs)` for the body of a `with` or an `async with`.
 
-        def __call__(self, *fn, **changes):
-            """Decorate a function, or return this policy with some fields changed.
+        Only the opening is retried, which includes entering a context manager; the body's errors never are. Under
+        `async with`, an async context manager is entered, else what can be awaited is awaited; then what came is
+        entered if it is a context manager, else closed at the end by its `aclose` or `close`. What failed attempts
+        opened is closed.
 
-            Raises:
-                TypeError: For a generator or async generator function, a class, something that is not callable,
-                    `attempt_timeout` on a synchronous function without `timeout_as`, and a `timeout_as` that the
-                    function does not take.
+        Args:
+            factory: What opens it, such as `socket.create_connection`.
+            closing: Close at the end, with `aclose` or `close`, instead of entering: for context managers that do
+                not close, such as those of `sqlite3` (there `with` ends a transaction).
+            close_timeout: Seconds that closing may take; > 0. Under `async with` it is cancelled then, in the task
+                that opened; a plain `close` or `aclose` that does not heed its cancellation in asyncio is let go,
+                with a line in the log. A thread cannot be cut off: under a plain `with` closing is waited for, and a
+                line says so after 5 s; where a number is written, it runs in a daemon thread with a copy of the
+                context, and is let go after so many seconds. `None`: it is waited for, however long it takes.
+                (A keyword of that name for the factory itself: bind it with `functools.partial`.)
 
-            >>> from redouble import retry
-            >>> @retry(attempts=5)
-            ... def fetch(url): return url
-            >>> fetch("/")
-            '/'
-            """
-            if not fn:
-                return self.changed(**changes) if changes else self
-            if len(fn) > 1 or changes:
-                raise TypeError("retry takes one function to decorate, or keywords: write retry(attempts=5)(function)")
-            return _decorate(self, fn[0])
+        Raises:
+            TypeError: When what comes is none of these; for an async factory under a plain `with`.
+            TypeError, ValueError: When `close_timeout` is no such duration.
 
-        def call(self, fn, /, *args, **kwargs):
-            """Call `fn(*args, **kwargs)`, again until it succeeds or the policy gives up.
+        >>> import io
+        >>> from redouble import retry
+        >>> with retry(deadline=90).connect(io.StringIO, "hello") as stream:
+        ...     stream.read()
+        'hello'
+        """
+        refuse_what_cannot_be_called(factory, "retry.connect")
+        return Connecting(self, factory, args, kwargs, checks.flag("closing", closing), close_timeout)
 
-            Args:
-                fn: Any callable. When what it returns can be awaited, a coroutine comes back that awaits it and goes on
-                    in asyncio or trio; nothing that can be awaited is handed back unretried.
+    if not TYPE_CHECKING:
+        # Only to say what to write: a policy has no end, so it is no context manager, and type checkers know it.
+        def __enter__(self):
+            raise TypeError("a policy is looped over: write `for attempt in retry:` and `with attempt:` in it")
 
-            Returns:
-                What `fn` returned, or a coroutine of it.
+        def __exit__(self, *exc_info): ...
 
-            Raises:
-                TypeError: As decorating does.
+        async def __aenter__(self):
+            raise TypeError("a policy is looped over: write `async for attempt in retry:` and `with attempt:` in it")
 
-            >>> from redouble import retry
-            >>> retry(attempts=5).call(int, "42")
-            42
-            """
-            refuse_what_cannot_be_called(fn)
-            wrapper = bind(self, fn, None, top_package(fn))
-            try:
-                return wrapper(*args, **kwargs)
-            except BaseException as error:
-                strip(error)
-                raise
-
-        def connect(self, factory, /, *args, closing=False, close_timeout=CLOSE_TIMEOUT, **kwargs):
-            """Open something with `factory(*args, **kwargs)` for the body of a `with` or an `async with`.
-
-            Only the opening is retried, which includes entering a context manager; the body's errors never are. Under
-            `async with`, an async context manager is entered, else what can be awaited is awaited; then what came is
-            entered if it is a context manager, else closed at the end by its `aclose` or `close`. What failed attempts
-            opened is closed.
-
-            Args:
-                factory: What opens it, such as `socket.create_connection`.
-                closing: Close at the end, with `aclose` or `close`, instead of entering: for context managers that do
-                    not close, such as those of `sqlite3` (there `with` ends a transaction).
-                close_timeout: Seconds that closing may take; > 0. Under `async with` it is cancelled then, in the task
-                    that opened; a plain `close` or `aclose` that does not heed its cancellation in asyncio is let go,
-                    with a line in the log. A thread cannot be cut off: under a plain `with` closing is waited for, and a
-                    line says so after 5 s; where a number is written, it runs in a daemon thread with a copy of the
-                    context, and is let go after so many seconds. `None`: it is waited for, however long it takes.
-                    (A keyword of that name for the factory itself: bind it with `functools.partial`.)
-
-            Raises:
-                TypeError: When what comes is none of these; for an async factory under a plain `with`.
-                TypeError, ValueError: When `close_timeout` is no such duration.
-
-            >>> import io
-            >>> from redouble import retry
-            >>> with retry(deadline=90).connect(io.StringIO, "hello") as stream:
-            ...     stream.read()
-            'hello'
-            """
-            refuse_what_cannot_be_called(factory)
-            return Connecting(self, factory, args, kwargs, checks.flag("closing", closing), close_timeout)
+        async def __aexit__(self, *exc_info): ...
 
     if TYPE_CHECKING:
 

@@ -7,6 +7,7 @@ from time import monotonic
 from redouble.calls.awaitable import is_awaitable
 from redouble.calls.call import Site, call_of, is_fault, new_call
 from redouble.calls.hosts.threads import drive
+from redouble.calls.later import tell_if_later
 from redouble.calls.script import attempts
 from redouble.calls.tracebacks import strip
 from redouble.control import around, scope
@@ -82,6 +83,7 @@ def retrying(  # noqa: C901  # see below
                     except Exception:  # a metaclass that refuses to be hashed; suppress() would be a call
                         pass
                     counted.hits += 1
+                    tell_if_later(site.policy, site.name, value)
                     return value
                 return _carry_on(site, value, fn, args, kwargs)
             try:
