@@ -37,6 +37,7 @@ from redouble.control.around import (
     patience,
 )
 from redouble.control.clock import SYSTEM, is_set
+from redouble.control.cooldown import in_force
 from redouble.control.events import Event, EventKind
 from redouble.control.mark import ended_around, mark
 from redouble.control.outcome import DeadlineExceeded, GaveUp, Reason, StillPending, Stopped, Unwanted
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 
     from redouble.control.around import Link, Node
     from redouble.control.budget import RetryBudget
+    from redouble.control.cooldown import Cooldown
     from redouble.control.policy import Policy
     from redouble.core.verdict import Rule
 
@@ -64,6 +66,9 @@ _NOT_ASKED: Any = object()
 
 PAST = -1e-6
 """So many seconds are left at most of a watchdog whose time is over: no attempt begins any more, not even at once."""
+
+SHORTEST_HOLD = 0.001
+"""Seconds by which a cooldown has to be longer for observers to be told again."""
 
 TOO_LONG = "the attempt took longer than its timeout"
 TIMED_OUT = Classification(Verdict.TRANSIENT, reason=TOO_LONG)
@@ -83,7 +88,7 @@ class Site:
     So that the success path makes nothing: whoever asks for the attempt meanwhile turns it into a call (`call_at`).
     """
 
-    __slots__ = ("budget", "judge", "name", "policy", "scoped", "timeout_at", "whose")
+    __slots__ = ("budget", "cooldown", "judge", "name", "policy", "scoped", "timeout_at", "whose")
 
     is_attempt = True
 
@@ -100,6 +105,7 @@ class Site:
         self.name: str | None = name
         self.judge: Callable[[Policy], Judge] | None = judge
         self.budget: RetryBudget | None = budget  # of the function's own, unless a policy names another
+        self.cooldown: Cooldown | None = None  # likewise
         self.timeout_at: TimeoutAt | None = None
         self.whose: str = ""  # the top package of a function that was handed over straight out of it
 
@@ -197,6 +203,8 @@ class Call:
         rest: Seconds to wait after those: beneath a watchdog a wait is cut in pieces.
         closing: What is left to await of a dropped result.
         alert: Whether something besides the time is to be looked at between attempts.
+        cooled: Whether a cooldown may hold attempts back.
+        held: Whether it holds the first attempt back, which has not begun then.
     """
 
     __slots__ = (
@@ -205,6 +213,7 @@ class Call:
         "_cut",
         "_given_timeout",
         "_heard",
+        "_held_until",
         "_judge",
         "_lag",
         "_timeout_at",
@@ -214,10 +223,12 @@ class Call:
         "attempting",
         "bound",
         "closing",
+        "cooled",
         "delay",
         "error",
         "fn",
         "given",
+        "held",
         "keys",
         "kwargs",
         "link",
@@ -253,8 +264,11 @@ class Call:
     rest: float
     closing: Awaitable[object] | None
     alert: bool
+    cooled: bool
+    held: bool
     _judge: Judge | None
     _heard: bool  # whether somebody hears of a retry
+    _held_until: float  # of which moment of a cooldown observers have been told
     _bounds: Sequence[Node]  # around the call
     _bounding: Node | None  # the one of them that is over first
     _cut: TimeoutError | None  # what stands for the attempt that its time limit cut off
@@ -275,6 +289,8 @@ class Call:
         bound: Node | None = None,
         budget: RetryBudget | None = None,
         timeout_at: TimeoutAt | None = None,
+        cooldown: Cooldown | None = None,
+        first: bool = False,
     ) -> None:
         self.policy = policy
         self.tally = tally = Tally(policy, name)
@@ -304,7 +320,10 @@ class Call:
         if bound is None and policy.is_bounded:
             link[NODE] = bound = new_bound(first_live(outer), tally.now, tally.own_end)
         self.bound = bound
-        self.alert = not (
+        self.cooled = self.held = False
+        if policy.cooldown is not None:
+            self._cool(cooldown, first)
+        self.alert = self.cooled or not (
             policy.stop is None
             and policy.timeout_as is None
             and policy.attempt_timeout is None
@@ -313,10 +332,19 @@ class Call:
             and not policy.observers
             and not self._bounds
         )
-        if self.alert:
+        if self.held:
+            self.attempting = False
+        elif self.alert:
             self._begin_attempt()
         else:
             self.attempting = True
+
+    def _cool(self, own: Cooldown | None, first: bool) -> None:
+        """Look for the cooldown of the call, and whether it holds back a first attempt that is still to be made."""
+        self.tally.cooldown = found = in_force(self.policy.cooldown, own, self.policy.clock)
+        self._held_until = -inf
+        self.cooled = found is not None
+        self.held = found is not None and first and bool(found.gate)
 
     # What the drivers tell.
 
@@ -396,16 +424,81 @@ class Call:
     def sleeps_on(self) -> bool:
         """A wait is over, or a piece of it: whether `delay` more seconds are to be waited.
 
-        Beneath a watchdog that cannot cancel, a wait is cut in pieces that end with its time.
+        Beneath a watchdog that cannot cancel, a wait is cut in pieces that end with its time. A cooldown may hold back
+        what was due: where that takes too long, the call is over.
+
+        Raises:
+            StillPending, Unwanted: As `goes_on` does, when the call is over.
         """
         rest, stop = self.rest, self.policy.stop
-        if not rest or (stop is not None and is_set(stop)):
+        if stop is not None and is_set(stop):
             return False
+        if not rest:
+            return self.cooled and self.is_held_again()
         if not patience(self._bounds, self.tally.began):
             self.tally.due = None  # the time of the whole wait has not passed
             return False
         self._set_delay(rest)
         return True
+
+    # A cooldown.
+
+    def is_held(self) -> bool:
+        """Return whether the first attempt is held back for `delay` more seconds.
+
+        One that is held for longer than it may be begins: the server's answer to it is what the caller has to see.
+        """
+        if self.policy.stop is not None and is_set(self.policy.stop):
+            return False
+        return 0.0 < self._held() < inf and self.delay > 0.0
+
+    def begin_held(self) -> None:
+        """The first attempt begins, which was held back."""
+        tally = self.tally
+        self.held = False
+        self.rest = 0.0
+        tally.due = tally.held_since = None
+        tally.began = monotonic()
+        self._begin_attempt()
+
+    def is_held_again(self) -> bool:
+        """Return whether an attempt that was due is held back for `delay` more seconds; too long, the call is over.
+
+        Raises:
+            StillPending, Unwanted: As `goes_on` does, when the call is over.
+        """
+        wait = self._held()
+        if wait == inf:
+            self._ends_waiting(self.tally.held_too_long(self.tally.now(), None, self.error))
+            return False
+        return wait > 0.0 and self.delay > 0.0
+
+    def _held(self) -> float:
+        """Return how long the next attempt is held back, as the tally does; where it can wait so long, it is to wait."""
+        tally = self.tally
+        now = tally.now()
+        self._pass_wait(now)
+        if tally.cooldown is None or not tally.cooldown.gate:
+            return 0.0
+        if self._bounds:
+            self._look_around(now)
+        wait = tally.held(now, tally.draw())
+        if not 0.0 < wait < inf:
+            return wait
+        self._set_delay(wait)
+        self.rest = 0.0  # the cooldown is looked at again after each piece
+        tally.due = now + self.delay
+        self._tell_held(wait, now + wait)
+        return wait
+
+    def _tell_held(self, wait: float, until: float) -> None:
+        """Tell observers once of each time until which the attempt is held back."""
+        tally = self.tally
+        if until <= self._held_until + SHORTEST_HOLD:
+            return
+        self._held_until = until
+        tally.delay_by = "cooldown"
+        self.tell(EventKind.HELD, wait, None, None, attempt=tally.attempt + (not self.held))
 
     def _set_delay(self, seconds: float) -> None:
         """Wait so long, or for a piece of it."""
@@ -441,10 +534,7 @@ class Call:
                 return True
         stopped = self.alert and self.policy.stop is not None and is_set(self.policy.stop)
         if not (stopped or early):
-            lag = tally.pass_wait(now)
-            if lag:
-                self._lag += lag
-                self._move_bound()
+            self._pass_wait(now)
         if self._bounds:
             self._look_around(now)
         own = tally.own_end
@@ -459,6 +549,14 @@ class Call:
         self.link[NUMBER] = 0
         self._begin_attempt()
         return True
+
+    def _pass_wait(self, now: float) -> None:
+        """The wait is over: where the clock stayed behind it, the limits move with the clock."""
+        lag = self.tally.pass_wait(now)
+        if lag:
+            self._lag += lag
+            self._move_bound()
+        self.tally.due = None
 
     def _begin_attempt(self) -> None:
         self.attempting = True
@@ -811,12 +909,13 @@ class Call:
         found: Classification | None = None,
         reason: Reason | None = None,
         ended_by: Literal["own", "scope"] | None = None,
+        attempt: int | None = None,
     ) -> None:
         tally, policy = self.tally, self.policy
         if not policy.audience.hears(kind):
             return
         elapsed = tally.elapsed(tally.now() if tally.ended_at is None else tally.ended_at)
-        counts = tally.name, tally.attempt, tally.failures, elapsed
+        counts = tally.name, tally.attempt if attempt is None else attempt, tally.failures, elapsed
         whose = None if delay is None else tally.delay_by
         event = Event(kind, *counts, delay, error, found, reason, policy.attempts, ended_by, whose)
         try:
@@ -850,11 +949,25 @@ def is_fault(name: str | None, fault: BaseException) -> bool:
     return True
 
 
-def new_call(site: Site, link: Link, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-    """Begin a call of a site, under the policy that the scopes around it make of the site's."""
+def new_call(
+    site: Site,
+    link: Link,
+    fn: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    first: bool = True,
+) -> Call:
+    """Begin a call of a site, under the policy that the scopes around it make of the site's.
+
+    Args:
+        site, link: Whose call it is, and its link in the chain.
+        fn, args, kwargs: The operation.
+        first: Whether its first attempt is still to be made, so that a cooldown may hold it back.
+    """
     policy = site.policy if site.scoped else effective(site.policy)
     judge = None if site.judge is None else site.judge(policy)
-    link[WHO] = call = Call(policy, site.name, link, fn, args, kwargs, judge, None, site.budget, site.timeout_at)
+    own = site.budget, site.timeout_at, site.cooldown
+    link[WHO] = call = Call(policy, site.name, link, fn, args, kwargs, judge, None, *own, first)
     call.whose = site.whose
     return call
 
@@ -867,7 +980,8 @@ def call_of(link: Link, fn: Callable[..., Any] | None, args: tuple[Any, ...], kw
     who = link[WHO]
     if who.__class__ is Site:
         bound = link[NODE] if who.policy.is_bounded else None
-        link[WHO] = call = Call(who.policy, who.name, link, fn, args, kwargs, None, bound, who.budget, who.timeout_at)
+        own = who.budget, who.timeout_at, who.cooldown
+        link[WHO] = call = Call(who.policy, who.name, link, fn, args, kwargs, None, bound, *own)
         call.whose = who.whose
         return call
     who.fn, who.args, who.kwargs = fn, args, kwargs

@@ -6,6 +6,7 @@ from enum import Enum
 from time import monotonic
 
 from redouble.control import faults
+from redouble.control.cooldown import in_force
 from redouble.control.mark import NOWHERE
 from redouble.control.outcome import GaveUp, Reason, Wait
 from redouble.control.policy import OWN_BUDGET
@@ -82,6 +83,7 @@ class BackoffController:
         self._tally = Tally(policy)
         if policy.budget is not OWN_BUDGET:  # which is of decorated functions
             self._tally.budget = policy.budget
+        self._tally.cooldown = in_force(policy.cooldown, None, policy.clock)
         self.status = Status.IDLE
 
     @property

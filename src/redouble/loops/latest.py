@@ -17,6 +17,7 @@ from redouble.ways.policy import RetryPolicy, retry
 from redouble.ways.shape import (
     is_coroutine_function,
     name_of,
+    refuse_own_cooldown,
     refuse_timeout_without_keyword,
     refuse_what_cannot_be_called,
     timeout_at,
@@ -205,13 +206,19 @@ class _Work:
         call = None
         try:
             call = new_call(site, link, self._send, (), {})
+            if call.held:
+                while call.is_held():
+                    yield PAUSE, self._pause(call.delay, None, call)
+                if self._is_over() or (self._changed.is_set() and not self._is_due()):
+                    return
+                call.begin_held()
             yield ATTEMPT, call
             while not call.over:
                 also = self._changed if self._supersede else None
                 yield PAUSE, self._pause(call.delay, also, call)
                 while not (also is not None and is_set(also)) and call.sleeps_on():
                     yield PAUSE, self._pause(call.delay, also, call)
-                if not call.goes_on(early=also is not None and is_set(also)):
+                if call.over or not call.goes_on(early=also is not None and is_set(also)):
                     if call.raised is not None:
                         yield RAISE, call
                     return
@@ -265,6 +272,7 @@ def _work(get: Any, push: Any, changed: Any, closed: Any, policy: Any, supersede
         )
     if not isinstance(policy, RetryPolicy):
         raise TypeError(f"policy must be a RetryPolicy such as retry(attempts=5), got {checks.shown(policy)}")
+    refuse_own_cooldown(policy, "latest")
     work = _Work(get, push, changed, closed, policy, checks.flag("supersede", supersede))
     if policy.timeout_as is not None:
         timeout_at(push, policy.timeout_as)

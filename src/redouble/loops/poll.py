@@ -21,6 +21,7 @@ from redouble.ways.policy import RetryPolicy, retry
 from redouble.ways.shape import (
     is_coroutine_function,
     name_of,
+    refuse_own_cooldown,
     refuse_timeout_without_keyword,
     refuse_what_cannot_be_called,
     timeout_at,
@@ -154,6 +155,7 @@ def _question(fn: Any, policy: Any, until: Any, interval: Any, questions: Any, s
     refuse_what_cannot_be_called(fn)
     if not isinstance(policy, RetryPolicy):
         raise TypeError(f"policy must be a RetryPolicy such as retry(attempts=5), got {checks.shown(policy)}")
+    refuse_own_cooldown(policy, "a poll")
     if policy.timeout_as is not None:
         timeout_at(fn, policy.timeout_as)
     if until is not None:

@@ -14,7 +14,7 @@ from redouble.loops.link import Keeping, Line, LinkStatus, Wish
 from redouble.loops.session import Session
 from redouble.ways.closing import CLOSE_TIMEOUT, CloseLimit
 from redouble.ways.policy import RetryPolicy, retry
-from redouble.ways.shape import name_of, refuse_what_cannot_be_called, timeout_at
+from redouble.ways.shape import name_of, refuse_own_cooldown, refuse_what_cannot_be_called, timeout_at
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -382,6 +382,7 @@ else:
         refuse_what_cannot_be_called(open_)
         if not isinstance(policy, RetryPolicy):
             raise TypeError(f"policy must be a RetryPolicy such as retry(attempts=5), got {checks.shown(policy)}")
+        refuse_own_cooldown(policy, "reconnect")
         if policy.timeout_as is not None:
             timeout_at(open_, policy.timeout_as)
         changes = _changes(policy, checks.seconds_or_none("connect_timeout", connect_timeout, positive=True))

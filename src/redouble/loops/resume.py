@@ -11,7 +11,7 @@ from redouble.control.policy import Policy
 from redouble.core import checks
 from redouble.loops.reading import WHOLE, BasePage, Progress, Reading
 from redouble.ways.policy import RetryPolicy, retry
-from redouble.ways.shape import name_of, refuse_timeout_without_keyword, timeout_at
+from redouble.ways.shape import name_of, refuse_own_cooldown, refuse_timeout_without_keyword, timeout_at
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -245,6 +245,7 @@ def resume(
         raise TypeError(f"checkpoint must have the methods {', '.join(methods)}{why}, got {checks.shown(checkpoint)}")
     if not isinstance(policy, Policy):
         raise TypeError(f"policy must be a RetryPolicy such as retry(attempts=5), got {checks.shown(policy)}")
+    refuse_own_cooldown(policy, "resume")
     if policy.timeout_as is not None:
         timeout_at(fetch, policy.timeout_as)
     return Resuming(fetch, checkpoint, policy, limit)
