@@ -445,7 +445,8 @@ def every_field(clock: FakeClock, stop: asyncio.Event) -> None:
         draw=lambda: 0.5,
     )
     retry(stop=threading.Event(), observers=(observe,), clock=SystemClock(), draw=None, idempotent=None, on=None)
-    retry(cooldown=True), retry(cooldown=None), retry(cooldown=Cooldown.named("openai"))
+    retry(cooldown=True)
+    retry(cooldown=Cooldown.named("openai"))
     names: list[Event] = []
     retry(observers=[names.append])
 

@@ -215,7 +215,6 @@ class Call:
         "_heard",
         "_held_until",
         "_judge",
-        "_lag",
         "_timeout_at",
         "_timeout_ends",
         "alert",
@@ -275,7 +274,6 @@ class Call:
     _timeout_at: TimeoutAt | None  # where the operation takes its timeout
     _timeout_ends: float  # the moment at which the attempt's own timeout is over
     _given_timeout: Any  # the timeout with which the caller called
-    _lag: float  # by how much the clock stayed behind the waits
 
     def __init__(
         self,
@@ -297,7 +295,7 @@ class Call:
         self.link = link
         self.fn, self.args, self.kwargs = fn, args, {} if kwargs is None else kwargs
         self._judge = judge
-        self.delay = self._lag = self.rest = 0.0
+        self.delay = self.rest = 0.0
         self.over = False
         self.whose = ""
         self.keys = None
@@ -552,9 +550,7 @@ class Call:
 
     def _pass_wait(self, now: float) -> None:
         """The wait is over: where the clock stayed behind it, the limits move with the clock."""
-        lag = self.tally.pass_wait(now)
-        if lag:
-            self._lag += lag
+        if self.tally.pass_wait(now):
             self._move_bound()
         self.tally.due = None
 
@@ -640,7 +636,7 @@ class Call:
         least = inf
         for each in self._bounds:
             if each[KIND] is BOUND and holds(each, self.tally.began):
-                least = min(least, left_of(each) - self._lag)
+                least = min(least, left_of(each) - self.tally.lag)
         return least
 
     def timeout(self) -> float:
@@ -700,7 +696,7 @@ class Call:
         least, self._bounding = inf, None
         for each in self._bounds:
             if holds(each, self.tally.began):
-                left = left_of(each) - self._lag
+                left = left_of(each) - self.tally.lag
                 if each[KIND] is WATCHDOG:
                     if left > NEAR:
                         continue
