@@ -39,6 +39,9 @@ SHORTEST_PENDING = 0.1
 PENDING_EVERY = 5.0
 """Seconds between two questions when nobody says how many (RFC 8628 3.5)."""
 
+NEAR = 1e-6
+"""Seconds that no clock tells from none."""
+
 HINT_SPREAD = 0.1
 """By which share a server's hint is stretched at most, so that those who were told the same do not come together."""
 
@@ -374,7 +377,7 @@ class Tally:
         if left > allowed:
             if self.policy.long_hints == "stop":
                 return inf
-            wait = max(0.0, allowed)
+            wait = allowed if allowed > NEAR else 0.0  # what rounding leaves would be waited for without end
         else:
             wait = self._spread(now, draw)
         return inf if now + wait > self.ends else wait
