@@ -213,26 +213,26 @@ retry(fetch, attempts=5)                        | write retry(attempts=5)(functi
 retry(retry(attempts=5))                        | this is a policy: write @policy
 retry(Client)                                   | decorate its methods, or write retry.call(Client, ...)
 retry(Client())                                 | retry takes a function, or keywords such as attempts=5
-retry(pages)                                    | Retry what fetches one page, and keep the cursor outside
+retry(pages)                                    | Write retry.opening(...)
 retry(property(fetch))                          | put @property above @retry
 retry(functools.cached_property(fetch))         | put @cached_property above @retry
 retry(contextlib.contextmanager(pages))         | write retry.connect(pages, ...) to retry entering it
-contextlib.contextmanager(retry(pages))         | Retry what fetches one page, and keep the cursor outside
+contextlib.contextmanager(retry(pages))         | Write retry.opening(...)
 retry(attempt_timeout=5)(fetch)                 | Write timeout_as='timeout' to hand each attempt its timeout
 retry(timeout_as="timeout")(fetch)              | timeout_as must name a keyword that <lambda> takes
 retry(stop=asyncio.Event())(fetch)              | stop must be a threading.Event for the synchronous <lambda>
 retry.call(fetch())                             | write retry.call(function) instead of retry.call(function())
 retry.call(fetch_async())                       | write retry.call(function) instead of retry.call(function())
-retry.call(pages)                               | Retry what fetches one page, and keep the cursor outside
+retry.call(pages)                               | Write retry.opening(...)
 retry.call(contextlib.contextmanager(pages))    | write retry.connect(pages, ...) to retry entering it
 retry.connect(io.StringIO("open"))              | write retry.connect(function) instead of retry.connect(function())
 retry.connect(fetch).__enter__()                | connect cannot close what <lambda> gives: str is no context manager
 retry.connect(fetch_async).__enter__()          | is asynchronous: write `async with` instead of `with`
 poll(fetch())                                   | write poll(function) instead of poll(function())
 poll(fetch_async())                             | write poll(function) instead of poll(function())
-poll(pages)                                     | Retry what fetches one page, and keep the cursor outside
+poll(pages)                                     | Write retry.opening(...)
 reconnect(io.StringIO("open"))                  | write reconnect(function) instead of reconnect(function())
-resume(pages, FileCheckpoint("place"))          | Retry what fetches one page, and keep the cursor outside
+resume(pages, FileCheckpoint("place"))          | Write retry.opening(...)
 latest(fetch(), fetch, threading.Event())       | get must be a callable, got '/'
 """
 

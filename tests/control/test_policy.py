@@ -47,6 +47,7 @@ DEFAULTS = {
     "timeout_as": None,
     "backoff": exponential(),
     "budget": OWN_BUDGET,
+    "cooldown": None,
     "max_hint": 300.0,
     "long_hints": "stop",
     "unwanted": "return",
@@ -657,6 +658,8 @@ def test_a_policy_is_frozen(field: str) -> None:
         {"on": (OSError, KeyError)},
         {"on": transient(OSError) | pending(KeyError)},
         {"result": None, "idempotent": False, "nested": "multiply", "timeout_as": "timeout", "name": "fetch"},
+        {"cooldown": "openai"},
+        {"cooldown": True},
         {"on": None, "budget": None, "stop": None, "observers": (), "clock": SystemClock(), "draw": None},
     ],
 )

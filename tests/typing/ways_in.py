@@ -23,6 +23,7 @@ from redouble import (
     Backoff,
     BackoffController,
     Classification,
+    Cooldown,
     DeadlineExceeded,
     Event,
     EventKind,
@@ -427,6 +428,7 @@ def every_field(clock: FakeClock, stop: asyncio.Event) -> None:
         timeout_as="timeout",
         backoff=exponential(1).capped(15).jittered("equal"),
         budget=None,
+        cooldown="openai",
         max_hint=timedelta(minutes=5),
         nested="multiply",
         stop=stop,
@@ -436,6 +438,8 @@ def every_field(clock: FakeClock, stop: asyncio.Event) -> None:
         draw=lambda: 0.5,
     )
     retry(stop=threading.Event(), observers=(observe,), clock=SystemClock(), draw=None, idempotent=None, on=None)
+    retry(cooldown=True)
+    retry(cooldown=Cooldown.named("openai"))
     names: list[Event] = []
     retry(observers=[names.append])
 

@@ -99,6 +99,7 @@ def fields(word: str) -> None:
     """Fields have their names and types."""
     retry(attempts="3")  # type: ignore[call-overload]
     retry(attempts=2.5)  # type: ignore[call-overload]
+    retry(cooldown=5)  # type: ignore[call-overload]
     retry(tries=3)  # type: ignore[call-overload]
     retry(deadline="90s")  # type: ignore[call-overload]
     retry(backoff=5)  # type: ignore[call-overload]

@@ -17,7 +17,7 @@ from redouble.core.verdict import Verdict
 from redouble.known.handed import KEY_HEADERS
 from redouble.known.http_response import HttpResponse, http_response
 from redouble.known.request import SAFE_METHODS, key_of, posts_without_key
-from redouble.ways.policy import RetryPolicy, bind, own_budget
+from redouble.ways.policy import RetryPolicy, bind, own_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -131,9 +131,9 @@ class _Sending:
     def __init__(self, client: str, policy: RetryPolicy, fields: PolicyFields) -> None:
         policy = policy_from(policy, fields, client)
         self.policy = policy if policy.result is not None else policy(result=ANSWERS)
-        budget = own_budget(self.policy)  # one for all requests of the adapter, of whatever kind
+        own = own_of(self.policy)  # one for all requests of the adapter, of whatever kind
         self._bound = {
-            idempotent: bind(self.policy(idempotent=idempotent), self._attempt, budget)
+            idempotent: bind(self.policy(idempotent=idempotent), self._attempt, own)
             for idempotent in (None, True, False)
         }
 

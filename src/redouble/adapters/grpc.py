@@ -16,7 +16,7 @@ from redouble.adapters._http import policy_from
 from redouble.calls.timing import shortened
 from redouble.control import faults
 from redouble.control.policy import refuse_async_stop
-from redouble.ways.policy import bind, own_budget, retry
+from redouble.ways.policy import bind, own_of, retry
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -57,9 +57,9 @@ class RetryInterceptor(
     def __init__(self, policy: RetryPolicy = retry, **fields: Unpack[PolicyFields]) -> None:
         policy = policy_from(policy, fields, "grpc")
         refuse_async_stop(policy, "interceptor of grpc")
-        budget = own_budget(policy)
-        self._call = bind(policy, _call, budget)
-        self._open = bind(policy, _open, budget)
+        own = own_of(policy)
+        self._call = bind(policy, _call, own)
+        self._open = bind(policy, _open, own)
 
     def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
         return self._call(continuation, client_call_details, request)
@@ -188,9 +188,9 @@ class _Async:
 
     def __init__(self, policy: RetryPolicy = retry, **fields: Unpack[PolicyFields]) -> None:
         policy = policy_from(policy, fields, "grpc")
-        budget = own_budget(policy)
-        self._call = bind(policy, _call_async, budget)
-        self._open = bind(policy(timeout_as=None), _open_async, budget)
+        own = own_of(policy)
+        self._call = bind(policy, _call_async, own)
+        self._open = bind(policy(timeout_as=None), _open_async, own)
 
 
 class AsyncRetryUnaryUnary(_Async, aio.UnaryUnaryClientInterceptor):  # type: ignore[misc]  # grpcio has no types

@@ -6,6 +6,7 @@ from enum import Enum
 from time import monotonic
 
 from redouble.control import faults
+from redouble.control.cooldown import in_force
 from redouble.control.keys import checked, fresh
 from redouble.control.mark import NOWHERE
 from redouble.control.outcome import GaveUp, Reason, Wait
@@ -87,6 +88,7 @@ class BackoffController:
         if policy.budget is not OWN_BUDGET:  # which is of decorated functions
             self._tally.budget = policy.budget
         self._key = None
+        self._tally.cooldown = in_force(policy.cooldown, None, policy.clock)
         self.status = Status.IDLE
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from redouble.control.budget import RetryBudget
 from redouble.control.clock import wakes_threads
+from redouble.control.cooldown import Cooldown
 from redouble.control.events import EventKind, audience, kinds_of
 from redouble.control.words import answered
 from redouble.core import checks
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
         timeout_as: str | None
         backoff: CurveLike
         budget: RetryBudget | str | None
+        cooldown: Cooldown | str | Literal[True] | None
         max_hint: Seconds | None
         long_hints: Literal["stop", "cap"]
         unwanted: Literal["return", "raise"]
@@ -75,6 +77,7 @@ class Policy(Record):
     timeout_as: str | None
     backoff: Backoff
     budget: RetryBudget | None
+    cooldown: Cooldown | Literal[True] | None
     max_hint: float | None
     long_hints: Literal["stop", "cap"]
     unwanted: Literal["return", "raise"]
@@ -246,6 +249,19 @@ def _budget(name: str, value: Any) -> RetryBudget | None:
     raise kind(f"{name} must be a RetryBudget, the name of one that is shared, or None, got {checks.shown(value)}")
 
 
+def _cooldown(name: str, value: Any) -> Cooldown | Literal[True] | None:
+    if value is None or value is True or isinstance(value, Cooldown):
+        found: Cooldown | Literal[True] | None = value
+        return found
+    if isinstance(value, str) and value:
+        return Cooldown.named(value)
+    kind = ValueError if isinstance(value, str) else TypeError
+    raise kind(
+        f"{name} must be the name of one that is shared, a Cooldown, True (one for each decorated function) or None,"
+        f" got {checks.shown(value)}"
+    )
+
+
 def _word(*words: str) -> Callable[[str, Any], str]:
     def check(name: str, value: Any) -> str:
         chosen: str = checks.one_of(name, value, words)
@@ -309,6 +325,7 @@ _FIELDS: dict[str, tuple[Callable[[str, Any], Any], Any]] = {
     "timeout_as": (_keyword, None),
     "backoff": (as_curve, exponential()),
     "budget": (_budget, OWN_BUDGET),
+    "cooldown": (_cooldown, None),
     "max_hint": (checks.seconds_or_none, 300.0),
     "long_hints": (_word("stop", "cap"), "stop"),
     "unwanted": (_word("return", "raise"), "return"),

@@ -18,6 +18,7 @@ from redouble.ways.shape import (
     is_coroutine_function,
     name_of,
     refuse_other_arguments,
+    refuse_own_cooldown,
     refuse_timeout_without_keyword,
     refuse_what_cannot_be_called,
 )
@@ -201,13 +202,19 @@ class _Work:
         call = None
         try:
             call = new_call(site, link, self._send, (), {})
+            if call.held:
+                while call.is_held():
+                    yield PAUSE, self._pause(call.delay, None, call)
+                if self._is_over() or (self._changed.is_set() and not self._is_due()):
+                    return
+                call.begin_held()
             yield ATTEMPT, call
             while not call.over:
                 also = self._changed if self._supersede else None
                 yield PAUSE, self._pause(call.delay, also, call)
                 while not (also is not None and is_set(also)) and call.sleeps_on():
                     yield PAUSE, self._pause(call.delay, also, call)
-                if not call.goes_on(early=also is not None and is_set(also)):
+                if call.over or not call.goes_on(early=also is not None and is_set(also)):
                     if call.raised is not None:
                         yield RAISE, call
                     return
@@ -260,6 +267,7 @@ def _work(get: Any, push: Any, changed: Any, closed: Any, policy: Any, supersede
             f"closed must be a threading.Event, an asyncio.Event or a trio.Event, got {checks.shown(closed)}"
         )
     as_policy("policy", policy)
+    refuse_own_cooldown(policy, "latest")
     work = _Work(get, push, changed, closed, policy, checks.flag("supersede", supersede))
     checks.takes("get", get)
     refuse_other_arguments("push", push, policy.timeout_as, "state")

@@ -351,12 +351,28 @@ class Line(Judge):
         call = self.call
         if call is None:
             dial = self._dial_async if self._how.asynchronous else self._dial
-            self.call = call = Call(self.policy, self._plan.name, new_link(None, innermost()), dial, judge=self)
-            return True, call
+            self.call = call = Call(
+                self.policy, self._plan.name, new_link(None, innermost()), dial, judge=self, first=True
+            )
+            return self._begins_first(call), call
+        if call.held:
+            return self._begins_first(call, at_once=bool(wish)), call
         if wish:
             self._forget(call)
         call.over = False
-        return call.goes_on(), call
+        if call.cooled and not wish and call.is_held_again():
+            self._next = Next.WAIT
+            return False, call
+        return not call.over and call.goes_on(), call
+
+    def _begins_first(self, call: Call, *, at_once: bool = False) -> bool:
+        """Return whether the first dial begins; else a cooldown holds it back, for a wait that has begun."""
+        if not at_once and call.held and call.is_held():
+            self._next = Next.WAIT
+            return False
+        if call.held:
+            call.begin_held()
+        return True
 
     def _stand(self, call: Call) -> Any:
         """Make the dial the innermost link of the chain, beneath what is around this pass of the loop."""

@@ -23,6 +23,7 @@ from redouble.ways.shape import (
     is_coroutine_function,
     name_of,
     refuse_other_arguments,
+    refuse_own_cooldown,
     refuse_timeout_without_keyword,
     refuse_what_cannot_be_called,
 )
@@ -152,6 +153,7 @@ class _Question(Record):
 def _question(fn: Any, policy: Any, until: Any, interval: Any, questions: Any, slow_down: Any) -> _Question:
     refuse_what_cannot_be_called(fn, "poll")
     as_policy("policy", policy)
+    refuse_own_cooldown(policy, "a poll")
     refuse_other_arguments("fn", fn, policy.timeout_as)
     if until is not None and until is not bool:
         if isinstance(until, type):  # most make something true of any answer

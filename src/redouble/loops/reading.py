@@ -342,10 +342,12 @@ class Reading:
         """Fetch a page until a body has dealt with it, and commit it."""
         link = new_link(None, innermost())
         self.call = call = Call(
-            self._policy, self.name, link, self._fetch, (self.cursor,), judge=_Fetching(self._policy)
+            self._policy, self.name, link, self._fetch, (self.cursor,), judge=_Fetching(self._policy), first=True
         )
         try:
-            while True:
+            if call.held:
+                yield from self._hold_back(call)
+            while not self._over:
                 yield from self._fetch_once(call)
                 turn = self.turn
                 if turn is not None and turn.state is PageState.DEALT_WITH:
@@ -356,15 +358,23 @@ class Reading:
                     self._over = True  # stopped
                     return
                 yield WAIT, call
-                while call.rest and call.sleeps_on():
+                while (call.rest or call.cooled) and call.sleeps_on():
                     yield WAIT, call
-                if not call.goes_on():
+                if call.over or not call.goes_on():
                     if call.raised is not None:
                         yield RAISE, call
                     self._over = True
                     return
         finally:
             call.let_go()
+
+    def _hold_back(self, call: Call) -> Script:
+        """Let a cooldown hold the first fetch of a page back; a stop ends the run instead."""
+        while call.is_held():
+            yield WAIT, call
+        self._over = self._is_stopped()
+        if not self._over:
+            call.begin_held()
 
     def _fetch_once(self, call: Call) -> Script:
         """Fetch the page at the cursor; where one comes, hand it out until its body has ended."""

@@ -14,7 +14,12 @@ from redouble.loops.link import Keeping, Line, LinkStatus, Wish
 from redouble.loops.session import Session
 from redouble.ways.closing import CLOSE_TIMEOUT, CloseLimit
 from redouble.ways.policy import RetryPolicy, retry
-from redouble.ways.shape import name_of, refuse_other_arguments, refuse_what_cannot_be_called
+from redouble.ways.shape import (
+    name_of,
+    refuse_other_arguments,
+    refuse_own_cooldown,
+    refuse_what_cannot_be_called,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -385,6 +390,7 @@ def reconnect(
     """
     refuse_what_cannot_be_called(open_, "reconnect")
     as_policy("policy", policy)
+    refuse_own_cooldown(policy, "reconnect")
     refuse_other_arguments("open_", open_, policy.timeout_as)
     changes = _changes(policy, checks.seconds_or_none("connect_timeout", connect_timeout, positive=True))
     CloseLimit(close_timeout, "")  # refuses what is no duration

@@ -14,6 +14,7 @@ from redouble.ways.policy import RetryPolicy, retry
 from redouble.ways.shape import (
     name_of,
     refuse_other_arguments,
+    refuse_own_cooldown,
     refuse_timeout_without_keyword,
     refuse_what_cannot_be_called,
 )
@@ -250,5 +251,6 @@ def resume(
         why = "" if limit is None else " for stall_after"
         raise TypeError(f"checkpoint must have the methods {', '.join(methods)}{why}, got {checks.shown(checkpoint)}")
     as_policy("policy", policy)
+    refuse_own_cooldown(policy, "resume")
     refuse_other_arguments("fetch", fetch, policy.timeout_as, "cursor")
     return Resuming(fetch, checkpoint, policy, limit)

@@ -6,16 +6,19 @@ from functools import update_wrapper
 
 from redouble.calls.tracebacks import strip
 from redouble.control.budget import RetryBudget
+from redouble.control.cooldown import Cooldown
 from redouble.control.policy import OWN_BUDGET, Policy, refuse_async_stop
 from redouble.core import checks
 from redouble.ways import wrap
 from redouble.ways.block import AsyncBlock, Block
 from redouble.ways.closing import CLOSE_TIMEOUT
 from redouble.ways.connect import Connecting
+from redouble.ways.first import NONE, Own
 from redouble.ways.shape import (
     is_coroutine_function,
     name_of,
     refuse_context_manager,
+    refuse_own_cooldown,
     refuse_timeout_without_keyword,
     refuse_what_cannot_be_called,
     refuse_what_cannot_be_retried,
@@ -87,6 +90,11 @@ class RetryPolicy(Policy):
         budget: A `RetryBudget`, tokens that many calls share; a string: the budget of that name in this process. The
             default is one per decorated function, for all its callers; without a limit of attempts, and for direct
             calls, blocks, `connect` and loops, it is none. `None`: no budget.
+        cooldown: A string: all calls in this process whose policies name it wait for what the server asked of one of
+            them (`Retry-After` and its kin), before a first attempt too; a `Cooldown`; `True`: one for each decorated
+            function, for all its callers (direct calls, blocks, `connect` and loops take a name). An attempt is held
+            back within its deadline and `max_hint`; where that does not suffice, a first attempt is made at once, and a
+            later one gives up. `None`: each call waits for its own hints.
         max_hint: Seconds; a longer wait, asked for by the server, is answered as `long_hints` says. `None`: no limit.
         long_hints: `"stop"`: a hint above `max_hint` ends the call; `"cap"`: it is waited for `max_hint` only.
         unwanted: `"return"`: at the end an unwanted result is returned as it is; `"raise"`: `Unwanted` is raised, with
@@ -173,7 +181,8 @@ class RetryPolicy(Policy):
         """
         refuse_what_cannot_be_called(fn)
         refuse_context_manager(fn)
-        wrapper: Callable[P, R] = bind(self, fn, None, top_package(fn))
+        refuse_own_cooldown(self, "a direct call")
+        wrapper: Callable[P, R] = bind(self, fn, NONE, top_package(fn))
         try:
             return wrapper(*args, **kwargs)
         except BaseException as error:
@@ -317,6 +326,7 @@ class RetryPolicy(Policy):
         'hello'
         """
         refuse_what_cannot_be_called(factory, "retry.connect")
+        refuse_own_cooldown(self, "connect")
         return Connecting(self, factory, args, kwargs, checks.flag("closing", closing), close_timeout)
 
     if not TYPE_CHECKING:
@@ -387,16 +397,20 @@ class RetryPolicy(Policy):
             return type(fn)(self.opening(fn.__func__))
         if not callable(fn):
             raise TypeError(f"opening takes a function that gives something to loop over, got {checks.shown(fn)}")
-        made = streams.opening(self, fn, own_budget(self))
+        made = streams.opening(self, fn, own_of(self))
         setattr(made, POLICY, self)
         return made
 
     def __iter__(self) -> Iterator[Block]:
         """The attempts of a block form: `for attempt in policy: with attempt: ...`."""
+        if self.cooldown is True:
+            refuse_own_cooldown(self, "a block")
         return Block(self)
 
     def __aiter__(self) -> AsyncIterator[AsyncBlock]:
         """The attempts of a block form in a coroutine: `async for attempt in policy: with attempt: ...`."""
+        if self.cooldown is True:
+            refuse_own_cooldown(self, "a block")
         return AsyncBlock(self)
 
     def __getitem__(self, part: slice) -> tuple[RetryPolicy, ...]:
@@ -459,24 +473,25 @@ def _decorate(policy: RetryPolicy, fn: Any) -> Any:
     refuse_what_cannot_be_retried(fn)
     if not is_coroutine_function(fn):
         refuse_async_stop(policy, name_of(fn))
-    wrapper: Any = bind(policy, fn, own_budget(policy))
+    wrapper: Any = bind(policy, fn, own_of(policy))
     wrapper.__name__ = wrapper.__qualname__ = name_of(fn)  # of what has no name of its own, such as a partial
     update_wrapper(wrapper, fn)
     setattr(wrapper, POLICY, policy)
     return wrapper
 
 
-def own_budget(policy: Policy) -> RetryBudget | None:
-    """Return the budget that a decorated function of this policy has for all its callers together; `None`: none."""
-    return RetryBudget.for_attempts(policy.attempts) if policy.budget is OWN_BUDGET and policy.attempts else None
+def own_of(policy: Policy) -> Own:
+    """Return the budget and the cooldown that a decorated function of this policy has for all its callers together."""
+    budget = RetryBudget.for_attempts(policy.attempts) if policy.budget is OWN_BUDGET and policy.attempts else None
+    return Own(budget, Cooldown())
 
 
-def bind(policy: RetryPolicy, fn: Any, budget: RetryBudget | None = None, whose: str = "") -> Callable[..., Any]:
+def bind(policy: RetryPolicy, fn: Any, own: Own = NONE, whose: str = "") -> Callable[..., Any]:
     """The loop around a function, of the right colour; refuses what cannot work."""
     name = policy.name or name_of(fn)
     if is_coroutine_function(fn):
         from redouble.ways import wrap_async
 
-        return wrap_async.retrying(policy, fn, name, budget, whose)
+        return wrap_async.retrying(policy, fn, name, own, whose)
     refuse_timeout_without_keyword(policy, name)
-    return wrap.retrying(policy, fn, name, budget, whose)
+    return wrap.retrying(policy, fn, name, own, whose)

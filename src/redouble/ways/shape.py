@@ -187,6 +187,19 @@ def refuse_timeout_without_keyword(policy: Policy, name: str) -> None:
         )
 
 
+def refuse_own_cooldown(policy: Policy, what: str) -> None:
+    """Refuse `cooldown=True` where there is no decorated function that could have one.
+
+    Raises:
+        ValueError: For such a policy.
+    """
+    if policy.cooldown is True:
+        raise ValueError(
+            f"cooldown=True is one for each decorated function, and {what} has none: write a name that is shared, such as"
+            " cooldown='openai'"
+        )
+
+
 def name_of(fn: Any) -> str:
     """What to call a function in logs and messages."""
     for each in (fn, getattr(fn, "func", None), _function_of(fn)):

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
     from typing import Any, TypeAlias
 
-    from redouble.control.budget import RetryBudget
     from redouble.control.policy import Policy
+    from redouble.ways.first import Own
 
     AnyGenerator: TypeAlias = Generator[Any, Any, Any]
     AnyAsyncGenerator: TypeAlias = AsyncGenerator[Any, Any]
@@ -62,16 +62,16 @@ class Begun:
         return first
 
 
-def opening(policy: Policy, fn: Any, budget: RetryBudget | None) -> Callable[..., Any]:
+def opening(policy: Policy, fn: Any, own: Own) -> Callable[..., Any]:
     """Return a function that gives the stream of `fn`, whose opening is retried.
 
     Args:
         policy: The policy.
         fn: A generator function or an async generator function, which give one of their own kind; or what returns
             something to loop over, for which the first use of what is given back decides.
-        budget: The function's own.
+        own: What the function has of its own.
     """
-    streams = _Streams(policy, fn, budget)
+    streams = _Streams(policy, fn, own)
     made: Any
     if is_async_generator_function(fn) or is_coroutine_function(fn):
         made = streams.asynchronous()
@@ -88,12 +88,12 @@ def opening(policy: Policy, fn: Any, budget: RetryBudget | None) -> Callable[...
 class _Streams:
     """Makes the streams of one function."""
 
-    __slots__ = ("_budget", "_fn", "_policy", "_whose", "name")
+    __slots__ = ("_fn", "_own", "_policy", "_whose", "name")
 
-    def __init__(self, policy: Policy, fn: Any, budget: RetryBudget | None) -> None:
+    def __init__(self, policy: Policy, fn: Any, own: Own) -> None:
         # An item is no answer to be judged, as a connection is none.
         self._policy = policy if policy.result is None else policy.overridden(result=None)
-        self._fn, self._budget = fn, budget
+        self._fn, self._own = fn, own
         self._whose = top_package(fn)
         self.name = policy.name or name_of(fn)
 
@@ -105,7 +105,7 @@ class _Streams:
         """
         refuse_timeout_without_keyword(self._policy, self.name)
         begin = _beginning(self._fn, self.name)
-        open_ = wrap.retrying(self._policy, begin, self.name, self._budget, self._whose)
+        open_ = wrap.retrying(self._policy, begin, self.name, self._own, self._whose)
 
         def stream(*args: Any, **kwargs: Any) -> AnyGenerator:
             try:
@@ -146,7 +146,7 @@ class _Streams:
         from redouble.ways import wrap_async
 
         begin = _beginning_async(self._fn, self.name)
-        open_ = wrap_async.retrying(self._policy, begin, self.name, self._budget, self._whose)
+        open_ = wrap_async.retrying(self._policy, begin, self.name, self._own, self._whose)
 
         async def stream(*args: Any, **kwargs: Any) -> AnyAsyncGenerator:
             try:

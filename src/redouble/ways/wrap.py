@@ -12,7 +12,8 @@ from redouble.calls.script import attempts
 from redouble.calls.tracebacks import strip
 from redouble.control import around, scope
 from redouble.control.around import BOUND, NODE, WHO, close_link, first_live, first_open, leave_bound, open_link
-from redouble.ways.first import counted_by, site_of
+from redouble.control.host import in_event_loop
+from redouble.ways.first import NONE, counted_by, gate_of, site_of
 from redouble.ways.settled import SETTLED, settle
 
 TYPE_CHECKING = False
@@ -20,28 +21,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from redouble.control.budget import RetryBudget
     from redouble.control.policy import Policy
+    from redouble.ways.first import Own
 
 
 def retrying(  # noqa: C901  # see below
-    policy: Policy, fn: Callable[..., Any], name: str | None, budget: RetryBudget | None = None, whose: str = ""
+    policy: Policy, fn: Callable[..., Any], name: str | None, own: Own = NONE, whose: str = ""
 ) -> Callable[..., Any]:
     """Return a function that calls `fn` until it succeeds or the policy gives up.
 
     A success pays for one reading of the clock, a link in the chain, and a look at the type of what came back. All else
-    is made after the first failure.
+    is made after the first failure. With a cooldown it also looks whether a list is empty.
     """
-    site = site_of(policy, fn, name, budget, whose)
-    counted = counted_by(policy, budget)
-    eager = not policy.is_plain
+    site = site_of(policy, fn, name, own, whose)
+    counted = counted_by(policy, own.budget)
+    long_way = gate_of(policy, own.cooldown)
     seconds = policy.deadline if policy.is_bounded else None
     plain: type | None = None  # the type of the last value: known to be none that is awaited
 
     # One piece: each function that it were cut into would be paid for by every call, and show in tracebacks.
     def wrapper(*args: Any, **kwargs: Any) -> Any:  # noqa: C901
         nonlocal plain
-        if eager or scope.overriding:
+        if long_way or scope.overriding:
             try:
                 return run(site, fn, args, kwargs)
             except BaseException as error:
@@ -112,6 +113,8 @@ def run(site: Site, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[
     call = None
     try:
         call = new_call(site, link, fn, args, kwargs)
+        if call.held and in_event_loop():
+            call.begin_held()  # waiting would hold the loop up; where it gives something to await, that is held back
         if drive(attempts(call), call) is None:
             return call.value
         return _carry_on(site, call.given, fn, args, kwargs, call)
