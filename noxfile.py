@@ -160,6 +160,7 @@ def integration(session: nox.Session) -> None:
         "tests/docs/test_snippets.py",
     ]
     session.run("python", "-m", "pytest", *places)
+    session.run("python", "-m", "pytest", "tests/cli/test_simulate.py", env={"REDOUBLE_EXAMPLES": "100"})
 
 
 def run_tests(session: nox.Session, python: Callable[..., object], figures: str) -> None:

@@ -20,7 +20,7 @@ extensions = [
     "redouble_docs",
     "synonyms",
 ]
-exclude_patterns = ["_build", "_ext", "examples"]
+exclude_patterns = ["_build", "_ext"]
 
 # A broken reference is an error. Exempt is what annotations name: a name for type checkers only, a type variable, a class
 # inside the package, or one of the standard library's, whose documentation would have to be fetched to be linked.

@@ -14,9 +14,15 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-settings.register_profile("here", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+    from redouble.testing import FakeClock
+
+# The examples of each law; a long run by hand asks for more (see CONTRIBUTING), and the soaks take a part of them.
+EXAMPLES = int(os.environ.get("REDOUBLE_EXAMPLES", "50"))
+settings.register_profile(
+    "here", max_examples=EXAMPLES, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.register_profile("ci", settings.get_profile("here"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
@@ -66,3 +72,12 @@ def no_real_sleep(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(time, "sleep", guarded_sleep)
         monkeypatch.setattr(asyncio, "sleep", guarded_async_sleep)
         monkeypatch.setattr(threading.Event, "wait", guarded_wait)
+
+
+@pytest.fixture
+def clock() -> Iterator[FakeClock]:
+    """Virtual time under every policy of the test; all draws are 0.5."""
+    from redouble.testing import fake_time  # here, so that the tests of what is imported begin without it
+
+    with fake_time(draw=0.5) as clock:
+        yield clock

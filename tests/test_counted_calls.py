@@ -90,6 +90,7 @@ PLAIN = retry(on=ConnectionError, budget=None, backoff=constant(0))
 SCENARIOS: dict[str, Any] = {
     "success": PLAIN(failing(0)),
     "success, asyncio": PLAIN(failing_async(0)),
+    "success with a cooldown": PLAIN(cooldown=True)(failing(0)),
     "success with a written deadline, asyncio": PLAIN(deadline=60)(failing_async(0)),
     "two failures, then success": PLAIN(failing(2)),
     "two failures, then success, 400 frames deep": deep(PLAIN(failing(2)), 400),

@@ -29,6 +29,7 @@ FLOORS = [
     "adapters",
     "cli",
     "__main__",
+    "examples",
 ]  # "": the facade; "jitters" and "types" hand out names as it does
 THIRD_PARTY = {"typing_extensions"}  # the floors' only one, and for type checkers alone
 NEWER = {"annotationlib"}  # in the standard library from Python 3.14 on

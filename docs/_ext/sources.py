@@ -10,6 +10,19 @@ SPECIFICATIONS = "https://github.com/mongodb/specifications/blob/master/source"
 PYTHON = "https://docs.python.org/3/library"
 
 WHOLE = {
+    "Chromium, net_error_list.h": (
+        "https://source.chromium.org/chromium/chromium/src/+/main:net/base/net_error_list.h"
+    ),
+    "DuckDB documentation, concurrency": "https://duckdb.org/docs/stable/connect/concurrency",
+    "Lib/imaplib.py": "https://github.com/python/cpython/blob/main/Lib/imaplib.py",
+    "PostgREST documentation, errors": "https://docs.postgrest.org/en/latest/references/errors.html",
+    "RFC 6241, appendix A": "https://www.rfc-editor.org/rfc/rfc6241.html#appendix-A",
+    "Slack Web API documentation, errors": "https://docs.slack.dev/apis/web-api/using-the-web-api#errors",
+    "Snowflake documentation, error codes of the connector": (
+        "https://github.com/snowflakedb/snowflake-connector-python/blob/main/src/snowflake/connector/errorcode.py"
+    ),
+    "memcached, protocol.txt": "https://github.com/memcached/memcached/blob/master/doc/protocol.txt",
+    "serial/serialposix.py and serialwin32.py": "https://github.com/pyserial/pyserial/tree/master/serial",
     "Azure SQL documentation, transient errors": (
         "https://learn.microsoft.com/azure/azure-sql/database/troubleshoot-common-errors-issues"
     ),
@@ -162,6 +175,15 @@ REPOSITORIES = {
     "ldap3": "cannatag/ldap3/blob/dev",
     "nats": "nats-io/nats.py/blob/main",
     "opensearchpy": "opensearch-project/opensearch-py/blob/main",
+    "engineio": "miguelgrinberg/python-engineio/blob/main/src",
+    "ncclient": "ncclient/ncclient/blob/master",
+    "pymemcache": "pinterest/pymemcache/blob/master",
+    "ray": "ray-project/ray/blob/master/python",
+    "selenium": "SeleniumHQ/selenium/blob/trunk/py",
+    "snowflake": "snowflakedb/snowflake-connector-python/blob/main/src",
+    "socketio": "miguelgrinberg/python-socketio/blob/main/src",
+    "telegram": "python-telegram-bot/python-telegram-bot/blob/master/src",
+    "telethon": "LonamiWebs/Telethon/blob/v1",
     "pg8000": "tlocke/pg8000/blob/main/src",
     "pika": "pika/pika/blob/main",
     "tornado": "tornadoweb/tornado/blob/master",

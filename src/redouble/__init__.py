@@ -4,7 +4,7 @@ The floors, each importing only from those below it:
 
 1. `core`: the delay curves, the jitters, the rules. Pure: time and randomness come in as arguments.
 2. `known`: what the errors of real clients mean, in tables.
-3. `control`: the policy, the controller that counts and decides, retry budgets, events, clocks and scopes.
+3. `control`: the policy, the controller that counts and decides, retry budgets, cooldowns, events, clocks and scopes.
 4. `calls`: one retried call under way, the scripts by which it goes on, and the drivers of threads, asyncio and trio.
 5. `ways`: what users write: decorator, direct call, block, connect. Above it `loops`: long-lived work on the same scripts:
    connections that drop, answers that are not ready, reads that resume.
@@ -18,6 +18,7 @@ are first asked for, so that a program without loops does not load them.
 from redouble.calls.attempt import Attempt, current_attempt
 from redouble.control.budget import RetryBudget
 from redouble.control.controller import BackoffController, Status
+from redouble.control.cooldown import Cooldown
 from redouble.control.events import Event, EventKind, log_retries
 from redouble.control.mark import outcome
 from redouble.control.outcome import DeadlineExceeded, GaveUp, Reason, StillPending, Stopped, Unwanted, Wait
@@ -101,6 +102,7 @@ __all__ = [
     "Backoff",
     "BackoffController",
     "Classification",
+    "Cooldown",
     "DeadlineExceeded",
     "Event",
     "EventKind",

@@ -211,6 +211,9 @@ def main(rounds: int) -> None:
     sync, by_hand = on(succeeding), retry_by_hand(ValueError)(succeeding)
     compare("sync, success at once", sync, by_hand, timed, rounds)
     compare("  beside one that sets a context variable", sync, tell_around(by_hand), timed, rounds)
+    compare("  without the budget", on(budget=None)(succeeding), by_hand, timed, rounds)
+    compare("  with a written deadline", written(succeeding), by_hand, timed, rounds)
+    compare("  with a cooldown", on(cooldown=True)(succeeding), by_hand, timed, rounds)
     for number in range(5):
         ContextVar(f"another {number}", default=0).set(number)
     compare("  with five other variables set", sync, by_hand, timed, rounds)

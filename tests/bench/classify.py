@@ -105,11 +105,30 @@ WITH_A_WAIT = {
         ),
     ),
 }
+
+
+def received(error: Exception) -> Exception:
+    """The error, raised in its own package, so that all that may be guessed of it is."""
+    module: dict[str, Any] = {"__name__": type(error).__module__}
+    exec("def throw(error):\n    raise error\n", module)
+    try:
+        module["throw"](error)
+    except Exception as caught:
+        return caught
+    return error
+
+
+UNKNOWN = {
+    "of a client, not raised": made("a_client.errors.Odd", "x"),
+    "raised by its client, which tells nothing": received(made("a_client.errors.Odd", "x" * 1000)),
+    "raised by its client, with a status": received(made("a_client.errors.Odd", "x", status_code=503)),
+    "raised by its client, a text of 10 MB": received(made("a_client.errors.Odd", "x\n" * 5_000_000)),
+}
 HOSTILE = {
     "a chain of 10,000": deep(10_000),
     "a group of 100,000": ExceptionGroup("x", [REFUSED] * 100_000),
     "a group of 256 that are known": ExceptionGroup("x", [REFUSED] * 256),
-    "a text of 10 MB": made("psycopg.OperationalError", "x\n" * 5_000_000, sqlstate=None),
+    "a text of 10 MB": made("psycopg.Error", "x\n" * 5_000_000, sqlstate=None),
     "100,000 headers": over_http(503, **{f"x-{number}": "y" for number in range(100_000)}),
     "RateLimit of 100 kB": over_http(429, RateLimit='"a";r=0;t=9,' * 9_000),
     "10,000 trailers": from_grpc("UNAVAILABLE", *[(f"x-{number}", "y") for number in range(10_000)]),
@@ -143,6 +162,7 @@ def main(rounds: int) -> None:
     show("without a chain", WITHOUT_CHAIN, 1, 2_000, rounds)
     show("with a chain, an answer or a group", ANY, 10, 500, rounds)
     show("with a wait to be read", WITH_A_WAIT, 25, 500, rounds)
+    show("unknown, by all mechanisms", UNKNOWN, 40, 500, rounds)
     show("hostile", HOSTILE, 1000, 2, rounds)
     unregister = register(made("mine.Late").__class__, package="mine")
     show("without a chain, while a library is registered", WITHOUT_CHAIN, 3, 2_000, rounds)

@@ -34,6 +34,12 @@ def test_the_rows_of_a_package(capsys: pytest.CaptureFixture[str]) -> None:
     )
 
 
+@pytest.mark.parametrize("package", ["openai", "redis", "slack_sdk"])
+def test_a_package_alone_lists_its_rows(capsys: pytest.CaptureFixture[str], package: str) -> None:
+    """As `--list` does: what comes to mind first."""
+    assert shown(capsys, package) == shown(capsys, "--list", package)
+
+
 @pytest.mark.parametrize(
     ("arguments", "first"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -254,7 +255,7 @@ def test_budgets(text: str, shown: str) -> None:
 DOCS = Path(__file__).parents[2] / "docs"
 STORMS = (DOCS / "explanation" / "storms.md").read_text(encoding="utf-8")
 long = pytest.mark.skipif(
-    sys.gettrace() is not None, reason="a minute while the coverage is measured, and covers nothing more"
+    "REDOUBLE_EXAMPLES" not in os.environ, reason="ten seconds, and the same in every Python: set REDOUBLE_EXAMPLES=100"
 )
 
 

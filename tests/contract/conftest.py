@@ -11,13 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from redouble.testing import fake_time
-
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable
 
     from redouble import RetryPolicy
-    from redouble.testing import FakeClock
 
     Operation = Callable[[], Any]
 
@@ -180,18 +177,17 @@ WAYS = [
 ]  # fmt: skip
 
 
+@pytest.fixture
+def surfaces() -> list[Surface]:
+    """All ways in, for a case that is about each of them."""
+    return [Surface(way) for way in WAYS]
+
+
 @pytest.fixture(params=[Surface(way) for way in WAYS], ids=lambda surface: surface.name)
 def surface(request: pytest.FixtureRequest) -> Surface:
     """Each way in, in turn."""
     chosen: Surface = request.param
     return chosen
-
-
-@pytest.fixture
-def clock() -> Iterator[FakeClock]:
-    """Virtual time under every policy of the test; all draws are 0.5."""
-    with fake_time(draw=0.5) as clock:
-        yield clock
 
 
 @pytest.fixture

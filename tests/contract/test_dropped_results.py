@@ -10,10 +10,10 @@ import pytest
 
 from redouble import Reason, Rule, classify, constant, http_response, known_errors, retry, transient
 from redouble.control import faults
-from redouble.testing import FakeClock, fake_time
+from redouble.testing import FakeClock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 
 class Answer:
@@ -40,13 +40,6 @@ class AsyncAnswer(Answer):
     async def aclose(self) -> None:
         await asyncio.sleep(0)
         self._told.append(("closed", self.status_code))
-
-
-@pytest.fixture
-def clock() -> Iterator[FakeClock]:
-    """Virtual time, and draws of 0.5."""
-    with fake_time() as clock:
-        yield clock
 
 
 @pytest.fixture

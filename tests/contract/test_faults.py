@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -171,24 +172,26 @@ class Curve(Backoff):
         return self.answer()  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("answer", [raises, *[lambda answer=answer: answer for answer in NONSENSE]])
+FAULTY: list[Callable[..., Any]] = [raises, *[lambda *_, answer=answer: answer for answer in NONSENSE]]
+
+
 @pytest.mark.parametrize("own", [False, True], ids=["the policy's", "a rule's"])
-def test_a_faulty_curve(surface: Any, clock: FakeClock, answer: Callable[[], Any], own: bool) -> None:
+def test_a_faulty_curve(surface: Any, clock: FakeClock, own: bool) -> None:
     """A curve that raises or answers nonsense has ended."""
-    curve = Curve(answer)
-    given = policy(on=transient(OSError, backoff=curve)) if own else policy(backoff=curve)
-    assert surface.fail(given, scripted(DOWN)) is DOWN
-    assert outcome(DOWN).reason is Reason.CURVE  # type: ignore[union-attr]
-    assert DOWN.__context__ is None
+    for curve in map(Curve, FAULTY):
+        given = policy(on=transient(OSError, backoff=curve)) if own else policy(backoff=curve)
+        assert surface.fail(given, scripted(DOWN)) is DOWN
+        assert outcome(DOWN).reason is Reason.CURVE  # type: ignore[union-attr]
+        assert DOWN.__context__ is None
 
 
-@pytest.mark.parametrize("answer", [raises, *[lambda answer=answer: answer for answer in NONSENSE]])
-def test_a_faulty_draw(surface: Any, answer: Callable[[], Any]) -> None:
+def test_a_faulty_draw(surface: Any) -> None:
     """A draw that raises or answers nonsense is taken as 0.5."""
-    clock = FakeClock()
-    given = policy(draw=answer, clock=clock, backoff=constant(2).jittered("full"))
-    assert surface.fail(given, scripted(*[DOWN] * 3)) is DOWN
-    assert clock.sleeps == [1, 1]
+    for answer in (raises, *[lambda answer=answer: answer for answer in NONSENSE]):
+        clock = FakeClock()
+        given = policy(draw=answer, clock=clock, backoff=constant(2).jittered("full"))
+        assert surface.fail(given, scripted(*[DOWN] * 3)) is DOWN
+        assert clock.sleeps == [1, 1]
 
 
 class Broken(FakeClock):
@@ -206,23 +209,32 @@ class Broken(FakeClock):
         setattr(self, method, broken)
 
 
-FAULTS = [("now", answer) for answer in [raises, *[lambda answer=answer: answer for answer in NONSENSE]]]
-FAULTS += [
-    (method, answer) for method in ("sleep", "sleep_async", "call_later") for answer in (raises, lambda *_: None)
-]
+LIMITS: list[dict[str, Any]] = [{}, {"deadline": 60}, {"attempt_timeout": 9}]
 
 
-@pytest.mark.parametrize(("method", "answer"), FAULTS)
-@pytest.mark.parametrize("limits", [{}, {"deadline": 60}, {"attempt_timeout": 9}], ids=str)
-def test_a_faulty_clock(surface: Any, method: str, answer: Callable[..., Any], limits: dict[str, Any]) -> None:
-    """A clock that raises or answers nonsense, sooner or later, never hides the error."""
+def assert_the_error_comes_out(surface: Any, clock: Broken, limits: dict[str, Any]) -> None:
     if "attempt_timeout" in limits and (not surface.is_async or "late" in surface.name):
-        limits = {"deadline": 60}  # nothing can cut off a synchronous attempt
-    for after in range(6):
-        operation = scripted(*[DOWN] * 3)
-        given = policy(clock=Broken(method, after, answer), attempts=3, **limits)
-        assert surface.fail(given, operation) is DOWN
-        assert 1 <= len(operation.calls) <= 3
+        return  # nothing can cut off a synchronous attempt
+    operation = scripted(*[DOWN] * 3)
+    assert surface.fail(policy(clock=clock, attempts=3, **limits), operation) is DOWN
+    assert 1 <= len(operation.calls) <= 3
+
+
+@pytest.mark.parametrize("method", ["now", "sleep", "sleep_async", "call_later"])
+def test_a_clock_that_raises(surface: Any, method: str) -> None:
+    """A clock that raises, sooner or later, never hides the error."""
+    for after, limits in product(range(6), LIMITS):
+        assert_the_error_comes_out(surface, Broken(method, after, raises), limits)
+
+
+def test_a_clock_that_answers_nonsense(surface: Any) -> None:
+    """A clock whose time is none, or that does not wait, never hides the error either."""
+    for after in range(4):
+        for answer in FAULTY[1:]:
+            assert_the_error_comes_out(surface, Broken("now", after, answer), {"deadline": 60})
+        for method in ("sleep", "sleep_async", "call_later"):
+            for limits in LIMITS:
+                assert_the_error_comes_out(surface, Broken(method, after, lambda *_: None), limits)
 
 
 @pytest.mark.parametrize("method", ["now", "sleep", "sleep_async"])

@@ -27,7 +27,7 @@ from redouble import (
     sequence,
     transient,
 )
-from redouble.testing import scripted
+from redouble.testing import fake_time, scripted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -282,8 +282,7 @@ def named(scenario: Scenario) -> str:
     return scenario.name.replace(" ", "-")
 
 
-@pytest.fixture(autouse=True)
-def unmarked() -> None:
+def unmark() -> None:
     """The errors of the table are used again and again: take off what earlier calls wrote on them."""
     for error in (RESET, REFUSED, WRONG, BUSY):
         error.__dict__.clear()
@@ -291,31 +290,36 @@ def unmarked() -> None:
 
 
 @pytest.mark.parametrize("scenario", [*SCENARIOS, *RESULTS, *ORDER], ids=named)
-def test_every_surface_decides_alike(surface: Any, scenario: Scenario, clock: FakeClock) -> None:
-    """Value or error, waits, events and number of calls are those of the table."""
-    played = play(surface, scenario, clock)
+def test_every_surface_decides_alike(surfaces: list[Any], scenario: Scenario) -> None:
+    """Value or error, waits, events and number of calls are those of the table; `outcome` says what the last event said."""
+    for surface in surfaces:
+        unmark()
+        with fake_time(draw=0.5) as clock:
+            assert_as_foretold(surface, scenario, play(surface, scenario, clock))
+
+
+def assert_as_foretold(surface: Any, scenario: Scenario, played: Played) -> None:
+    """What came of a scenario is what the table says."""
     if scenario in RESULTS and surface.is_connect:  # what is opened is no answer to be judged
-        assert played == (scenario.outcomes[0], [], [], 1)
+        assert played == (scenario.outcomes[0], [], [], 1), surface.name
         return
     if isinstance(scenario.ends, type):
-        assert type(played.ended) is scenario.ends
+        assert type(played.ended) is scenario.ends, surface.name
     elif isinstance(scenario.ends, Exception):
-        assert played.ended is scenario.ends
+        assert played.ended is scenario.ends, surface.name
     else:
-        assert played.ended == scenario.ends
-    assert played.waits == pytest.approx(list(scenario.waits))
-    assert [told(event) for event in played.events] == list(scenario.events)
-    assert played.calls == len(scenario.outcomes)
-    assert {event.name for event in played.events} <= {"fetch"}
+        assert played.ended == scenario.ends, surface.name
+    assert played.waits == pytest.approx(list(scenario.waits)), surface.name
+    assert [told(event) for event in played.events] == list(scenario.events), surface.name
+    assert played.calls == len(scenario.outcomes), surface.name
+    assert {event.name for event in played.events} <= {"fetch"}, surface.name
+    if isinstance(played.ended, Exception):
+        assert_outcome_is_told(played.ended, played.events[-1])
 
 
-@pytest.mark.parametrize("scenario", [*SCENARIOS, *RESULTS, *ORDER], ids=named)
-def test_the_outcome_says_what_the_event_said(surface: Any, scenario: Scenario, clock: FakeClock) -> None:
+def assert_outcome_is_told(error: Exception, event: Event) -> None:
     """An error that a call gave up on tells the reason, the attempts and the time of its last event."""
-    played = play(surface, scenario, clock)
-    if not isinstance(played.ended, Exception):
-        return
-    end, event = outcome(played.ended), played.events[-1]
+    end = outcome(error)
     if event.reason is Reason.PERMANENT and event.attempt == 1:
         assert end is None or end.name == "inner"
         return

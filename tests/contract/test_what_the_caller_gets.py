@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
+import errno
 import gc
 import pickle
 import sys
@@ -250,8 +251,8 @@ def fails() -> Any:
 
 @pytest.mark.usefixtures("clock", "silence")
 def test_no_cycle_after_giving_up(surface: Any) -> None:
-    """With the collector off, 10,000 give-ups leave no object behind."""
-    assert grown(surface, policy(attempts=2, backoff=constant(0)), fails, 10_000, OSError) < 10
+    """With the collector off, 500 give-ups leave no object behind."""
+    assert grown(surface, policy(attempts=2, backoff=constant(0)), fails, 500, OSError) < 10
 
 
 @pytest.mark.usefixtures("clock", "silence")
@@ -261,7 +262,7 @@ def test_no_cycle_after_a_permanent_error(surface: Any) -> None:
     def operation() -> Any:
         raise KeyError("not there")
 
-    assert grown(surface, policy, operation, 1000, KeyError) < 10
+    assert grown(surface, policy, operation, 60, KeyError) < 10
 
 
 @pytest.mark.usefixtures("clock", "silence")
@@ -279,7 +280,7 @@ def test_no_cycle_after_successes(surface: Any) -> None:
     async def body() -> None:
         await surface.attempt(given, operation)
 
-    assert surface.run(growth(body, 1000)) < 10
+    assert surface.run(growth(body, 60)) < 10
 
 
 @pytest.mark.usefixtures("clock", "silence")
@@ -291,7 +292,7 @@ def test_no_cycle_after_stopping_in_a_wait(surface: Any) -> None:
         (stop.clear if event.delay is None else stop.set)()
 
     stoppable = policy(stop=stop, observers=[set_it], backoff=constant(0))
-    assert grown(surface, stoppable, fails, 1000, OSError) < 10
+    assert grown(surface, stoppable, fails, 60, OSError) < 10
 
 
 @pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit, asyncio.CancelledError])
@@ -309,7 +310,7 @@ def test_no_cycle_after_an_interrupted_wait(
 
     monkeypatch.setattr(clock, "sleep", sleep)
     monkeypatch.setattr(clock, "sleep_async", sleep_async)
-    assert grown(surface, policy, fails, 1000, interrupt) < 10
+    assert grown(surface, policy, fails, 60, interrupt) < 10
 
 
 @pytest.mark.usefixtures("clock", "silence")
@@ -321,14 +322,14 @@ def test_no_cycle_after_an_interrupted_attempt(surface: Any) -> None:
         rounds.append(1)
         raise OSError("down") if len(rounds) % 2 else KeyboardInterrupt
 
-    assert surface.is_async or grown(surface, policy(backoff=constant(0)), operation, 1000, KeyboardInterrupt) < 10
+    assert surface.is_async or grown(surface, policy(backoff=constant(0)), operation, 60, KeyboardInterrupt) < 10
     rounds.clear()
 
     def cancelled() -> Any:
         rounds.append(1)
         raise OSError("down") if len(rounds) % 2 else asyncio.CancelledError
 
-    assert grown(surface, policy(backoff=constant(0)), cancelled, 1000, asyncio.CancelledError) < 10
+    assert grown(surface, policy(backoff=constant(0)), cancelled, 60, asyncio.CancelledError) < 10
 
 
 @pytest.mark.usefixtures("clock", "silence")
@@ -338,7 +339,7 @@ def test_no_cycle_after_an_interrupted_observer(surface: Any) -> None:
     def observe(_: Event) -> None:
         raise asyncio.CancelledError
 
-    assert grown(surface, policy(observers=[observe]), fails, 1000, asyncio.CancelledError) < 10
+    assert grown(surface, policy(observers=[observe]), fails, 60, asyncio.CancelledError) < 10
 
 
 @pytest.mark.usefixtures("clock", "silence")
@@ -370,7 +371,7 @@ def test_no_cycle_after_cuts(limits: dict[str, float], way: str) -> None:
             await play()
             raise AssertionError("nothing was raised")
 
-    assert asyncio.run(growth(body, 200)) < 10
+    assert asyncio.run(growth(body, 40)) < 10
 
 
 @pytest.mark.usefixtures("clock", "silence")
@@ -379,7 +380,7 @@ def test_no_cycle_while_still_pending(surface: Any) -> None:
     if surface.is_connect:
         pytest.skip("what is opened is no answer to be judged")
     later = Classification(Verdict.PENDING, retry_after=999)
-    assert grown(surface, retry(result=lambda value: later), lambda: None, 1000, StillPending) < 10
+    assert grown(surface, retry(result=lambda value: later), lambda: None, 60, StillPending) < 10
 
 
 class Watched(OSError):
@@ -552,7 +553,7 @@ def test_a_nested_give_up_is_one_note(surface: Any, clock: FakeClock) -> None:
 
 def test_a_marked_error_can_be_pickled(surface: Any, clock: FakeClock) -> None:
     """Data and note travel with the error."""
-    error = surface.fail(policy(name="fetch"), raising(ConnectionResetError(104, "reset")))
+    error = surface.fail(policy(name="fetch"), raising(ConnectionResetError(errno.ECONNRESET, "reset")))
     for copied in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
         assert outcome(copied) == outcome(error) and notes(copied) == notes(error)
         assert copied.args == error.args
@@ -606,13 +607,13 @@ class Empty(OSError):
 ODD = [Sealed, WithoutNotes, OddNotes, WithoutDict, Secretive, Mute, Equal, Empty]
 
 
-@pytest.mark.parametrize("kind", ODD)
 @pytest.mark.parametrize("more", [dict, stopped_in_wait], ids=["at once", "in a wait"])
-def test_odd_classes_of_errors(surface: Any, clock: FakeClock, kind: type[OSError], more: Callable[[], Any]) -> None:
+def test_odd_classes_of_errors(surface: Any, clock: FakeClock, more: Callable[[], Any]) -> None:
     """An error whose class refuses attributes, or to be looked at, is retried and comes out as it is."""
-    error = kind("odd")
-    assert surface.fail(policy(**more()), raising(error)) is error
-    assert clock.sleeps == [1, 1] or more is stopped_in_wait
+    for kind in ODD:
+        error, waited = kind("odd"), len(clock.sleeps)
+        assert surface.fail(policy(**more()), raising(error)) is error, kind
+        assert clock.sleeps[waited:] == [1, 1] or more is stopped_in_wait, kind
 
 
 def test_a_class_that_refuses_attributes_is_left_alone(surface: Any, clock: FakeClock) -> None:
@@ -660,38 +661,47 @@ def test_stopped_while_pending(surface: Any, clock: FakeClock) -> None:
 # What is not an Exception passes.
 
 
-CONFIGURATIONS: dict[str, dict[str, Any]] = {
-    "default": {},
-    "all errors": {"on": Exception},
-    "a predicate": {"on": lambda error: True},
-    "results": {"result": lambda value: True},
-    "no limit": {"attempts": None, "deadline": None},
-    "nothing": {"on": None},
-    "timeout": {"deadline": 30, "attempt_timeout": 20, "timeout_as": "timeout"},
-}
+def assert_it_passes(surface: Any, kind: type[BaseException], before: list[Any], fields: dict[str, Any]) -> None:
+    """What is raised after these failures comes out as it is, without a mark, and no later than it was raised."""
+    error = kind("both", [KeyboardInterrupt()]) if kind is BaseExceptionGroup else kind("now")
+    events: list[Event] = []
+
+    async def body() -> None:
+        given = retry(**fields, observers=[events.append])
+        assert await surface.caught(given, scripted(*before, error)) is error, (kind, fields)
+        assert outcome(error) is None and vars(error) == {}
+        assert error.__context__ is None and error.__cause__ is None
+        assert [event.kind.name for event in events] == ["RETRY"] * len(before)
+
+    surface.run(body())
 
 
 @pytest.mark.parametrize("kind", NOT_TO_BE_CAUGHT)
-@pytest.mark.parametrize("fields", CONFIGURATIONS.values(), ids=CONFIGURATIONS)
-@pytest.mark.parametrize("before", [[], [ConnectionResetError]], ids=["at once", "after a failure"])
-def test_what_is_no_exception_passes(
-    surface: Any, clock: FakeClock, kind: type[BaseException], fields: dict[str, Any], before: list[Any]
-) -> None:
-    """`KeyboardInterrupt` and its kin pass untouched, at once, under every configuration."""
-    error = kind("both", [KeyboardInterrupt()]) if kind is BaseExceptionGroup else kind("now")
-    events: list[Event] = []
-    operation = scripted(*before, error)
-    given = retry(**{**fields, "timeout_as": None, "attempt_timeout": None}, observers=[events.append])
-    if fields.get("on") is CONFIGURATIONS["nothing"]["on"] and "on" in fields:
-        operation = scripted(error)
+def test_what_is_no_exception_passes(surface: Any, clock: FakeClock, kind: type[BaseException]) -> None:
+    """`KeyboardInterrupt` and its kin pass untouched, at once, whatever failed before."""
+    for before in ([], [ConnectionResetError]):
+        assert_it_passes(surface, kind, before, {})
 
-    async def body() -> None:
-        assert await surface.caught(given, operation) is error
-        assert outcome(error) is None and vars(error) == {}
-        assert error.__context__ is None and error.__cause__ is None
-        assert {event.kind.name for event in events} <= {"RETRY"}
 
-    surface.run(body())
+CONFIGURATIONS: list[dict[str, Any]] = [
+    {"on": Exception},
+    {"on": lambda error: True},
+    {"on": None},
+    {"result": lambda value: True},
+    {"attempts": None, "deadline": None},
+    {"deadline": 30},
+    {"deadline": 30, "attempt_timeout": 20},
+]
+
+
+def test_no_configuration_keeps_it_from_passing(surface: Any, clock: FakeClock) -> None:
+    """Under every configuration they pass, time limits that cancel included."""
+    for fields in CONFIGURATIONS:
+        if "attempt_timeout" in fields and not surface.name.startswith("async"):
+            continue  # nothing can cut off a synchronous attempt, so it is refused
+        before = [] if fields.get("on", retry) is None else [ConnectionResetError]
+        for kind in (KeyboardInterrupt, asyncio.CancelledError):
+            assert_it_passes(surface, kind, before, fields)
 
 
 @pytest.mark.parametrize("kind", [StopIteration, StopAsyncIteration])

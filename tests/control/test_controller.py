@@ -1592,3 +1592,88 @@ def test_reading_does_not_need_an_attempt(read: Callable[[BackoffController], An
     """What a controller tells can be asked in every status."""
     for status in Status:
         read(made(status))
+
+
+# Driven by callbacks.
+
+
+def test_failed_answers_in_seconds() -> None:
+    """A callback's "closed" needs no error and no `start`: it counts, and the answer is the wait, or `None` to give up."""
+    controller = BackoffController(retry(attempts=7, on=OSError, backoff=constant(2)))
+    waits = [controller.failed(now=2.0 * each) for each in range(7)]
+    assert waits == [2.0] * 6 + [None]
+    assert (controller.retries, controller.failures, controller.status) == (6, 7, Status.GAVE_UP)
+    assert controller.failed(now=99.0) is None
+    controller.reset()
+    assert controller.failed(now=100.0) == 2.0 and controller.retries == 0
+
+
+def test_failed_twice_is_one_failure() -> None:
+    """An end that a client tells by two callbacks counts once: the second gets what is left of the wait."""
+    controller = BackoffController(retry(attempts=3, on=OSError, backoff=constant(2)))
+    controller.start(now=0.0)
+    assert (controller.failed(OSError(), now=1.0), controller.failed(now=1.5)) == (2.0, 1.5)
+    assert (controller.failures, controller.attempt) == (1, 1)
+
+
+def test_failed_after_a_success_is_a_drop() -> None:
+    """With a connection that was up the counting begins again: its drop is the first failure, its dials are retries."""
+    controller = BackoffController(retry(attempts=2, on=OSError, backoff=constant(2)))
+    controller.failed(now=0.0)
+    controller.start(now=2.0)
+    controller.record_success(now=2.0)
+    assert (controller.failed(now=60.0), controller.failures, controller.retries) == (2.0, 1, 0)
+    controller.start(now=62.0)
+    assert controller.retries == 1
+
+
+def test_failed_judges_and_stops() -> None:
+    """A permanent error gives up at once, and after `stop` every failure does."""
+    controller = BackoffController(retry(on=OSError))
+    assert controller.failed(ValueError("a bug"), now=0.0) is None
+    controller = BackoffController(retry(on=OSError))
+    controller.stop(now=0.0)
+    assert controller.failed(OSError(), now=1.0) is None and controller.status is Status.STOPPED
+
+
+def test_a_key_is_the_same_in_every_attempt_and_after_a_restart() -> None:
+    """The server knows the request again, also when another process makes it; after a success it is another effect."""
+    controller = begun(backoff=constant(1), idempotent=False)
+    key = controller.idempotency_key()
+    assert isinstance(controller.record_failure(ConnectionResetError(), 0.0), Wait)
+    stored = json.loads(json.dumps(controller.snapshot(0.0)))
+    restored = BackoffController.restore(controller.policy, stored, 500.0)
+    restored.start(500.0)
+    assert restored.idempotency_key() == key
+    restored.record_success(501.0)
+    restored.start(502.0)
+    assert restored.idempotency_key() != key
+    controller.reset()
+    controller.start(9.0)
+    assert controller.idempotency_key() != key
+
+
+def test_a_key_vouches_for_one_attempt() -> None:
+    """Also for one that was under way when the snapshot was taken: the process may have died over it."""
+    controller = begun(backoff=constant(1), idempotent=False)
+    assert controller.idempotency_key("order-7") == "order-7"
+    restored = BackoffController.restore(controller.policy, controller.snapshot(0.0), 500.0)
+    assert isinstance(restored.record_failure(ConnectionResetError(), 500.0), Wait)
+    restored.start(501.0)
+    end = restored.record_failure(ConnectionResetError(), 501.0)
+    assert isinstance(end, GaveUp) and end.reason is Reason.UNSAFE
+
+
+def test_a_key_is_for_an_attempt() -> None:
+    """Between attempts there is no request that could bear it; and it is a text."""
+    with pytest.raises(RuntimeError, match="idempotency_key"):
+        BackoffController(retry).idempotency_key()
+    with pytest.raises(ValueError, match="value must be a string that is not empty"):
+        begun().idempotency_key("")
+
+
+@pytest.mark.parametrize("key", [7, ""])
+def test_a_key_of_a_snapshot_that_is_none(key: object) -> None:
+    """Refused, as anything else is that no snapshot has."""
+    with pytest.raises(ValueError, match=r"snapshot must be what BackoffController.snapshot\(\) gave"):
+        BackoffController.restore(retry, begun().snapshot(0.0) | {"key": key}, 0.0)

@@ -16,6 +16,7 @@ import pytest
 from redouble import (
     BackoffController,
     Classification,
+    GaveUp,
     Reason,
     RetryPolicy,
     Unwanted,
@@ -26,7 +27,6 @@ from redouble import (
 )
 from redouble.control import tally as tally_module
 from redouble.control.mark import MARK, unmark
-from redouble.control.outcome import GaveUp
 from redouble.control.tally import Tally
 from redouble.known.request import _values_in, shows_engine
 from redouble.testing import fake_time

@@ -103,7 +103,7 @@ def test_the_fields_of_an_event() -> None:
 
 def test_the_kinds_of_events() -> None:
     """The kinds are shown as one would write them."""
-    names = "RETRY SUCCESS GIVE_UP CONNECTED DROPPED PARKED ATTEMPT CALL"
+    names = "RETRY SUCCESS GIVE_UP CONNECTED DROPPED PARKED ATTEMPT CALL HELD"
     assert [repr(kind) for kind in EventKind] == [f"EventKind.{name}" for name in names.split()]
     assert pickle.loads(pickle.dumps(EventKind.CALL)) is EventKind.CALL and len(set(EventKind)) == len(EventKind)
 
@@ -493,6 +493,14 @@ def test_a_handler_anywhere_makes_a_program_configured() -> None:
             Event(EventKind.PARKED, "link", 7, 7, 1.0, 900, None, Classification(Verdict.PERMANENT, reason="bad key")),
             "link: parked after attempt 7 (bad key): it connects again when it is reset, and tries once in 900 s",
         ),
+        (
+            Event(EventKind.HELD, "fetch", 1, 0, 0.0, 9.75, limit=3, delay_by="cooldown"),
+            "fetch: attempt 1 of 3 is held back for 9.75 s, as the server asked of another call",
+        ),
+        (
+            Event(EventKind.RETRY, "fetch", 2, 2, 0.3, 17, OSError("x"), None, limit=6, delay_by="cooldown"),
+            "fetch: attempt 2 of 6 failed with OSError: x; trying again in 17 s, as the server asked of another call",
+        ),
         (Event(EventKind.RETRY, "link", 3, 1, 1.0, 2, None, ENDED), "link: attempt 3 ended; trying again in 2 s"),
         (
             Event(EventKind.RETRY, "fetch", 2, 2, 0.3, 17, OSError("x"), None, limit=6, delay_by="server"),
@@ -715,7 +723,7 @@ def test_the_default_log_is_in_every_audience_without_a_log(everything: pytest.L
 def test_whether_the_log_hears_follows_its_level() -> None:
     """What the default log hears is asked anew each time: a program may turn it up."""
     logger, told = logging.getLogger("redouble"), audience(())
-    for level, heard in ((logging.INFO, 4), (logging.WARNING, 2), (logging.ERROR, 0)):
+    for level, heard in ((logging.INFO, 5), (logging.WARNING, 2), (logging.ERROR, 0)):
         logger.setLevel(level)
         try:
             assert sum(told.hears(kind) for kind in EventKind) == heard
@@ -842,7 +850,7 @@ def test_nothing_comes_out_of_telling(
     finally:
         logger.removeFilter(refuse)
         logger.removeHandler(handler)
-    assert len(told) == 6
+    assert len(told) == 7
 
 
 @pytest.mark.parametrize("observer", [*HOSTILE_OBSERVERS][1:])  # a policy refuses the first when it is written

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import logging
 import signal
@@ -215,7 +216,7 @@ def test_nothing_comes_out_of_a_report(
     """Neither thing, nor error, nor logging get in the way, whatever they raise."""
 
     def refuse() -> None:
-        raise OSError(24, "Too many open files")
+        raise OSError(errno.EMFILE, "Too many open files")
 
     if not logs:
         monkeypatch.setattr(faults, "logger", refuse)

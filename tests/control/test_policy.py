@@ -20,6 +20,7 @@ import redouble
 from redouble import (
     Backoff,
     Event,
+    RetryBudget,
     RetryPolicy,
     Verdict,
     constant,
@@ -32,7 +33,6 @@ from redouble import (
     sequence,
     transient,
 )
-from redouble.control.budget import RetryBudget
 from redouble.control.policy import OWN_BUDGET, Policy, is_of_event_loop, refuse_async_stop
 from redouble.testing import FakeClock
 from redouble.types import SystemClock
@@ -47,6 +47,7 @@ DEFAULTS = {
     "timeout_as": None,
     "backoff": exponential(),
     "budget": OWN_BUDGET,
+    "cooldown": None,
     "max_hint": 300.0,
     "long_hints": "stop",
     "unwanted": "return",
@@ -540,9 +541,10 @@ def test_a_rule_that_is_never_reached() -> None:
 
 
 def test_a_field_that_does_not_exist() -> None:
-    """An unknown field is a TypeError that lists those that exist."""
-    expected = f"retry has no field 'attempt'; its fields are {', '.join(DEFAULTS)}"
-    assert refusal(TypeError, attempt=3) == expected
+    """An unknown field is a TypeError that lists those that exist, or names the one that was meant."""
+    expected = f"retry has no field 'colour'; its fields are {', '.join(DEFAULTS)}"
+    assert refusal(TypeError, colour=3) == expected
+    assert refusal(TypeError, atempts=3) == "retry has no field 'atempts'; write `attempts=`"
 
 
 def test_what_was_written_cannot_be_written() -> None:
@@ -656,6 +658,8 @@ def test_a_policy_is_frozen(field: str) -> None:
         {"on": (OSError, KeyError)},
         {"on": transient(OSError) | pending(KeyError)},
         {"result": None, "idempotent": False, "nested": "multiply", "timeout_as": "timeout", "name": "fetch"},
+        {"cooldown": "openai"},
+        {"cooldown": True},
         {"on": None, "budget": None, "stop": None, "observers": (), "clock": SystemClock(), "draw": None},
     ],
 )

@@ -31,20 +31,13 @@ from redouble.control import scope
 from redouble.control.around import AROUND
 from redouble.control.clock import SYSTEM
 from redouble.control.scope import current_clock, effective
-from redouble.testing import HANG, FakeClock, fake_time, scripted
+from redouble.testing import HANG, FakeClock, scripted
 from redouble.types import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 PATIENT = retry(on=OSError, attempts=None, deadline=None, backoff=constant(1))
-
-
-@pytest.fixture
-def clock() -> Iterator[FakeClock]:
-    """Virtual time for the test."""
-    with fake_time() as clock:
-        yield clock
 
 
 @pytest.fixture(autouse=True)

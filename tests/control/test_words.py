@@ -27,7 +27,5 @@ def test_no_word_is_one_of_ours() -> None:
 
 def test_a_word_of_nobody_is_answered_with_the_fields() -> None:
     """A slip of the pen needs the list."""
-    with pytest.raises(
-        TypeError, match="retry has no field 'attempt'; its fields are on, result, idempotent, attempts"
-    ):
-        retry(attempt=3)  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match="retry has no field 'colour'; its fields are on, result, idempotent, attempts"):
+        retry(colour=3)  # type: ignore[call-overload]

@@ -6,8 +6,9 @@ import threading
 from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
-from functools import partial
+from functools import partial, wraps
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
@@ -205,7 +206,8 @@ def test_functions(value: Any) -> None:
     assert checks.function("draw", len) is len
     with pytest.raises(TypeError) as caught:
         checks.function("draw", value)
-    assert str(caught.value) == f"draw must be a callable, got {value!r}"
+    instead = f"; a class is none: write {value.__name__}(...)" if isinstance(value, type) else ""
+    assert str(caught.value) == f"draw must be a callable, got {value!r}{instead}"
 
 
 async def later() -> None:
@@ -248,6 +250,66 @@ def test_plain_functions(value: Any) -> None:
     assert checks.plain_function("draw", value) is value
     with pytest.raises(TypeError, match=r"^draw must be a callable, got 5$"):
         checks.plain_function("draw", 5)
+
+
+def wrapping(fn: Any) -> Any:
+    """A decorator that hands one argument more to what it wraps."""
+
+    @wraps(fn)
+    def wrapper(first: Any) -> Any:
+        return fn(first, 5)
+
+    return wrapper
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        lambda error: True,
+        lambda *errors: True,
+        lambda error, more=5: True,
+        partial(lambda more, error: True, 5),
+        wrapping(lambda error, more: True),
+        Share(1).__eq__,
+        Mock(),
+        print,
+        str.upper,
+        [].append,
+    ],
+    ids=repr,
+)
+def test_functions_that_take_what_they_are_given(value: Any) -> None:
+    """However it takes one argument; a wrapper is asked itself, and a builtin that does not tell is let through."""
+    assert checks.asked("when", value, "error") is value
+
+
+@pytest.mark.parametrize(
+    ("value", "given", "text"),
+    [
+        (lambda: True, ["error"], "must take one argument, the error: write lambda error: ..., got {}, which takes ()"),
+        (lambda a, b: True, ["error"], "... got {}, which takes (a, b)"),
+        (lambda *, error: True, ["error"], "... got {}, which takes (error)"),
+        (Later().method.__func__, [], "... got {}, which takes (self)"),  # type: ignore[attr-defined]
+        (lambda a, *b, **c: 0.5, [], "must take no argument: write lambda: ..., got {}, which takes (a, *b, **c)"),
+    ],
+)
+def test_functions_that_take_something_else(value: Any, given: list[str], text: str) -> None:
+    """They are refused where they are handed in, with what to write."""
+    with pytest.raises(TypeError) as caught:
+        checks.takes("when", value, *given)
+    assert str(caught.value).endswith(text.removeprefix("...").format(checks.shown(value)))
+
+
+def test_an_exception_is_asked_for() -> None:
+    """Neither its class nor its text will do."""
+    error = OSError()
+    assert checks.error("error", error) is error
+    with pytest.raises(
+        TypeError, match=r"^error must be an exception, got <class 'OSError'>; make one, OSError\(...\)$"
+    ):
+        checks.error("error", OSError)
+    with pytest.raises(TypeError, match=r"^error must be an exception, got 'down'$"):
+        checks.error("error", "down")
 
 
 def test_a_message_may_show_more() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from redouble.core.checks import LONGEST
@@ -363,6 +363,12 @@ def test_rate_limits_are_sane_whatever_is_sent(value: Any) -> None:
 
 
 @given(st.integers(1, 9999), st.integers(1, 12), st.integers(0, 32), st.integers(0, 24), st.integers(0, 60))
+@example(1, 1, 1, 0, 0)
+@example(9999, 12, 31, 23, 59)
+@example(2000, 2, 29, 12, 30)
+@example(1900, 2, 29, 12, 30)
+@example(1994, 11, 6, 24, 0)
+@example(1994, 11, 6, 0, 60)
 def test_every_date_is_that_of_the_calendar(year: int, month: int, day: int, hour: int, minute: int) -> None:
     """A date is counted as Python's own calendar counts it, and one that does not exist is none."""
     from datetime import UTC, datetime

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import redouble
-from redouble.core.jitter import NAMED, Jitter, additive, as_jitter, decorrelated, equal, full, none, proportional
+from redouble import additive, proportional
+from redouble.core.jitter import NAMED, Jitter, as_jitter, decorrelated, equal, full, none
 from redouble.testing.strategies import jitters, seconds
 
 DRAWS = (0.0, 0.5, 0.999)

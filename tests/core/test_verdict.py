@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 import functools
 import pickle
 import re
@@ -13,20 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from redouble.core.backoff import constant, exponential
-from redouble.core.verdict import (
-    Classification,
-    Rule,
-    Verdict,
-    as_rule,
-    ask_guarded,
-    first_of,
-    pending,
-    permanent,
-    transient,
-    type_name,
-)
-from redouble.known import known_errors
+from redouble import Classification, Rule, Verdict, constant, exponential, known_errors, pending, permanent, transient
+from redouble.core.verdict import as_rule, ask_guarded, first_of, type_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -399,7 +388,8 @@ def test_a_predicate_is_a_callable(maker: Callable[..., Rule], value: Any) -> No
     """What cannot be called, and a class, is no predicate."""
     with pytest.raises(TypeError) as caught:
         maker(OSError, when=value)
-    assert str(caught.value) == f"when of {maker.__name__}() must be a callable, got {value!r}"
+    instead = f"; a class is none: write {value.__name__}(...)" if isinstance(value, type) else ""
+    assert str(caught.value) == f"when of {maker.__name__}() must be a callable, got {value!r}{instead}"
 
 
 async def judge_later(error: Any) -> bool:
@@ -535,7 +525,7 @@ def test_what_stands_for_no_rule(value: Any) -> None:
     with pytest.raises(TypeError) as caught:
         as_rule("on", value)
     choices = "on must be a rule, an exception type, a tuple or list of them, X | Y or a callable"
-    assert str(caught.value) == f"{choices}, got {value!r}"
+    assert str(caught.value).partition("; ")[0] == f"{choices}, got {value!r}"
 
 
 @pytest.mark.parametrize("value", [int, (OSError, int), [OSError, None, 5], OSError | None])
@@ -562,8 +552,11 @@ def test_the_left_rule_is_asked_first() -> None:
     assert verdict(permanent(ConnectionError) | transient(OSError), ConnectionError()) is PERMANENT
     assert verdict(permanent(ConnectionError) | transient(OSError), OSError()) is TRANSIENT
     assert verdict(permanent(ConnectionError) | transient(OSError), ValueError()) is None
-    assert verdict(permanent(ConnectionResetError) | known_errors, ConnectionResetError(104, "x")) is PERMANENT
-    assert verdict(known_errors | permanent(OSError), ConnectionResetError(104, "x")) is TRANSIENT
+    assert (
+        verdict(permanent(ConnectionResetError) | known_errors, ConnectionResetError(errno.ECONNRESET, "x"))
+        is PERMANENT
+    )
+    assert verdict(known_errors | permanent(OSError), ConnectionResetError(errno.ECONNRESET, "x")) is TRANSIENT
 
 
 @pytest.mark.parametrize("other", [KeyError, (KeyError,), [KeyError], KeyError | ValueError, is_busy])
@@ -575,6 +568,24 @@ def test_what_stands_for_a_rule_can_be_joined_from_both_sides(other: Any) -> Non
     joined = as_rule("on", other | rule)  # a union since Python 3.14, where its own left side is one
     assert verdict(joined, error) is TRANSIENT
     assert verdict(joined, OSError()) is PERMANENT
+
+
+class Lazy:
+    """A predicate whose annotations name what exists for type checkers alone, as Python 3.14 keeps them."""
+
+    def __call__(self, error: object) -> bool:
+        return True
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in ("__annotations__", "__signature__"):
+            raise NameError(name)
+        return super().__getattribute__(name)
+
+
+def test_annotations_of_a_predicate_are_not_read() -> None:
+    """They may name what cannot be found when the program runs."""
+    rule = as_rule("on", Lazy())
+    assert rule.ask(OSError()) is not None
 
 
 def test_what_stands_for_no_rule_cannot_be_joined() -> None:

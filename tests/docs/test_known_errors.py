@@ -1,4 +1,4 @@
-"""That the page of known errors says what the tables say, and where each row is written."""
+"""That the pages of known errors say what the tables say, and where each row is written."""
 
 from __future__ import annotations
 
@@ -33,13 +33,16 @@ def test_the_page_is_written_from_the_rows(generator: Any) -> None:
     page = generator.PAGE.read_text(encoding="utf-8")
     assert generator.MARK in page
     assert page == generator.page()
+    written = {each.name: each.read_text(encoding="utf-8") for each in generator.FOLDER.glob("*.md")}
+    assert written == generator.pages()
 
 
 def test_every_row_is_on_the_page(generator: Any) -> None:
-    """Rows that share a line are all named on it."""
-    lines = "\n".join(generator.tables())
+    """Rows that share a line are all named on it; each table has a page, and a line in the list."""
+    lines = "\n".join(generator.pages().values())
     assert [row for row in ROWS if f"`{row.code or row.package + '.' + row.name}`" not in lines] == []
-    assert lines.count("\n## ") + 1 == len(list(everything()))
+    assert len(generator.pages()) == len(list(everything()))
+    assert len(list(generator.listed())) == len(list(everything())) + 2
 
 
 def test_every_source_is_a_link(generator: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 import warnings
@@ -9,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from redouble.core.verdict import Classification, Verdict
-from redouble.known import known_errors
+from redouble import Classification, Verdict, known_errors
 
 T, P = Verdict.TRANSIENT, Verdict.PERMANENT
 
@@ -72,9 +72,9 @@ def test_classes(name: str, verdict: Verdict, applied: bool) -> None:
 @pytest.mark.parametrize(
     ("name", "root", "verdict"),
     [
-        ("ClientConnectorError", ConnectionRefusedError(111, "x"), T),
+        ("ClientConnectorError", ConnectionRefusedError(errno.ECONNREFUSED, "x"), T),
         ("ClientConnectorError", ConnectionResetError(), T),
-        ("ClientConnectorError", FileNotFoundError(2, "a unix socket"), P),
+        ("ClientConnectorError", FileNotFoundError(errno.ENOENT, "a unix socket"), P),
         ("ClientConnectorDNSError", socket.gaierror(socket.EAI_NONAME, "x"), P),
         ("ClientConnectorDNSError", socket.gaierror(socket.EAI_AGAIN, "x"), T),
         ("ClientConnectorSSLError", ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] x"), P),
@@ -107,9 +107,9 @@ def test_look_ups_by_aiodns(args: tuple[Any, ...], verdict: Verdict) -> None:
 
 def test_in_flight() -> None:
     """A reset may come after the request, a TLS alert may be about a certificate."""
-    assert ask(made("ClientOSError", 104, "x", cause=ConnectionResetError(104, "x"))).applied is True
+    assert ask(made("ClientOSError", 104, "x", cause=ConnectionResetError(errno.ECONNRESET, "x"))).applied is True
     assert ask(made("ClientOSError", 1, "x", cause=ssl.SSLCertVerificationError(1, "x"))).verdict is P
-    lost = ask(made("ClientConnectionError", "Connection lost: x", cause=ConnectionResetError(104, "x")))
+    lost = ask(made("ClientConnectionError", "Connection lost: x", cause=ConnectionResetError(errno.ECONNRESET, "x")))
     assert (lost.verdict, lost.applied) == (T, True)
 
 
@@ -175,8 +175,13 @@ def test_the_real_ones() -> None:
         assert (found.verdict, found.retry_after) == (T, 7.0)
         assert ask(aiohttp.ContentTypeError(info, (), status=200)).verdict is P
         assert ask(aiohttp.TooManyRedirects(info, ())).verdict is P
-    refused = aiohttp.ClientConnectorError(None, ConnectionRefusedError(111, "x"))
+    refused = aiohttp.ClientConnectorError(None, ConnectionRefusedError(errno.ECONNREFUSED, "x"))
     assert (ask(refused).verdict, ask(refused).applied) == (T, False)
-    assert ask(aiohttp.client_exceptions.UnixClientConnectorError("/x", None, FileNotFoundError(2, "x"))).verdict is P
+    assert (
+        ask(
+            aiohttp.client_exceptions.UnixClientConnectorError("/x", None, FileNotFoundError(errno.ENOENT, "x"))
+        ).verdict
+        is P
+    )
     assert ask(aiohttp.ClientConnectorCertificateError(None, ssl.SSLCertVerificationError(1, "x"))).verdict is P
     assert ask(aiohttp.ServerDisconnectedError()).applied is True

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import ssl
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from redouble.core.verdict import Classification, Verdict
-from redouble.known import known_errors
+from redouble import Classification, Verdict, known_errors
 
 T, P = Verdict.TRANSIENT, Verdict.PERMANENT
 
@@ -54,7 +54,7 @@ def test_errors_without_a_response() -> None:
     assert (ask(cosmos).verdict, ask(cosmos).retry_after) == (T, 0.02)
     identity = ask(made("HttpResponseError", response=None, status_code=None))
     assert (identity.verdict, identity.applied) == (P, False)
-    refused = ask(made("HttpResponseError", inner_exception=ConnectionRefusedError(111, "x")))
+    refused = ask(made("HttpResponseError", inner_exception=ConnectionRefusedError(errno.ECONNREFUSED, "x")))
     assert (refused.verdict, refused.applied) == (T, False)
 
 
@@ -92,7 +92,7 @@ def test_inner_exceptions() -> None:
 def test_the_real_ones() -> None:
     """The names and attributes are those that azure-core has."""
     exceptions = pytest.importorskip("azure.core.exceptions")
-    found = ask(exceptions.ServiceRequestError("m", error=ConnectionRefusedError(111, "x")))
+    found = ask(exceptions.ServiceRequestError("m", error=ConnectionRefusedError(errno.ECONNREFUSED, "x")))
     assert (found.verdict, found.applied) == (T, False)
     assert ask(exceptions.ClientAuthenticationError("m")).verdict is P
     response = SimpleNamespace(status_code=409, reason="r", headers={})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from itertools import pairwise
 from typing import Any
 
@@ -10,11 +11,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redouble.core.backoff import constant, exponential
+from redouble import (
+    Classification,
+    Rule,
+    Verdict,
+    classify,
+    constant,
+    exponential,
+    known_errors,
+    pending,
+    permanent,
+    transient,
+)
 from redouble.core.causes import DEPTH, LEAVES
-from redouble.core.verdict import Classification, Rule, Verdict, pending, permanent, transient
-from redouble.known import known_errors
-from redouble.known.classify import UNKNOWN, classify, judge
+from redouble.known.classify import UNKNOWN, judge
 
 TRANSIENT, PERMANENT, PENDING = Verdict.TRANSIENT, Verdict.PERMANENT, Verdict.PENDING
 UNTOUCHABLE = [KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError, BaseException]
@@ -67,8 +77,8 @@ def test_the_unknown_is_permanent() -> None:
 
 def test_the_default_rules_are_known_errors() -> None:
     """Without rules, the tables of known errors judge."""
-    assert classify(ConnectionRefusedError(111, "x")).verdict is TRANSIENT
-    assert classify(ConnectionRefusedError(111, "x")).reason == "ConnectionRefusedError [ECONNREFUSED]"
+    assert classify(ConnectionRefusedError(errno.ECONNREFUSED, "x")).verdict is TRANSIENT
+    assert classify(ConnectionRefusedError(errno.ECONNREFUSED, "x")).reason == "ConnectionRefusedError [ECONNREFUSED]"
     assert classify(ValueError()).verdict is PERMANENT
 
 
@@ -122,7 +132,7 @@ def test_the_outermost_opinion_decides() -> None:
 )
 def test_types_and_predicates_judge_the_raised_error_alone(rules: Any) -> None:
     """What lies beneath an error is asked about only where that is written."""
-    error = caused(WrappedError(), OSError(99, "unknown"))
+    error = caused(WrappedError(), OSError(errno.EADDRNOTAVAIL, "unknown"))
     assert classify(error, rules).verdict is PERMANENT
     assert classify(error, transient(OSError, causes=True)).verdict is TRANSIENT
     assert classify(error, transient(when=lambda each: isinstance(each, OSError), causes=True)).verdict is TRANSIENT
@@ -130,14 +140,14 @@ def test_types_and_predicates_judge_the_raised_error_alone(rules: Any) -> None:
 
 def test_a_fatal_error_raised_from_a_reset_is_fatal() -> None:
     """A predicate that excludes an error is not overruled by its own answer about the cause."""
-    error = caused(WrappedError(), ConnectionResetError(104, "x"))
+    error = caused(WrappedError(), ConnectionResetError(errno.ECONNRESET, "x"))
     assert classify(error, lambda each: not isinstance(each, WrappedError)).verdict is PERMANENT
     assert classify(error, ConnectionError).verdict is PERMANENT
 
 
 def test_false_leaves_the_word_to_the_next_rule() -> None:
     """False says that this rule does not speak; PERMANENT ends the search."""
-    error = ConnectionResetError(104, "x")
+    error = ConnectionResetError(errno.ECONNRESET, "x")
     assert classify(error, [lambda each: False, known_errors]).verdict is TRANSIENT
     assert classify(error, [lambda each: PERMANENT, known_errors]).verdict is PERMANENT
     assert classify(error, lambda each: False).reason == "no rule knows ConnectionResetError"
@@ -151,7 +161,7 @@ def test_all_rules_see_one_error_before_any_sees_its_cause() -> None:
 
 def test_a_cause_is_named_in_the_reason() -> None:
     """The reason says where the opinion came from, and under what."""
-    found = classify(caused(RuntimeError(), ValueError(), ConnectionResetError(104, "x")))
+    found = classify(caused(RuntimeError(), ValueError(), ConnectionResetError(errno.ECONNRESET, "x")))
     assert found.verdict is TRANSIENT
     assert found.reason == "ConnectionResetError [ECONNRESET] under RuntimeError"
 
@@ -173,7 +183,7 @@ def test_what_a_cause_says_is_kept() -> None:
 
 def test_an_unknown_wrapper_may_have_done_more() -> None:
     """That a cause was surely not applied says nothing of what an error that nobody knows was raised for."""
-    refused = ConnectionRefusedError(111, "x")
+    refused = ConnectionRefusedError(errno.ECONNREFUSED, "x")
     assert classify(refused).applied is False
     assert classify(caused(ValueError(), refused)).applied is True
     assert classify(ExceptionGroup("", [refused, refused])).applied is False

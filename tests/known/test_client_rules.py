@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -67,8 +68,8 @@ TABLE = client(
     text({"cut": ("connection cut", "cut off")}).of("Text", row("transient", "cut"), row("permanent", "other")),
     by(mine).of("Mine", row("transient", "odd", source="its manual")),
 )
-RESET = ConnectionResetError(104, "x")
-REFUSED = ConnectionRefusedError(111, "x")
+RESET = ConnectionResetError(errno.ECONNRESET, "x")
+REFUSED = ConnectionRefusedError(errno.ECONNREFUSED, "x")
 
 
 @pytest.mark.parametrize(
@@ -78,7 +79,7 @@ REFUSED = ConnectionRefusedError(111, "x")
         (made("Rejected"), P, True),
         (made("ReadTimeout"), T, True),
         (made("Lost"), T, True),
-        (made("Lost", PermissionError(13, "x")), P, False),
+        (made("Lost", PermissionError(errno.EACCES, "x")), P, False),
         (made("Wrapped"), P, True),
         (made("Wrapped", reason=REFUSED), T, False),
         (made("Unsent", REFUSED), T, False),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 import http.client
 import io
 import os
@@ -19,10 +20,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from redouble import Classification, Verdict, classify, known_errors
 from redouble.core import checks
-from redouble.core.verdict import Classification, Verdict
-from redouble.known import dispatch, known_errors
-from redouble.known.classify import classify
+from redouble.known import dispatch
 from redouble.known.dispatch import Known
 from redouble.known.row import CACHE_SIZE
 
@@ -50,7 +50,7 @@ def test_the_wall_clock_must_be_a_callable(bad: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [ValueError("x"), KeyError("x"), Exception(), ExceptionGroup("g", [OSError(111, "x")])]
+    "error", [ValueError("x"), KeyError("x"), Exception(), ExceptionGroup("g", [OSError(errno.ECONNREFUSED, "x")])]
 )
 def test_unknown_classes_have_no_opinion(error: Exception) -> None:
     """The tables say nothing of what they do not name."""
@@ -111,7 +111,7 @@ def test_the_cache_of_types_is_bounded() -> None:
     for number in range(CACHE_SIZE + 2):
         known_errors.ask(type(f"E{number}", (ValueError,), {})())
     assert len(dispatch._entries) <= CACHE_SIZE
-    assert known_errors.ask(ConnectionResetError(104, "x")) is not None
+    assert known_errors.ask(ConnectionResetError(errno.ECONNRESET, "x")) is not None
 
 
 def test_inner_errors_are_not_followed_for_ever() -> None:
@@ -143,8 +143,8 @@ def test_nothing_heavy_is_imported() -> None:
 @pytest.mark.parametrize(
     ("error", "verdict"),
     [
-        (ExceptionGroup("g", [OSError(111, "x"), OSError(111, "x")]), Verdict.TRANSIENT),
-        (ExceptionGroup("g", [OSError(111, "x"), OSError(2, "x")]), Verdict.PERMANENT),
+        (ExceptionGroup("g", [OSError(errno.ECONNREFUSED, "x"), OSError(errno.ECONNREFUSED, "x")]), Verdict.TRANSIENT),
+        (ExceptionGroup("g", [OSError(errno.ECONNREFUSED, "x"), OSError(errno.ENOENT, "x")]), Verdict.PERMANENT),
         (ValueError("bad chunk"), Verdict.PERMANENT),
     ],
 )
@@ -156,7 +156,7 @@ def test_together_with_the_walk(error: Exception, verdict: Verdict) -> None:
 def test_context_does_not_decide() -> None:
     """A bug while a reset was handled stays a bug."""
     bug = ValueError("bug")
-    bug.__context__ = ConnectionResetError(104, "reset")
+    bug.__context__ = ConnectionResetError(errno.ECONNRESET, "reset")
     assert classify(bug).verdict is Verdict.PERMANENT
 
 

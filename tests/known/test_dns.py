@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 
-from redouble.core.verdict import Verdict
-from redouble.known import known_errors
-from redouble.known.classify import classify
+from redouble import Verdict, classify, known_errors
 from redouble.known.tables.socket import TABLE, gai_row
 
 TRANSIENT = ["EAI_AGAIN", "EAI_MEMORY", "EAI_SYSTEM"]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import ssl
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from redouble.core.verdict import Classification, Verdict
-from redouble.known import known_errors
+from redouble import Classification, Verdict, known_errors
 
 T, P = Verdict.TRANSIENT, Verdict.PERMANENT
 
@@ -61,7 +61,7 @@ def test_classes(package: str, name: str, verdict: Verdict, applied: bool) -> No
 
 def test_roots() -> None:
     """The phase is that of what lies beneath; errors of earlier attempts do not count."""
-    refused = made("NewConnectionError", "urllib3.exceptions", cause=ConnectionRefusedError(111, "x"))
+    refused = made("NewConnectionError", "urllib3.exceptions", cause=ConnectionRefusedError(errno.ECONNREFUSED, "x"))
     earlier = (made("TlsError", cause=ssl.SSLCertVerificationError(1, "x")),)
     found = ask(made("ConnectionError", cause=refused, errors=earlier))
     assert (found.verdict, found.applied) == (T, False)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from enum import Enum
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from redouble.core.verdict import Classification, Verdict
-from redouble.known import known_errors
+from redouble import Classification, Verdict, known_errors
 
 T, P, PENDING = Verdict.TRANSIENT, Verdict.PERMANENT, Verdict.PENDING
 
@@ -115,7 +115,7 @@ def test_wrappers() -> None:
     error: Any = made("RetryError")
     error.cause = answer(404)
     assert ask(error).verdict is P
-    refused = ask(made("TransportError", cause=ConnectionRefusedError(111, "x")))
+    refused = ask(made("TransportError", cause=ConnectionRefusedError(errno.ECONNREFUSED, "x")))
     assert (refused.verdict, refused.applied) == (T, False)
 
 
@@ -123,7 +123,7 @@ def test_tokens() -> None:
     """A token that was not given: as the error says, else as its cause; the request itself was not sent."""
     again = ask(made("GoogleAuthError", retryable=True))
     assert (again.verdict, again.applied) == (T, False)
-    caused = ask(made("GoogleAuthError", retryable=False, cause=ConnectionResetError(104, "x")))
+    caused = ask(made("GoogleAuthError", retryable=False, cause=ConnectionResetError(errno.ECONNRESET, "x")))
     assert (caused.verdict, caused.applied) == (T, False)
     assert ask(made("GoogleAuthError", retryable=1)).verdict is P
 

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from redouble.core.verdict import Classification, Verdict
-from redouble.known import known_errors
+from redouble import Classification, Verdict, known_errors
 
 T, P = Verdict.TRANSIENT, Verdict.PERMANENT
 INFO = bytes.fromhex(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import types
 from datetime import timedelta
 from types import SimpleNamespace
@@ -12,8 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redouble import classify, explain, known_errors, retry
-from redouble.core.verdict import Classification, Verdict
+from redouble import Classification, Verdict, classify, explain, known_errors, retry
 from redouble.known.whose import handed
 
 T, P = Verdict.TRANSIENT, Verdict.PERMANENT
@@ -266,8 +266,8 @@ def test_sqlstates(error: Exception, verdict: Verdict) -> None:
     assert classify(error).verdict is verdict
 
 
-REFUSED = ConnectionRefusedError(111, "refused")
-GONE = FileNotFoundError(2, "missing")
+REFUSED = ConnectionRefusedError(errno.ECONNREFUSED, "refused")
+GONE = FileNotFoundError(errno.ENOENT, "missing")
 
 
 @pytest.mark.parametrize(
@@ -294,14 +294,14 @@ def test_an_error_beneath(error: Exception, verdict: Verdict) -> None:
 
 def test_the_error_that_was_being_handled() -> None:
     """Only where the client itself raised the new one, hidden with `from None` or not."""
-    assert received(ApiError(), context=ConnectionResetError(104, "x")).verdict is T
+    assert received(ApiError(), context=ConnectionResetError(errno.ECONNRESET, "x")).verdict is T
     hidden = ApiError()
-    hidden.__context__, hidden.__suppress_context__ = ConnectionResetError(104, "x"), True
+    hidden.__context__, hidden.__suppress_context__ = ConnectionResetError(errno.ECONNRESET, "x"), True
     assert received(hidden).verdict is T
     mine = ApiError()
-    mine.__context__ = ConnectionResetError(104, "x")
+    mine.__context__ = ConnectionResetError(errno.ECONNRESET, "x")
     assert classify(mine).verdict is P
-    assert classify(thrown(ApiError(), "mycompany.jobs", ConnectionResetError(104, "x"))).verdict is P
+    assert classify(thrown(ApiError(), "mycompany.jobs", ConnectionResetError(errno.ECONNRESET, "x"))).verdict is P
 
 
 def test_an_explicit_cause_that_is_known_goes_first() -> None:
@@ -472,3 +472,72 @@ def test_a_long_chain_of_strangers() -> None:
 def test_an_answer_without_a_status_is_none() -> None:
     """An SDK's error in the middle of a stream has a request, and no answer that would tell."""
     assert not classify(sdk("StreamError", "APIStatusError")).guessed
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict", "reason"),
+    [
+        ("HTTP driver received HTTP status 503, server response: x", T, "a_client.ApiError 503"),
+        ("HTTP Status Code 429 (b'{}')", T, "a_client.ApiError 429"),
+        ("Unexpected status code 503 in server response", T, "a_client.ApiError 503"),
+        ("Service Unavailable (503)", T, "a_client.ApiError 503"),
+        ("502 Bad Gateway", T, "a_client.ApiError 502"),
+        ("HTTP status 404", P, "a_client.ApiError 404"),
+        ("no way: [Errno 111] Connection refused", T, "ConnectionRefusedError [ECONNREFUSED] under a_client.ApiError"),
+        ("('x', ConnectionResetError(104, 'y'))", T, "ConnectionResetError [ECONNRESET] under a_client.ApiError"),
+        ("[Errno 111] x; [Errno 13] denied", P, "PermissionError [EACCES] under a_client.ApiError"),
+        ("[Errno -3] Temporary failure", T, "socket.gaierror [EAI_AGAIN] under a_client.ApiError"),
+    ],
+)
+def test_what_a_text_quotes(text: str, verdict: Verdict, reason: str) -> None:
+    """The system's own words, or an HTTP status, in the text of an error that keeps nothing else; perhaps applied."""
+    found = received(ApiError(text))
+    assert (found.verdict, found.reason, found.guessed) == (verdict, reason, True)
+    assert found.applied or verdict is P or found.reason.endswith("429")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "503",
+        "error 503",
+        "status: 503 rows",
+        "order 503 is not available",
+        "expected status code 200, got status code 503",
+        "Service Unavailable",
+        "Connection Refused: not authorised",
+        "timed out",
+        "[Errno 111] x, because certificate verify failed",
+        "[Errno 99999] x",
+        "x" * 5000 + " HTTP status 503",
+    ],
+)
+def test_what_a_text_does_not_say(text: str) -> None:
+    """Numbers and words that may be about anything are no quotation."""
+    assert received(ApiError(text)).verdict is P
+
+
+def test_only_the_text_of_what_was_received_is_read() -> None:
+    """A text that the user's program composed quotes whatever it likes."""
+    for text in ("HTTP status 503", "[Errno 111] Connection refused"):
+        assert classify(ApiError(text)).verdict is P
+        assert classify(thrown(ApiError(text), "another_client.http")).verdict is P
+        assert classify(thrown(kind("Failed", package="__main__")(text), "__main__")).verdict is P
+
+
+def test_headers_of_the_response_beneath() -> None:
+    """A client that keeps the status alone raised over an engine's error that has the headers; `from None` or not."""
+    inner = with_(ValueError(), response=of_engine(429, **{"Retry-After": "7"}))
+    assert received(with_(ApiError(), status_code=429), inner).retry_after == 7.0
+    assert received(ApiError("HTTP status 429"), inner).retry_after == 7.0
+    assert received(with_(ApiError(), status_code=503), inner).retry_after is None
+    looping = ValueError()
+    looping.__context__ = ApiError()
+    looping.__context__.__context__ = looping
+    assert received(with_(ApiError(), status_code=429), looping).retry_after is None
+
+
+def test_an_engines_response_may_call_its_status_code() -> None:
+    """`code` of the error may be anything; tornado's and urllib's responses have the status there."""
+    response = type("HTTPResponse", (), {"__module__": "tornado.httpclient", "code": 503, "headers": {}})()
+    assert classify(with_(ApiError(), response=response)).reason == "a_client.ApiError 503"

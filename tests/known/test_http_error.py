@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import pickle
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from redouble import classify, http_error, known_errors
-from redouble.core.verdict import Verdict
+from redouble import Verdict, classify, http_error, known_errors
 from redouble.known.http_error import HttpError
 
 
@@ -81,7 +81,7 @@ def test_beside_known_errors() -> None:
     """An error without a status is left to the next rule, and the leaves of a group are judged alone."""
     rule = http_error(ShopError, status="http_status") | known_errors
     lost = ShopError()
-    lost.__cause__ = ConnectionRefusedError(111, "x")
+    lost.__cause__ = ConnectionRefusedError(errno.ECONNREFUSED, "x")
     assert classify(lost, rule).verdict is Verdict.TRANSIENT
     group = ExceptionGroup("", [ShopError(http_status=503), ShopError(http_status=429, headers={"Retry-After": "3"})])
     assert classify(group, rule).retry_after == 3.0

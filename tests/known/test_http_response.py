@@ -13,8 +13,8 @@ from unittest.mock import MagicMock, Mock
 
 import pytest
 
-from redouble.core.verdict import Verdict
-from redouble.known.http_response import HttpResponse, http_response
+from redouble import Verdict, http_response
+from redouble.known.http_response import HttpResponse
 from redouble.known.request import shows_unsafe_method
 
 

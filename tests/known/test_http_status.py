@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redouble.core.verdict import Classification, Verdict
+from redouble import Classification, Verdict
 from redouble.known.http_status import POLL, SLOWER, judge_response, judge_status, loaded_body
 
 

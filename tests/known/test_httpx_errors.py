@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import ssl
 from types import SimpleNamespace
@@ -10,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from redouble.core.verdict import Classification, Verdict
-from redouble.known import known_errors
+from redouble import Classification, Verdict, known_errors
 
 T, P, PENDING = Verdict.TRANSIENT, Verdict.PERMANENT, Verdict.PENDING
 
@@ -70,15 +70,15 @@ def test_classes(package: str, name: str, verdict: Verdict, applied: bool) -> No
 @pytest.mark.parametrize(
     ("name", "root", "verdict", "applied"),
     [
-        ("ConnectError", ConnectionRefusedError(111, "x"), T, False),
-        ("ConnectError", ConnectionResetError(104, "x"), T, False),
+        ("ConnectError", ConnectionRefusedError(errno.ECONNREFUSED, "x"), T, False),
+        ("ConnectError", ConnectionResetError(errno.ECONNRESET, "x"), T, False),
         ("ConnectError", ssl.SSLEOFError(8, "x"), T, False),
         ("ConnectError", ssl.SSLCertVerificationError(1, "x"), P, False),
         ("ConnectError", socket.gaierror(socket.EAI_NONAME, "x"), P, False),
         ("ConnectError", socket.gaierror(socket.EAI_AGAIN, "x"), T, False),
-        ("ConnectError", FileNotFoundError(2, "a unix socket"), P, False),
-        ("ReadError", ConnectionResetError(104, "x"), T, True),
-        ("ReadError", OSError(113, "no route"), T, True),
+        ("ConnectError", FileNotFoundError(errno.ENOENT, "a unix socket"), P, False),
+        ("ReadError", ConnectionResetError(errno.ECONNRESET, "x"), T, True),
+        ("ReadError", OSError(errno.EHOSTUNREACH, "no route"), T, True),
         ("ReadError", ssl.SSLError(1, "[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] x"), P, False),
         ("PoolTimeout", TimeoutError(), T, False),
         ("ReadTimeout", asyncio.CancelledError(), T, True),
@@ -93,7 +93,7 @@ def test_chains(package: str, name: str, root: BaseException, verdict: Verdict, 
 
 def test_the_reason_leaves_out_what_is_between() -> None:
     """Root and outermost."""
-    found = ask(chain("ConnectError", ConnectionRefusedError(111, "x")))
+    found = ask(chain("ConnectError", ConnectionRefusedError(errno.ECONNREFUSED, "x")))
     assert found.reason == "ConnectionRefusedError [ECONNREFUSED] under httpx.ConnectError"
 
 

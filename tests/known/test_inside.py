@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 from typing import Any
 
 import pytest
 
-from redouble.core.verdict import Verdict
-from redouble.known import known_errors
+from redouble import Verdict, known_errors
 from redouble.known.inside import LONGEST_TEXT, any_in, clipped, firm_text, said
 from redouble.known.roots import firm_root
 from redouble.known.row import Row, answer
@@ -77,9 +77,9 @@ def test_marks() -> None:
         (socket.gaierror(socket.EAI_AGAIN, "x"), False),
         (ssl.SSLCertVerificationError(1, "x"), True),
         (ssl.SSLEOFError(8, "x"), False),
-        (PermissionError(13, "x"), True),
-        (FileNotFoundError(2, "x"), False),
-        (ConnectionRefusedError(111, "x"), False),
+        (PermissionError(errno.EACCES, "x"), True),
+        (FileNotFoundError(errno.ENOENT, "x"), False),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "x"), False),
         (ValueError("x"), False),
         (KeyboardInterrupt(), False),
     ],

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 from typing import Any
 
 import pytest
 
-from redouble.core.verdict import Classification, Verdict
-from redouble.known import known_errors
+from redouble import Classification, Verdict, known_errors
 
 T, P = Verdict.TRANSIENT, Verdict.PERMANENT
 
@@ -69,7 +69,7 @@ def test_timeouts_before_sending(text: str) -> None:
         (("DNS Resolution failure",), None, T, False),
         (("Node not connected",), None, T, False),
         (("socket disconnected",), None, T, True),
-        ((ConnectionResetError(104, "Connection reset by peer"),), None, T, True),
+        ((ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"),), None, T, True),
         ((OSError(),), None, T, True),
         (("DNS lookup failed for h:1",), socket.gaierror(socket.EAI_NONAME, "x"), P, False),
         (("Handshake failed: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed",), None, P, False),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 import pytest
 
-from redouble.core.verdict import Classification, Verdict
-from redouble.known import known_errors
+from redouble import Classification, Verdict, known_errors
 
 T, P = Verdict.TRANSIENT, Verdict.PERMANENT
 
@@ -174,7 +174,7 @@ def test_encryption() -> None:
     """Whatever came up meanwhile decides, where it is known."""
     error = kind("EncryptionError", BASE)("x")
     assert ask(error).verdict is P
-    error.cause = ConnectionRefusedError(111, "x")
+    error.cause = ConnectionRefusedError(errno.ECONNREFUSED, "x")
     assert (ask(error).verdict, ask(error).applied) == (T, False)
 
 

@@ -6,6 +6,7 @@ has to say so here. The classes are stand-ins with the names of the real ones.
 
 from __future__ import annotations
 
+import errno
 import http.client
 import socket
 import ssl
@@ -16,8 +17,7 @@ from typing import Any
 
 import pytest
 
-from redouble.core.verdict import Verdict
-from redouble.known.classify import classify
+from redouble import Verdict, classify
 
 
 def made(path: str, *args: Any, base: type[Exception] = Exception, cause: Any = None, **attributes: Any) -> Exception:
@@ -77,11 +77,11 @@ HTTP_ERRORS = ("requests.exceptions.HTTPError", "httpx.HTTPStatusError", "httpx2
 SPOILT_BY_EVERYBODY = {
     "a bug": ValueError("invalid literal"),
     "a missing key": KeyError("id"),
-    "a bug while a reset was handled": handled(TypeError("x"), ConnectionResetError(104, "x")),
-    "a file that is not there": FileNotFoundError(2, "x"),
-    "no right to a file": PermissionError(13, "x"),
-    "a full disk": OSError(28, "x"),
-    "a wrong address family": OSError(97, "x"),
+    "a bug while a reset was handled": handled(TypeError("x"), ConnectionResetError(errno.ECONNRESET, "x")),
+    "a file that is not there": FileNotFoundError(errno.ENOENT, "x"),
+    "no right to a file": PermissionError(errno.EACCES, "x"),
+    "a full disk": OSError(errno.ENOSPC, "x"),
+    "a wrong address family": OSError(errno.EAFNOSUPPORT, "x"),
     "a name that does not exist": no_name(),
     "a refused certificate": certificate(),
     "another protocol on the TLS port": ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number"),
@@ -96,7 +96,7 @@ SPOILT_BY_EVERYBODY = {
     "a program that is not there": subprocess.CalledProcessError(127, ["nosuch"]),
     "a program that was killed": subprocess.CalledProcessError(-9, ["worker"]),
     "7 of something that is not curl": subprocess.CalledProcessError(7, ["grep"]),
-    "one bad leaf among resets": ExceptionGroup("x", [ConnectionResetError(), FileNotFoundError(2, "x")]),
+    "one bad leaf among resets": ExceptionGroup("x", [ConnectionResetError(), FileNotFoundError(errno.ENOENT, "x")]),
     "two addresses, one forbidden": OSError("Multiple exceptions: [Errno 111] Connect call failed, [Errno 13] denied"),
 }
 SPOILT_BY_CLIENTS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import pickle
 import socket
@@ -11,8 +12,7 @@ from urllib.error import HTTPError
 
 import pytest
 
-from redouble import classify, known_errors, permanent, register, transient
-from redouble.core.verdict import Verdict
+from redouble import Verdict, classify, known_errors, permanent, register, transient
 
 TRANSIENT, PERMANENT = Verdict.TRANSIENT, Verdict.PERMANENT
 
@@ -32,7 +32,7 @@ def http(status: int, **headers: str) -> HTTPError:
     return error
 
 
-REFUSED, RESET = ConnectionRefusedError(111, "refused"), ConnectionResetError(104, "reset")
+REFUSED, RESET = ConnectionRefusedError(errno.ECONNREFUSED, "refused"), ConnectionResetError(errno.ECONNRESET, "reset")
 
 
 @pytest.mark.parametrize(
@@ -46,12 +46,16 @@ REFUSED, RESET = ConnectionRefusedError(111, "refused"), ConnectionResetError(10
         (("ECONNREFUSED",), made("httpx.ConnectError", made("httpcore.ConnectError", RESET)), PERMANENT),
         (("ECONNREFUSED",), made("mine.Wrapped", REFUSED), TRANSIENT),
         (("ECONNREFUSED",), made("mine.Wrapped", RESET), PERMANENT),
-        (("ECONNREFUSED",), ExceptionGroup("", [REFUSED, ConnectionRefusedError(111, "too")]), TRANSIENT),
+        (
+            ("ECONNREFUSED",),
+            ExceptionGroup("", [REFUSED, ConnectionRefusedError(errno.ECONNREFUSED, "too")]),
+            TRANSIENT,
+        ),
         (("ECONNREFUSED",), ExceptionGroup("", [REFUSED, RESET]), PERMANENT),
         (("ECONNREFUSED", "ENETUNREACH"), OSError("Multiple exceptions: [Errno 111] a, [Errno 101] b"), TRANSIENT),
         (("ECONNREFUSED",), OSError("Multiple exceptions: [Errno 111] a, [Errno 101] b"), PERMANENT),
         (("timeout",), TimeoutError(), TRANSIENT),
-        (("timeout",), TimeoutError(110, "x"), TRANSIENT),
+        (("timeout",), TimeoutError(errno.ETIMEDOUT, "x"), TRANSIENT),
         (("ETIMEDOUT",), TimeoutError(), TRANSIENT),
         (("timeout",), made("requests.exceptions.ReadTimeout", base=OSError), TRANSIENT),
         (("timeout",), made("mine.Late", base=TimeoutError), TRANSIENT),
@@ -60,7 +64,7 @@ REFUSED, RESET = ConnectionRefusedError(111, "refused"), ConnectionResetError(10
         (("503", "429"), http(503), TRANSIENT),
         (("503", "429"), http(500), PERMANENT),
         (("ECONNRESET",), socket.gaierror(socket.EAI_AGAIN, "x"), PERMANENT),
-        (("ECONNREFUSED",), FileNotFoundError(2, "x"), PERMANENT),
+        (("ECONNREFUSED",), FileNotFoundError(errno.ENOENT, "x"), PERMANENT),
         (("ECONNREFUSED",), ValueError("x"), PERMANENT),
         (("ECONNREFUSED",), CalledProcessError(7, ["curl"]), PERMANENT),
     ],
@@ -88,7 +92,7 @@ def test_what_is_left_out_is_left_to_the_next_rule() -> None:
 
 def test_an_inherited_meaning_still_asks_its_cause() -> None:
     """A connection error over a permanent failure is permanent here, too."""
-    error = made("mine.Refused", PermissionError(13, "x"), ConnectionRefusedError)
+    error = made("mine.Refused", PermissionError(errno.EACCES, "x"), ConnectionRefusedError)
     assert classify(error, known_errors.only("ECONNREFUSED")).verdict is PERMANENT
     error.__cause__ = None
     assert classify(error, known_errors.only("ECONNREFUSED")).verdict is TRANSIENT

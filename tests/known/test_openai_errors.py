@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from redouble.core.verdict import Classification, Verdict
-from redouble.known import known_errors
+from redouble import Classification, Verdict, known_errors
 
 T, P, PENDING = Verdict.TRANSIENT, Verdict.PERMANENT, Verdict.PENDING
 SDKS = pytest.mark.parametrize("package", ["openai", "anthropic"])

@@ -10,9 +10,7 @@ from typing import Any
 
 import pytest
 
-from redouble.core.verdict import Classification, Verdict
-from redouble.known import known_errors
-from redouble.known.classify import classify
+from redouble import Classification, Verdict, classify, known_errors
 from redouble.known.tables.builtins import TABLE
 
 UNSENT = (
@@ -94,7 +92,7 @@ def test_words_of_clients_that_raise_builtins(error: Exception, verdict: Verdict
     "error",
     [
         TimeoutError("timed out while closing connection"),
-        TimeoutError(110, "timed out during opening handshake"),
+        TimeoutError(errno.ETIMEDOUT, "timed out during opening handshake"),
         TimeoutError(),
         ConnectionError("rejected SSL upgrade"),
         ConnectionError(),

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redouble.core.verdict import Classification, Verdict
-from redouble.known.classify import classify
+from redouble import Classification, Verdict, classify
 from redouble.known.tables.subprocess import programs_of
 
 

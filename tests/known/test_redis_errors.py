@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 from typing import Any
 
 import pytest
 
-from redouble.core.verdict import Classification, Verdict
-from redouble.known import known_errors
+from redouble import Classification, Verdict, known_errors
 
 T, P = Verdict.TRANSIENT, Verdict.PERMANENT
 
@@ -98,11 +98,11 @@ def test_classes(package: str, name: str, base: Any, verdict: Verdict, applied: 
     ("text", "context", "verdict", "applied"),
     [
         ("Connection closed by server.", None, T, True),
-        ("Error 111 connecting to h:1. Connection refused.", ConnectionRefusedError(111, "x"), T, False),
-        ("Error 32 while writing to socket. Broken pipe.", BrokenPipeError(32, "x"), T, True),
+        ("Error 111 connecting to h:1. Connection refused.", ConnectionRefusedError(errno.ECONNREFUSED, "x"), T, False),
+        ("Error 32 while writing to socket. Broken pipe.", BrokenPipeError(errno.EPIPE, "x"), T, True),
         ("Error -2 connecting to h:1. Name or service not known.", socket.gaierror(socket.EAI_NONAME, "x"), P, False),
         ("Error 1 connecting to h:1. [SSL]", ssl.SSLCertVerificationError(1, "x"), P, False),
-        ("Error 13 connecting to /run/redis. Permission denied.", PermissionError(13, "x"), P, False),
+        ("Error 13 connecting to /run/redis. Permission denied.", PermissionError(errno.EACCES, "x"), P, False),
         ("max number of clients reached", None, T, False),
         ("Invalid Database", None, P, False),
         ("ocsp validation error", None, P, False),

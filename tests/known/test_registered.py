@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from redouble.core.verdict import Rule, Verdict, permanent, transient
-from redouble.known import known_errors, registered
-from redouble.known.classify import classify
+from redouble import Rule, Verdict, classify, known_errors, permanent, register, transient
+from redouble.known import registered
 from redouble.known.dispatch import Known
-from redouble.known.registered import register
 from redouble.known.row import CACHE_SIZE
 
 if TYPE_CHECKING:

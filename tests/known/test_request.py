@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import io
 import sys
@@ -249,7 +250,7 @@ def engine(name: str, function: str, then: Callable[[], object], **local: Any) -
 
 def reset() -> None:
     """The connection broke."""
-    raise ConnectionResetError(104, "reset")
+    raise ConnectionResetError(errno.ECONNRESET, "reset")
 
 
 def failed(call: Callable[[], object]) -> Exception:
@@ -350,7 +351,7 @@ def test_causes_and_contexts_are_looked_at() -> None:
 def test_the_look_ends_at_what_was_being_handled() -> None:
     """An error that was being handled when the call began is another call's."""
     before = failed(posting())
-    error = ConnectionResetError(104, "reset")
+    error = ConnectionResetError(errno.ECONNRESET, "reset")
     error.__context__ = before
     assert sends_unsafely(error).unsafe
     assert sends_unsafely(error, until=before) == NOTHING

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import ssl
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from redouble.core.verdict import Classification, Verdict
-from redouble.known import known_errors
+from redouble import Classification, Verdict, known_errors
 
 T, P, PENDING = Verdict.TRANSIENT, Verdict.PERMANENT, Verdict.PENDING
 
@@ -89,11 +89,11 @@ def test_without_a_status(response: Any) -> None:
 def test_what_urllib3_says() -> None:
     """The phase and the root come from the urllib3 error among the arguments."""
     refused = beneath("NewConnectionError")
-    refused.__cause__ = ConnectionRefusedError(111, "x")
+    refused.__cause__ = ConnectionRefusedError(errno.ECONNREFUSED, "x")
     found = ask(made("ConnectionError", beneath("MaxRetryError", reason=refused)))
     assert (found.verdict, found.applied) == (T, False)
     assert found.reason == "ConnectionRefusedError [ECONNREFUSED] under requests.ConnectionError"
-    reset = beneath("ProtocolError", "Connection aborted.", ConnectionResetError(104, "x"))
+    reset = beneath("ProtocolError", "Connection aborted.", ConnectionResetError(errno.ECONNRESET, "x"))
     assert ask(made("ConnectionError", reset)).applied is True
     assert ask(made("ConnectionError", beneath("ReadTimeoutError"))).applied is True
     assert ask(made("ConnectionError", beneath("ClosedPoolError"))).verdict is P

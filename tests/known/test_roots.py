@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import ssl
 from typing import Any
 
 import pytest
 
-from redouble.core.verdict import Classification, Verdict, type_name
-from redouble.known import known_errors, words
+from redouble import Classification, Verdict, known_errors
+from redouble.core.verdict import type_name
+from redouble.known import words
 from redouble.known.roots import beneath, under
 from redouble.known.row import PERMANENT, TRANSIENT, Row
 
@@ -35,7 +37,7 @@ def look(error: Any, *names: str) -> Classification | None:
     return beneath(error, known_errors, *names)
 
 
-REFUSED = ConnectionRefusedError(111, "refused")
+REFUSED = ConnectionRefusedError(errno.ECONNREFUSED, "refused")
 NO_NAME = socket.gaierror(socket.EAI_NONAME, "x")
 
 
@@ -64,7 +66,7 @@ def test_every_link_is_looked_at(error: Exception) -> None:
         wrapped(),
         wrapped("text", 5, None),
         wrapped(reason="text"),
-        wrapped(context=FileNotFoundError(2, "of the caller")),
+        wrapped(context=FileNotFoundError(errno.ENOENT, "of the caller")),
         wrapped(cause=ValueError("chunk"), context=NO_NAME),
         wrapped(cause=asyncio.CancelledError()),
         wrapped(cause=KeyboardInterrupt()),
@@ -93,10 +95,10 @@ def test_a_cause_hides_the_context() -> None:
     ("errors", "verdict"),
     [
         ([REFUSED, REFUSED], TRANSIENT),
-        ([REFUSED, PermissionError(13, "x")], PERMANENT),
+        ([REFUSED, PermissionError(errno.EACCES, "x")], PERMANENT),
         ([REFUSED, ValueError()], None),
         ([REFUSED, WrapperError(REFUSED)], None),
-        ([REFUSED] * 16 + [PermissionError(13, "x")], TRANSIENT),
+        ([REFUSED] * 16 + [PermissionError(errno.EACCES, "x")], TRANSIENT),
     ],
 )
 def test_one_error_for_each_address(errors: list[Exception], verdict: Verdict | None) -> None:
@@ -149,13 +151,13 @@ def read(word: words.Word, row: Row, error: Exception) -> Classification:
 @pytest.mark.parametrize(
     ("word", "row", "root", "verdict", "applied"),
     [
-        (words.beneath(), CONNECTING, ConnectionResetError(104, "x"), TRANSIENT, False),
-        (words.beneath(), IN_FLIGHT, OSError(113, "no route"), TRANSIENT, True),
-        (words.beneath(), IN_FLIGHT, PermissionError(13, "x"), PERMANENT, False),
+        (words.beneath(), CONNECTING, ConnectionResetError(errno.ECONNRESET, "x"), TRANSIENT, False),
+        (words.beneath(), IN_FLIGHT, OSError(errno.EHOSTUNREACH, "no route"), TRANSIENT, True),
+        (words.beneath(), IN_FLIGHT, PermissionError(errno.EACCES, "x"), PERMANENT, False),
         (words.as_beneath(), IN_FLIGHT, REFUSED, TRANSIENT, False),
         (words.if_beneath_agrees(), CONNECTING, REFUSED, TRANSIENT, False),
-        (words.if_beneath_agrees(), CONNECTING, ConnectionResetError(104, "x"), TRANSIENT, True),
-        (words.if_beneath_agrees(), CONNECTING, PermissionError(13, "x"), PERMANENT, False),
+        (words.if_beneath_agrees(), CONNECTING, ConnectionResetError(errno.ECONNRESET, "x"), TRANSIENT, True),
+        (words.if_beneath_agrees(), CONNECTING, PermissionError(errno.EACCES, "x"), PERMANENT, False),
     ],
 )
 def test_the_phase_of_a_class(word: words.Word, row: Row, root: Exception, verdict: Verdict, applied: bool) -> None:

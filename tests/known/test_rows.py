@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 from http import HTTPStatus
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
 
+from redouble import Verdict
 from redouble.core.raw import at, is_a, path, probe, whole
-from redouble.core.verdict import Verdict
 from redouble.known.dispatch import Known
 from redouble.known.row import CACHE_SIZE, Row, named, remember, rows_of, shown_code
-from redouble.known.table import Word, by_class, client
+from redouble.known.table import client
+from redouble.rules import Word, by_class
 
 ROW = Row("package", "Name", "", Verdict.TRANSIENT, False, "a page")
 
@@ -72,9 +74,9 @@ def test_classes_that_decide_alone() -> None:
 @pytest.mark.parametrize(
     ("subject", "way", "value"),
     [
-        (OSError(111, "x"), "errno", 111),
-        (OSError(111, "x"), "args.0", 111),
-        (OSError(111, "x"), "args.7", None),
+        (OSError(errno.ECONNREFUSED, "x"), "errno", 111),
+        (OSError(errno.ECONNREFUSED, "x"), "args.0", 111),
+        (OSError(errno.ECONNREFUSED, "x"), "args.7", None),
         (KeyError({"a": [1, {"b": 2}]}), "args.0.a.1.b", 2),
         (ValueError(), "nothing.at.all", None),
         (None, "errno", None),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import ssl
 import sys
@@ -12,17 +13,27 @@ from urllib.error import HTTPError
 
 import pytest
 
-from redouble import classify, explain, known_errors, pending, permanent, register, transient
+from redouble import (
+    Classification,
+    Rule,
+    Verdict,
+    classify,
+    explain,
+    known_errors,
+    pending,
+    permanent,
+    register,
+    transient,
+)
 from redouble.core.causes import addresses
-from redouble.core.verdict import Classification, Rule, Verdict
 from redouble.known.classify import judge_exception, judge_result
 from redouble.known.dispatch import Known
 
 TRANSIENT, PERMANENT, PENDING = Verdict.TRANSIENT, Verdict.PERMANENT, Verdict.PENDING
 
-REFUSED = ConnectionRefusedError(111, "refused")
-RESET = ConnectionResetError(104, "reset")
-FORBIDDEN = PermissionError(13, "forbidden")
+REFUSED = ConnectionRefusedError(errno.ECONNREFUSED, "refused")
+RESET = ConnectionResetError(errno.ECONNRESET, "reset")
+FORBIDDEN = PermissionError(errno.EACCES, "forbidden")
 
 
 class CloudError(Exception):
@@ -120,7 +131,7 @@ def test_what_is_beneath_a_named_error_says_that_nothing_was_sent() -> None:
 
 def test_a_named_error_over_a_group() -> None:
     """Beneath an error, a group of addresses was surely not applied where each of them was not."""
-    group = ExceptionGroup("", [REFUSED, OSError(101, "unreachable")])
+    group = ExceptionGroup("", [REFUSED, OSError(errno.ENETUNREACH, "unreachable")])
     assert classify(raised_from(group, CloudError()), CloudError).applied is False
     mixed = ExceptionGroup("", [REFUSED, RESET])
     assert classify(raised_from(mixed, CloudError()), CloudError).applied is True
@@ -323,7 +334,7 @@ def test_each_address_is_a_leaf(rule: Any, number: int, expected: Verdict) -> No
 @pytest.mark.parametrize("text", ["All connection attempts failed", "all attempts to connect to example.com:80 failed"])
 def test_the_addresses_of_anyio_and_trio(text: str) -> None:
     """Anyio and trio raise a bare OSError from the only error, or from a group of them."""
-    both = ExceptionGroup("multiple connection attempts failed", [REFUSED, OSError(101, "unreachable")])
+    both = ExceptionGroup("multiple connection attempts failed", [REFUSED, OSError(errno.ENETUNREACH, "unreachable")])
     for cause in (both, REFUSED):
         error = raised_from(cause, OSError(text))
         assert classify(error).verdict is TRANSIENT
@@ -338,7 +349,7 @@ def test_the_addresses_of_anyio_and_trio(text: str) -> None:
     [
         OSError(),
         OSError("x"),
-        OSError(111, "refused"),
+        OSError(errno.ECONNREFUSED, "refused"),
         OSError("Multiple exceptions: "),
         OSError("Multiple exceptions: no number"),
         OSError("Multiple exceptions: [Errno x] y"),
@@ -463,7 +474,7 @@ def test_tables_that_cannot_be_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the tables themselves fail, that is told, the error is unknown, and a rule's verdict stands."""
 
     def broken(self: Any, subject: Any, on_fault: Any = None) -> Any:
-        raise OSError(24, "Too many open files")
+        raise OSError(errno.EMFILE, "Too many open files")
 
     monkeypatch.setattr(Known, "ask", broken)
     heard: list[Exception] = []
@@ -477,7 +488,7 @@ def test_a_response_that_cannot_be_looked_up(monkeypatch: pytest.MonkeyPatch) ->
     """Where the table of statuses fails, that is told, and the rule's verdict on a result stands."""
 
     def broken(*_: Any, **__: Any) -> Any:
-        raise OSError(24, "Too many open files")
+        raise OSError(errno.EMFILE, "Too many open files")
 
     monkeypatch.setattr("redouble.known.http_status.judge_response", broken)
     heard: list[Exception] = []

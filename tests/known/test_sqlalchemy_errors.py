@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from typing import Any
 
 import pytest
 
-from redouble.core.verdict import Classification, Verdict
-from redouble.known import known_errors
+from redouble import Classification, Verdict, known_errors
 
 T, P = Verdict.TRANSIENT, Verdict.PERMANENT
 
@@ -53,7 +53,7 @@ def ask(error: BaseException) -> Classification:
         (MYSQL(2013, "m"), T, True),
         (MYSQL(1045, "m"), P, False),
         (sqlite3.OperationalError("database is locked"), T, False),
-        (ConnectionRefusedError(111, "x"), T, False),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "x"), T, False),
         (UnknownError(), P, True),
         (None, P, True),
         ("text", P, True),
@@ -114,7 +114,7 @@ def test_its_own_errors(name: str, verdict: Verdict) -> None:
 def test_statements_that_could_not_be_made() -> None:
     """A value of the wrong kind is permanent; what came up while connecting is what it is."""
     assert (ask(wrapped(STATEMENT, TypeError("x"))).verdict, ask(wrapped(STATEMENT, None)).applied) == (P, False)
-    assert ask(wrapped(STATEMENT, ConnectionRefusedError(111, "x"))).verdict is T
+    assert ask(wrapped(STATEMENT, ConnectionRefusedError(errno.ECONNREFUSED, "x"))).verdict is T
 
 
 def test_circles_end() -> None:

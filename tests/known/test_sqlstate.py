@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from redouble.core.verdict import Verdict
+from redouble import Verdict
 from redouble.known.sqlstate import ROWS, row_of
 
 T, P = Verdict.TRANSIENT, Verdict.PERMANENT

@@ -7,8 +7,7 @@ import http.client
 
 import pytest
 
-from redouble.core.verdict import Verdict
-from redouble.known.classify import classify
+from redouble import Verdict, classify
 
 
 @pytest.mark.parametrize(

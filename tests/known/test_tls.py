@@ -7,8 +7,7 @@ import ssl
 
 import pytest
 
-from redouble.core.verdict import Verdict
-from redouble.known.classify import classify
+from redouble import Verdict, classify
 
 
 def made(cls: type[ssl.SSLError], reason: str, number: int = 1) -> ssl.SSLError:

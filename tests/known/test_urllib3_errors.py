@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import socket
 import ssl
@@ -9,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from redouble.core.verdict import Classification, Verdict
-from redouble.known import known_errors
+from redouble import Classification, Verdict, known_errors
 
 T, P = Verdict.TRANSIENT, Verdict.PERMANENT
 
@@ -35,7 +35,7 @@ def caused(error: Exception, cause: Exception) -> Exception:
     return error
 
 
-REFUSED = ConnectionRefusedError(111, "refused")
+REFUSED = ConnectionRefusedError(errno.ECONNREFUSED, "refused")
 NO_NAME = socket.gaierror(socket.EAI_NONAME, "x")
 CERTIFICATE = ssl.SSLCertVerificationError(1, "x")
 TLS_CUT = ssl.SSLEOFError(8, "EOF")
@@ -69,7 +69,7 @@ def test_classes(name: str, verdict: Verdict, applied: bool) -> None:
 def test_connecting() -> None:
     """No connection, no request: never applied, and permanent where what lies beneath is."""
     assert ask(caused(made("NewConnectionError"), REFUSED)).applied is False
-    assert ask(caused(made("NewConnectionError"), PermissionError(13, "x"))).verdict is P
+    assert ask(caused(made("NewConnectionError"), PermissionError(errno.EACCES, "x"))).verdict is P
     assert ask(made("NameResolutionError", _reason=NO_NAME)).verdict is P
     again = ask(made("NameResolutionError", _reason=socket.gaierror(socket.EAI_AGAIN, "x")))
     assert (again.verdict, again.applied) == (T, False)
@@ -77,11 +77,11 @@ def test_connecting() -> None:
 
 def test_a_connection_that_breaks() -> None:
     """As the error among the arguments; what refuses to connect has not got the request."""
-    broken = ask(made("ProtocolError", "Connection aborted.", ConnectionResetError(104, "x")))
+    broken = ask(made("ProtocolError", "Connection aborted.", ConnectionResetError(errno.ECONNRESET, "x")))
     assert (broken.verdict, broken.applied) == (T, True)
     refused = ask(made("ProtocolError", "Connection aborted.", REFUSED))
     assert (refused.verdict, refused.applied) == (T, False)
-    missing = ask(made("ProtocolError", "Connection aborted.", FileNotFoundError(2, "/var/run/docker.sock")))
+    missing = ask(made("ProtocolError", "Connection aborted.", FileNotFoundError(errno.ENOENT, "/var/run/docker.sock")))
     assert (missing.verdict, missing.applied) == (P, False)
     garbage = ask(made("ProtocolError", "Connection aborted.", http.client.BadStatusLine("SSH-2.0")))
     assert garbage.verdict is P

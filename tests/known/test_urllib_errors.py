@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import socket
 import ssl
@@ -11,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from redouble.core.verdict import Classification, Verdict
-from redouble.known import known_errors
+from redouble import Classification, Verdict, known_errors
 from redouble.known.dispatch import Known
 
 
@@ -83,7 +83,7 @@ def test_a_closed_body() -> None:
 @pytest.mark.parametrize(
     ("reason", "verdict", "applied"),
     [
-        (ConnectionRefusedError(111, "refused"), Verdict.TRANSIENT, False),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "refused"), Verdict.TRANSIENT, False),
         (TimeoutError("timed out"), Verdict.TRANSIENT, False),
         (ConnectionResetError(), Verdict.TRANSIENT, True),
         (ssl.SSLEOFError(8, "EOF"), Verdict.TRANSIENT, False),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from redouble.core.verdict import Classification, Verdict
-from redouble.known import known_errors
+from redouble import Classification, Verdict, known_errors
 
 T, P = Verdict.TRANSIENT, Verdict.PERMANENT
 
@@ -109,9 +109,9 @@ def test_handshakes(name: str, status: Any, headers: Any, verdict: Verdict, hint
     [
         (EOFError("x"), T),
         (ConnectionResetError(), T),
-        (ConnectionRefusedError(111, "x"), T),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "x"), T),
         (ValueError("invalid HTTP status line"), P),
-        (FileNotFoundError(2, "x"), P),
+        (FileNotFoundError(errno.ENOENT, "x"), P),
         (None, P),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -127,7 +128,7 @@ def test_a_disk_that_fails(path: Path, monkeypatch: pytest.MonkeyPatch, step: st
     checkpoint.save("old")
 
     def full(*args: Any) -> None:
-        raise OSError(28, "No space left on device")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
         patch.setattr(os, step, full)
@@ -218,7 +219,7 @@ def test_an_owner_that_cannot_be_kept(path: Path, monkeypatch: pytest.MonkeyPatc
         return os.stat_result((found.st_mode, *found[1:4], found.st_uid + 1, *found[5:]))
 
     def refused(*_: Any) -> None:
-        raise PermissionError(1, "not permitted")
+        raise PermissionError(errno.EPERM, "not permitted")
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fchown", refused)

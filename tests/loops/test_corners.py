@@ -11,10 +11,10 @@ import pytest
 from redouble import constant, latest, poll, reconnect, retry
 from redouble.loops import LinkStatus
 from redouble.loops.link import Wish
-from redouble.testing import FakeClock, fake_time
+from redouble.testing import FakeClock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 POLICY = retry(on=OSError, backoff=constant(1))
 
@@ -31,11 +31,7 @@ class Conn:
         self.on_close()
 
 
-@pytest.fixture(autouse=True)
-def clock() -> Iterator[FakeClock]:
-    """Virtual time for every test."""
-    with fake_time() as clock:
-        yield clock
+pytestmark = pytest.mark.usefixtures("clock")
 
 
 def test_a_link_without_a_loop_has_nothing_to_end() -> None:

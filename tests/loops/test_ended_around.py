@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ import trio.testing
 
 from redouble import (
     DeadlineExceeded,
+    Stopped,
     constant,
     current_attempt,
     deadline,
@@ -201,13 +203,6 @@ def lines() -> Iterator[list[str]]:
     logger.addHandler(handler)
     yield found
     logger.removeHandler(handler)
-
-
-@pytest.fixture
-def clock() -> Iterator[FakeClock]:
-    """Virtual time of threads."""
-    with fake_time() as clock:
-        yield clock
 
 
 def in_asyncio(main: Callable[[Callable[[float], Awaitable[None]], Callable[[], float]], Awaitable[None]]) -> None:
@@ -539,5 +534,74 @@ def test_an_inner_watchdog_may_be_retried(run: Any) -> None:
 
     async def failing() -> None:
         fail()
+
+    run(main)
+
+
+# The other two ends from around: a retried call with a written deadline, and a stop that a scope hands down.
+
+OUTER = retry(on=Exception, attempts=None, deadline=LIMIT, backoff=constant(1), nested="multiply")
+
+
+@pytest.mark.parametrize("surface", SYNC)
+def test_an_outer_call_with_a_deadline_ends_it_on_threads(clock: FakeClock, surface: Any) -> None:
+    """What a retried call with a written deadline calls ends with that, and the outer call does not try again."""
+    op = Operation(fail)
+    with pytest.raises((ConnectionResetError, DeadlineExceeded)):
+        OUTER.call(surface, op)
+    assert clock.now() <= LIMIT and op.calls <= LIMIT + 1
+
+
+@HOSTS
+@pytest.mark.parametrize("surface", ASYNC)
+@pytest.mark.parametrize("does", ["fails", "hangs"])
+def test_an_outer_call_with_a_deadline_ends_coroutines(run: Any, surface: Any, does: str) -> None:
+    """So it does in asyncio and trio, where the deadline also cuts off what hangs."""
+
+    async def main(sleep: Callable[[float], Awaitable[None]], now: Callable[[], float]) -> None:
+        async def fails() -> Any:
+            fail()
+
+        op = Later(fails if does == "fails" else lambda: sleep(1000))
+        with pytest.raises((ConnectionResetError, TimeoutError)):
+            await OUTER.call(surface, op)
+        assert now() <= LIMIT and op.calls <= LIMIT + 1
+
+    run(main)
+
+
+@pytest.mark.parametrize("surface", SYNC)
+def test_a_stop_from_around_ends_it_on_threads(clock: FakeClock, surface: Any) -> None:
+    """A stop that `override` hands down ends each call and loop beneath it, after the attempt at hand."""
+    stop = threading.Event()
+
+    def stops() -> Any:
+        if op.calls == 3:
+            stop.set()
+        fail()
+
+    op = Operation(stops)
+    with override(stop=stop), contextlib.suppress(ConnectionResetError, Stopped):
+        surface(op)
+    assert (op.calls, clock.now()) == (3, 2)
+
+
+@HOSTS
+@pytest.mark.parametrize("surface", ASYNC)
+def test_a_stop_from_around_ends_coroutines(run: Any, surface: Any) -> None:
+    """So it does in asyncio and trio, where it is an event of theirs."""
+
+    async def main(sleep: Callable[[float], Awaitable[None]], now: Callable[[], float]) -> None:
+        stop: Any = trio.Event() if run is in_trio else asyncio.Event()
+
+        async def stops() -> Any:
+            if op.calls == 3:
+                stop.set()
+            fail()
+
+        op = Later(stops)
+        with override(stop=stop), contextlib.suppress(ConnectionResetError, Stopped):
+            await surface(op)
+        assert (op.calls, now()) == (3, pytest.approx(2))
 
     run(main)

@@ -25,15 +25,15 @@ from redouble import (
     current_attempt,
     deadline,
     exponential,
+    latest,
     outcome,
     override,
     pending,
+    poll,
     remaining,
     retry,
     transient,
 )
-from redouble.loops.latest import latest
-from redouble.loops.poll import poll
 from redouble.testing import FakeClock, fake_time, scripted
 
 if TYPE_CHECKING:
@@ -116,13 +116,6 @@ class Owner:
 
     def kinds(self) -> list[str]:
         return [event.kind.name for event in self.events]
-
-
-@pytest.fixture
-def clock() -> Iterator[FakeClock]:
-    """Virtual time."""
-    with fake_time() as clock:
-        yield clock
 
 
 @pytest.fixture(params=["sync", "async", "later"])
@@ -705,16 +698,16 @@ class Half:
     [
         ((None, print, threading.Event()), "get must be a callable, got None"),
         ((asyncio.sleep, print, threading.Event()), "get must be a plain function"),
-        ((id, None, threading.Event()), "push must be a callable, got None"),
-        ((id, print, None), "changed must be a threading.Event or an asyncio.Event, got None"),
-        ((id, print, threading.Event), "changed must be a threading.Event or an asyncio.Event, got <class"),
-        ((id, print, Half()), "changed must be a threading.Event or an asyncio.Event"),
+        ((print, None, threading.Event()), "push must be a callable, got None"),
+        ((print, print, None), "changed must be a threading.Event or an asyncio.Event, got None"),
+        ((print, print, threading.Event), "changed must be a threading.Event or an asyncio.Event, got <class"),
+        ((print, print, Half()), "changed must be a threading.Event or an asyncio.Event"),
         (
-            (id, print, threading.Event(), 5),
+            (print, print, threading.Event(), 5),
             "closed must be a threading.Event, an asyncio.Event or a trio.Event, got 5",
         ),
-        ((id, print, threading.Event(), None, 5), "policy must be a RetryPolicy such as retry.attempts=5., got 5"),
-        ((id, print, threading.Event(), None, retry(attempt_timeout=3)), "attempt_timeout cannot cut off"),
+        ((print, print, threading.Event(), None, 5), "policy must be a RetryPolicy such as retry.attempts=5., got 5"),
+        ((print, print, threading.Event(), None, retry(attempt_timeout=3)), "attempt_timeout cannot cut off"),
     ],
 )
 def test_wrong_arguments_are_refused(arguments: Any, message: str) -> None:
@@ -726,7 +719,7 @@ def test_wrong_arguments_are_refused(arguments: Any, message: str) -> None:
 def test_wrong_keywords_are_refused() -> None:
     """Nothing is configured by truthiness, and a generator is no push."""
     with pytest.raises(TypeError, match="supersede must be True or False, got 1"):
-        latest(id, print, threading.Event(), supersede=1)  # type: ignore[call-overload]
+        latest(print, print, threading.Event(), supersede=1)  # type: ignore[call-overload]
 
     def pages(state: int) -> Iterator[int]:
         yield state

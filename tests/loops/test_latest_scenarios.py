@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from redouble import exponential, known_errors, log_retries, permanent, retry, transient
-from redouble.loops.latest import latest
-from redouble.testing import fake_time
+from redouble import exponential, known_errors, latest, log_retries, permanent, retry, transient
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from redouble.testing import FakeClock
 
@@ -114,13 +112,6 @@ class World:
     @property
     def states(self) -> list[Any]:
         return [state for _, state in self.pushed]
-
-
-@pytest.fixture
-def clock() -> Iterator[FakeClock]:
-    """Virtual time."""
-    with fake_time() as clock:
-        yield clock
 
 
 @pytest.fixture(params=[False, True], ids=["sync", "async"])

@@ -1,4 +1,4 @@
-"""latest under ten thousand pushes of a flaky server, with changes, ends and cancellations at random moments."""
+"""latest under a thousand pushes of a flaky server, with changes, ends and cancellations at random moments."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redouble import exponential, retry
-from redouble.loops.latest import latest
+from redouble import exponential, latest, retry
 from redouble.testing import fake_time
 
 if TYPE_CHECKING:
     from redouble import RetryPolicy
     from redouble.testing import FakeClock
 
-CHANGES, EXAMPLES = 100, 100  # 10,000 in all, each with a push or more
+CHANGES, EXAMPLES = 100, settings().max_examples // 5  # 1,000 in all, each with a push or more
 LONGEST = 700.0  # seconds after which what is left to push has been pushed: more failures in a row than there are
 
 
@@ -148,7 +147,7 @@ def test_the_last_state_wins(seed: int, end: str, at: float, supersede: bool) ->
         gc.enable()
 
 
-@settings(max_examples=30)
+@settings(max_examples=EXAMPLES)
 @given(st.integers(min_value=0), st.booleans())
 def test_the_last_state_wins_in_threads(seed: int, supersede: bool) -> None:
     """The same with a thread that pushes and a thread that changes."""

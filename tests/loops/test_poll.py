@@ -20,6 +20,7 @@ from redouble import (
     Classification,
     DeadlineExceeded,
     Reason,
+    Rule,
     StillPending,
     Stopped,
     Verdict,
@@ -30,12 +31,11 @@ from redouble import (
     outcome,
     override,
     pending,
+    poll,
     remaining,
     retry,
     transient,
 )
-from redouble.core.verdict import Rule
-from redouble.loops.poll import poll
 from redouble.testing import HANG, fake_time, scripted
 
 if TYPE_CHECKING:
@@ -56,13 +56,6 @@ policy = retry(on=pending(NotYet) | transient(OSError))
 
 def done(value: object) -> bool:
     return value == "done"
-
-
-@pytest.fixture
-def clock() -> Iterator[FakeClock]:
-    """Virtual time."""
-    with fake_time() as clock:
-        yield clock
 
 
 @pytest.fixture(params=["sync", "async", "lambda"])
@@ -218,6 +211,13 @@ def test_until_may_answer_anything_true_or_false(ask: Any, clock: FakeClock) -> 
     assert ask({}, {"url": "/r"}, until=lambda job: job.get("url")) == {"url": "/r"}
 
 
+def test_until_may_be_bool(ask: Any, clock: FakeClock) -> None:
+    """`until=bool` waits for a true value; of another class each instance may be true, so it is refused."""
+    assert ask(None, [], ["done"], until=bool) == ["done"]
+    with pytest.raises(TypeError, match=r"until must be a function, or bool, and no other class, got <class 'int'>"):
+        ask(until=int)
+
+
 def test_what_until_raises_is_raised(ask: Any, clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
     """An answer that `until` cannot judge is neither ready nor waited for: its error says so at once."""
     with pytest.raises(KeyError, match="state") as caught:
@@ -300,6 +300,27 @@ def test_a_slow_question_is_cut_off(clock: FakeClock) -> None:
         assert isinstance(caught.value.__cause__, DeadlineExceeded)
 
     asyncio.run(main())
+
+
+def test_what_expires_says_it_once(clock: FakeClock) -> None:
+    """The text says whether any question was answered, the note after what it gave up, and neither repeats the other."""
+
+    async def main() -> list[StillPending]:
+        found = []
+        for outcomes in ([HANG], ["no", HANG]):
+            with pytest.raises(StillPending) as caught:
+                await poll(scripted(*outcomes, asynchronous=True), policy(deadline=7), until=done)
+            found.append(caught.value)
+        return found
+
+    unanswered, answered = asyncio.run(main())
+    assert (str(unanswered), unanswered.value) == ("still pending: no question was answered in time", None)
+    assert (str(answered), answered.value) == ("still pending", "no")
+    with pytest.raises(StillPending) as caught:
+        poll(scripted("no", "no"), policy(deadline=7), until=done)
+    assert (str(caught.value), caught.value.value) == ("still pending", "no")
+    for error in (unanswered, answered, caught.value):
+        assert len(error.__notes__) == 1 and error.__notes__[0].startswith("gave up after ")
 
 
 def test_timeout_as_hands_out_what_is_left(clock: FakeClock) -> None:

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from redouble import Reason, StillPending, Stopped, constant, outcome, pending, permanent, retry, transient
+from redouble import Reason, StillPending, Stopped, constant, outcome, pending, permanent, poll, retry, transient
 from redouble.control.events import describe
-from redouble.loops.poll import poll
-from redouble.testing import fake_time, scripted
+from redouble.testing import scripted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from redouble import RetryPolicy
     from redouble.testing import FakeClock
@@ -46,13 +45,6 @@ class SlowDown(CloudAPIError): ...
 
 rules = pending(Pending) | permanent(Denied, Expired, Rejected) | transient(CloudAPIError)
 policy = retry(on=rules, attempts=7, name="device code")
-
-
-@pytest.fixture
-def clock() -> Iterator[FakeClock]:
-    """Virtual time."""
-    with fake_time() as clock:
-        yield clock
 
 
 @pytest.fixture(params=[False, True], ids=["sync", "async"])
@@ -207,7 +199,7 @@ def test_p12_what_expires_is_asked_no_more(ask: Any, clock: FakeClock) -> None:
     assert len(ask.calls) == 2 and clock.now() == 5.0
     ended = outcome(caught.value)
     assert ended is not None and ended.reason is Reason.DEADLINE
-    with pytest.raises(StillPending, match="still pending: gave up after 2 attempts"):
+    with pytest.raises(StillPending, match=r"^still pending\n"):
         ask(*["wait"] * 9, policy=retry(deadline=10), interval=5, until=lambda value: value != "wait")
     assert len(ask.calls) == 2 and clock.now() == 10.0
 

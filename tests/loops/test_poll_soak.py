@@ -1,4 +1,4 @@
-"""poll under ten thousand scripted answers, with stops and cancellations in between: as a model of it says."""
+"""poll under two thousand scripted answers, with stops and cancellations in between: as a model of it says."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from typing import Any, NamedTuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redouble import StillPending, Stopped, known_errors, pending, retry
-from redouble.loops.poll import poll
+from redouble import StillPending, Stopped, known_errors, pending, poll, retry
 from redouble.testing import fake_time
 
-ANSWERS, AT_ONCE, EXAMPLES = 40, 5, 50  # 10,000 in all
+ANSWERS, AT_ONCE, EXAMPLES = 40, 5, settings().max_examples // 5  # 2,000 in all
 
 
 class NotYet(Exception):  # noqa: N818  # it is no error

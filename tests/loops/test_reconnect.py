@@ -31,6 +31,7 @@ from redouble import (
     override,
     pending,
     permanent,
+    reconnect,
     remaining,
     retry,
     sequence,
@@ -38,8 +39,8 @@ from redouble import (
 )
 from redouble.control import faults
 from redouble.loops.link import LinkStatus
-from redouble.loops.reconnect import Link, Session, reconnect
-from redouble.testing import FakeClock, fake_time, scripted
+from redouble.loops.reconnect import Link, Session
+from redouble.testing import FakeClock, scripted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -177,13 +178,6 @@ class Stage:
         return [event.delay for event in self.events if event.kind is EventKind.RETRY]
 
 
-@pytest.fixture
-def clock() -> Iterator[FakeClock]:
-    """Virtual time."""
-    with fake_time(draw=0.5) as clock:
-        yield clock
-
-
 @pytest.fixture(params=["sync", "async"])
 def colour(request: pytest.FixtureRequest) -> str:
     """Each law holds in both colours."""
@@ -226,9 +220,9 @@ def test_a_normal_end_reconnects(stage: Make) -> None:
     s.run()
     assert s.dials == [0.0, 11.0, 22.0]
     assert s.told("DROPPED", "RETRY") == [
-        ("DROPPED", 1, 0, None), ("RETRY", 1, 1, 1.0), ("DROPPED", 2, 0, None), ("RETRY", 2, 1, 1.0),
+        ("DROPPED", 1, 0, None), ("RETRY", 1, 0, 1.0), ("DROPPED", 2, 0, None), ("RETRY", 2, 0, 1.0),
     ]  # fmt: skip
-    assert [event.error for event in s.events[:-1]] == [None] * 7
+    assert [event.error for event in s.events[:-1]] == [None] * 6
     assert s.closed == 2
 
 
@@ -356,8 +350,18 @@ def test_short_connections_count(stage: Make) -> None:
     """A connection that lasted less than stable_after is a failure in a row, however it ended."""
     s = stage(DOWN, Up(4.9), Up(1, ConnectionResetError()), Up(6), Up(1))
     s.run()
-    assert s.waits == [1, 2, 4, 1, 2]
-    assert [event.failures for event in s.events if event.kind is EventKind.RETRY] == [1, 2, 3, 1, 2]
+    assert s.waits == [1, 2, 4, 1, 1]
+    assert [event.failures for event in s.events if event.kind is EventKind.RETRY] == [1, 2, 3, 0, 1]
+
+
+def test_the_orderly_end_of_a_stable_connection_is_no_failure(stage: Make) -> None:
+    """Whatever `attempts` says, a connection that was good and ended in order is opened again; an error counts."""
+    once = POLICY(attempts=1)
+    s = stage(Up(10), Up(10), Up(10, EOFError("closed")), Up(10, ConnectionResetError("reset")), policy=once)
+    assert isinstance(s.run(), ConnectionResetError)
+    assert s.dials == [0, 11, 22, 33] and s.waits == [1, 1, 1]
+    s = stage(Up(1), policy=once)
+    assert str(s.run()) == "the connection ended in order, again and again"
 
 
 def test_stable_at_once(stage: Make) -> None:
@@ -551,22 +555,23 @@ def test_half_open_dials_once(stage: Make) -> None:
         PermissionError("no"),
         Up(60),
         DOWN,
+        DOWN,
         policy=POLICY(attempts=2),
         half_open=900,
         park=PermissionError,
     )
     s.hook = lambda event: event.kind is EventKind.DROPPED and setattr(s, "seen", s.link.gave_up)
     s.run()
-    assert s.dials[:6] == [0, 1, 901, 1801, 2701, 2762]
+    assert s.dials[:7] == [0, 1, 901, 1801, 2701, 2762, 2763]
     assert s.told()[:4] == [
         ("RETRY", 1, 1, 1.0),
         ("GIVE_UP", 2, 2, "ATTEMPTS"),
         ("PARKED", 2, 2, 900),
         ("CONNECTED", 5, 0, None),
     ]
-    assert s.told()[4:6] == [("DROPPED", 5, 0, None), ("RETRY", 5, 1, 1.0)]
+    assert s.told()[4:6] == [("DROPPED", 5, 0, None), ("RETRY", 5, 0, 1.0)]
     assert s.seen is None
-    assert s.told("GIVE_UP", "PARKED")[2:4] == [("GIVE_UP", 6, 2, "ATTEMPTS"), ("PARKED", 6, 2, 900)]
+    assert s.told("GIVE_UP", "PARKED")[2:4] == [("GIVE_UP", 7, 2, "ATTEMPTS"), ("PARKED", 7, 2, 900)]
     assert s.events[2].kind is EventKind.PARKED and s.events[2].delay == 900
 
 
@@ -1235,13 +1240,13 @@ def test_a_sync_link_in_an_event_loop_is_said(clock: FakeClock, caplog: pytest.L
     ("make", "kind", "message"),
     [
         (lambda: reconnect(3), TypeError, "got 3"),
-        (lambda: reconnect(open, 3), TypeError, r"policy must be a RetryPolicy such as retry\(attempts=5\), got 3"),
-        (lambda: reconnect(open, stable_after=-1), ValueError, r"stable_after must be a duration .*, got -1"),
-        (lambda: reconnect(open, connect_timeout=0), ValueError, r"connect_timeout must be .* > 0 or None, got 0"),
-        (lambda: reconnect(open, half_open="1"), TypeError, "half_open must be .* or None, got '1'"),
-        (lambda: reconnect(open, park=3), TypeError, "park must be a rule, .*, got 3"),
-        (lambda: reconnect(open, close_timeout=0), ValueError, r"close_timeout must be .* > 0 or None, got 0"),
-        (lambda: reconnect(open, give_up="stay"), ValueError, "give_up must be .*'raise'.*'park'.*, got 'stay'"),
+        (lambda: reconnect(print, 3), TypeError, r"policy must be a RetryPolicy such as retry\(attempts=5\), got 3"),
+        (lambda: reconnect(print, stable_after=-1), ValueError, r"stable_after must be a duration .*, got -1"),
+        (lambda: reconnect(print, connect_timeout=0), ValueError, r"connect_timeout must be .* > 0 or None, got 0"),
+        (lambda: reconnect(print, half_open="1"), TypeError, "half_open must be .* or None, got '1'"),
+        (lambda: reconnect(print, park=3), TypeError, "park must be a rule, .*, got 3"),
+        (lambda: reconnect(print, close_timeout=0), ValueError, r"close_timeout must be .* > 0 or None, got 0"),
+        (lambda: reconnect(print, give_up="stay"), ValueError, "give_up must be .*'raise'.*'park'.*, got 'stay'"),
         (lambda: reconnect(lambda: 1, retry(timeout_as="limit")), TypeError, "timeout_as must name a keyword"),
     ],
 )

@@ -365,7 +365,125 @@ def test_close_ends_the_loop_in_order(run: Any) -> None:
         assert run(lambda site=site: main(site)) == pytest.approx(10, abs=0.1)
 
 
+class Shared:
+    """An event that is none of `threading`'s, such as one of `multiprocessing`: it can be asked, and waited for."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Lock()
+        self.gate.acquire()
+
+    def is_set(self) -> bool:
+        return not self.gate.locked()
+
+    def set(self) -> None:
+        self.gate.release()
+
+    def wait(self, timeout: float) -> bool:
+        if self.gate.acquire(timeout=timeout):
+            self.gate.release()
+        return self.is_set()
+
+
+@pytest.mark.parametrize("kind", [threading.Event, anyio.Event, Shared])
+def test_stop_ends_a_session_where_that_is_asked_for(run: Any, kind: Any) -> None:
+    """With `stop_sessions` the policy's stop cancels the body, closes its connection and ends the loop, whatever event it is."""
+    site = Site(Conn(), asynchronous=True)
+
+    async def main() -> float:
+        stop = kind() if kind is not anyio.Event else anyio.Event()._event if run is on_asyncio else trio.Event()
+        site.link = reconnect(site.dial_async, POLICY(stop=stop), stop_sessions=True)
+        async with anyio.create_task_group() as group:
+            group.start_soon(later, 10, stop.set)
+            async for session in site.link:
+                async with session:
+                    await anyio.sleep(1000)
+            return float(anyio.current_time())
+        raise AssertionError
+
+    assert run(main) % 100 == pytest.approx(10, abs=0.1)
+    assert (site.link.status, site.conns[0].closed) == (LinkStatus.IDLE, 1)
+    assert not [thread for thread in threading.enumerate() if thread.name == "redouble-stop"]
+
+
+def test_stop_leaves_a_session_alone_by_default(run: Any) -> None:
+    """Without `stop_sessions` a session comes to its own end, and then the loop ends; so it does with a stop that never comes."""
+    ends = []
+
+    async def main(stop: threading.Event | None, **options: Any) -> None:
+        site = Site(Conn(), policy=POLICY(stop=stop), **options)
+        async with anyio.create_task_group() as group:
+            group.start_soon(later, 10, threading.Event().set if stop is None else stop.set)
+            async for session in site.link:
+                async with session:
+                    await anyio.sleep(20)
+                    ends.append(site.link.status)
+                if stop is None:
+                    break
+
+    run(lambda: main(threading.Event()))
+    run(lambda: main(None, stop_sessions=True))
+    assert ends == [LinkStatus.CONNECTED] * 2
+
+
+def test_a_session_entered_after_the_stop_ends_at_once(run: Any) -> None:
+    """A stop that is set between the loop and the `with` is not missed, and what watched a session ends with it."""
+    stop = threading.Event()
+    site = Site(Conn(), Conn(), policy=POLICY(stop=stop), stop_sessions=True)
+    seen = []
+
+    async def main() -> None:
+        async for session in site.link:
+            if session.number == 2:
+                stop.set()
+            async with session:
+                seen.append(session.number)
+                await anyio.sleep(10)
+                seen.append("slept")
+
+    run(main)
+    assert seen == [1, "slept", 2] and [conn.closed for conn in site.conns] == [1, 1]
+    assert not stop._cond._waiters  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_close_from_within_a_dial(run: Any, fails: bool) -> None:
+    """A dial that closes its own link, and is done with that, leaves no cancellation behind for what its task does next."""
+
+    async def main() -> str:
+        async def dial() -> Conn:
+            link.close()
+            if fails:
+                raise PermissionError("revoked")
+            return Conn()
+
+        link: Any = reconnect(dial, POLICY)
+        with contextlib.suppress(PermissionError):
+            async for _ in link:
+                pytest.fail("nothing is wanted any more")
+        await anyio.sleep(1)
+        return "went on"
+
+    assert run(main) == "went on"
+
+
 # The same in threads.
+
+
+@pytest.mark.parametrize("kind", [threading.Event, Shared])
+def test_stop_ends_the_session_of_a_thread_where_that_is_asked_for(kind: Any) -> None:
+    """The connection is shut down, so that a blocked read ends, and with it the loop."""
+    ours, theirs = pair()
+    stop, reading = kind(), threading.Event()
+    stopper = threading.Thread(target=lambda: (reading.wait(), stop.set()))
+    stopper.start()
+    site = Site(ours, asynchronous=False, policy=POLICY(stop=stop), stop_sessions=True)
+    for session in site.link:
+        with session as sock:
+            reading.set()
+            sock.recv(100)  # blocks until it is shut down
+    stopper.join()
+    theirs.close()
+    assert ours.fileno() == -1 and site.dials == 1
 
 
 def pair() -> tuple[socket.socket, socket.socket]:

@@ -33,16 +33,17 @@ from redouble import (
     outcome,
     permanent,
     proportional,
+    reconnect,
     retry,
     sequence,
     transient,
 )
 from redouble.loops.link import LinkStatus
-from redouble.loops.reconnect import Link, reconnect
+from redouble.loops.reconnect import Link
 from redouble.testing import HANG, fake_time, scripted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from redouble import Event, RetryPolicy
     from redouble.testing import FakeClock
@@ -90,13 +91,6 @@ class Boot:
     def wait(self) -> None:
         with self.policy.connect(self.dial):
             pass
-
-
-@pytest.fixture
-def clock() -> Iterator[FakeClock]:
-    """Virtual time, with the jitter in the middle."""
-    with fake_time(draw=0.5) as clock:
-        yield clock
 
 
 def test_c01_a_machine_that_is_up(clock: FakeClock) -> None:

@@ -1,4 +1,4 @@
-"""Ten thousand runs of a long read that fail, are left, cancelled and restarted at random: nothing lost, nothing twice."""
+"""A thousand runs of a long read that fail, are left, cancelled and restarted at random: nothing lost, nothing twice."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from redouble.loops.reading import BasePage, Reading
 from redouble.testing import fake_time
 
 PAGES = 25
-RUNS = 200
-EXAMPLES = 25  # in each colour: 2 * 25 * 200 runs
+RUNS = 100
+EXAMPLES = settings().max_examples // 10  # in each colour: 2 * 5 * 100 runs
 
 policy = retry(on=ConnectionError, attempts=3, backoff=constant(1))
 

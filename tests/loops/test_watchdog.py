@@ -11,17 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from redouble import DeadlineExceeded, clamp_under, constant, deadline, outcome, override, remaining, retry, watchdog
-from redouble.testing import FakeClock, fake_time
+from redouble.testing import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
-
-
-@pytest.fixture
-def clock() -> Iterator[FakeClock]:
-    """Virtual time."""
-    with fake_time() as clock:
-        yield clock
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import warnings
 from itertools import count
 from types import SimpleNamespace
@@ -13,12 +14,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from redouble import Classification, Rule, Verdict, classify, explain, known_errors
 from redouble.core.causes import DEPTH, LEAVES
 from redouble.core.checks import LONGEST
-from redouble.core.verdict import Classification, Rule, Verdict
-from redouble.known import known_errors
-from redouble.known.classify import classify, judge
-from redouble.known.explain import explain
+from redouble.known.classify import judge
 from redouble.known.request import shows_unsafe_method
 from redouble.known.tables import entries
 
@@ -106,7 +105,7 @@ MADE = (
     *(lambda: {str(number): Hostile() for number in range(300)}, lambda: KeyboardInterrupt(), forgotten),
     *(lambda: SimpleNamespace(status_code=503, headers=Hostile(), code=Hostile(), raw=Hostile()), itself),
     *(lambda: SimpleNamespace(status_code=503, headers={"Retry-After": "9" * 90}, method="POST"), lambda: Exception),
-    *(lambda: ConnectionResetError(104, "x"), lambda: ExceptionGroup("x", [ValueError(Hostile())])),
+    *(lambda: ConnectionResetError(errno.ECONNRESET, "x"), lambda: ExceptionGroup("x", [ValueError(Hostile())])),
 )
 """What makes a value that Hypothesis itself could not hold: it looks at what it draws."""
 
@@ -145,7 +144,7 @@ def check(found: Classification) -> None:
     assert type(found.reason) is str and 0 < len(found.reason) < 1000
 
 
-@settings(max_examples=300)
+@settings(max_examples=2 * settings().max_examples)
 @given(
     st.sampled_from(sorted(entries())),
     st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=8),
@@ -174,7 +173,6 @@ def test_each_attribute_with_each_value(name: str) -> None:
             assert explain(error).classification.verdict is classify(error).verdict
 
 
-@settings(max_examples=100)
 @given(st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=8))
 def test_any_attributes_of_an_unknown_class(attributes: dict[str, Any]) -> None:
     """An error that nobody knows stays unknown whatever it carries, unless its cause is known or what it carries tells."""
@@ -265,7 +263,6 @@ def leaves_of(error: BaseException) -> list[BaseException]:
     return [error]
 
 
-@settings(max_examples=100)
 @given(TREES)
 def test_a_group_is_what_its_leaves_are(tree: Exception) -> None:
     """However groups are nested: transient when every leaf is, and it may have been applied when one of them may."""
@@ -305,7 +302,6 @@ def test_one_group_many_times_over_costs_little() -> None:
     assert classify(error).reason == "ExceptionGroup of too many errors"
 
 
-@settings(max_examples=100)
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.sampled_from(LINKS)), max_size=15))
 def test_any_tangle_comes_to_an_end(links: list[tuple[int, int, str]]) -> None:
     """Errors and groups that are each other's causes, contexts and attributes in any way at all."""
@@ -328,3 +324,73 @@ def test_what_is_no_exception_never_counts_as_transient(cls: type[BaseException]
     error = BaseExceptionGroup("x", [ConnectionResetError(), cls()]) if in_a_group else cls()
     assert classify(error).verdict is Verdict.PERMANENT
     assert classify(error, known_errors | Exception).verdict is Verdict.PERMANENT
+
+
+# Every class that the tables know, with the same value in every attribute.
+
+
+READ = (
+    *("args", "errno", "code", "details", "trailing_metadata", "sqlstate", "pgcode", "pgconn", "orig", "rcvd", "sent"),
+    *("status_code", "status", "response", "headers", "body", "errors", "cause", "reason", "retriable", "request"),
+    *("sqlite_errorcode", "has_error_label", "connection_invalidated", "grpc_status_code", "os_error", "returncode"),
+)
+
+EVERYWHERE: dict[str, Any] = {
+    "hostile": Hostile(),
+    "mock": Mock(),
+    "huge number": 10**400,
+    "huge text": "x" * 1_000_000,
+    "huge bytes": b"\x80" * 1_000_000,
+    "dict": {"code": Hostile(), None: None},
+    "list": [Hostile()] * 1000,
+    "nan": float("nan"),
+    "bool": True,
+    "class": Hostile,
+    "namespace": SimpleNamespace(code=Hostile(), status_code=Hostile(), headers=Hostile()),
+    "function": lambda *args, **kwargs: Hostile(),
+    "error": ValueError(Hostile()),
+}
+
+
+def full_of(key: tuple[str, str], value: Any) -> Exception:
+    """An error of a class with this name, all of whose attributes are `value`, and which it hands out as its text."""
+    attributes = {name: value for name in READ if name != "args"}
+    cls: Any = type(key[1], (Exception,), {"__module__": key[0], **attributes})
+    error: Exception = cls(value)
+    return error
+
+
+@pytest.mark.parametrize("kind", EVERYWHERE)
+def test_any_attribute(kind: str) -> None:
+    """No value of any attribute makes a reader raise, or (warnings being errors) warn."""
+    for key in sorted(entries()):
+        found = known_errors.ask(full_of(key, EVERYWHERE[kind]))
+        assert found is None or type(found) is Classification, key
+
+
+def test_properties_that_raise() -> None:
+    """Nor does an attribute that cannot even be looked at."""
+
+    def refuse(_: Any) -> Any:
+        raise RuntimeError("not set")
+
+    for package, name in sorted(entries()):
+        cls = type(name, (Exception,), {"__module__": package, **{each: property(refuse) for each in READ}})
+        found = known_errors.ask(cls())
+        assert found is None or type(found) is Classification, (package, name)
+
+
+@pytest.mark.parametrize("link", ["__cause__", "__context__", "orig", "reason", "response", "cause", "os_error"])
+def test_chains_without_end(link: str) -> None:
+    """A chain of ten thousand, and one that bites its tail."""
+    for key in sorted(entries()):
+        cls: Any = type(key[1], (Exception,), {"__module__": key[0]})
+        first = last = cls("x")
+        for _ in range(100):
+            outer = cls("x")
+            setattr(outer, link, last)
+            last = outer
+        assert type(classify(last)) is Classification
+        setattr(first, link, last)
+        assert type(classify(last)) is Classification
+        setattr(first, link, None)  # no cycle is left behind

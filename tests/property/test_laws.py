@@ -343,7 +343,7 @@ def test_restoring_anywhere_changes_nothing(policy: RetryPolicy, story: list[Ste
     assert restored(policy, story, at, zero) == restored(policy, story, None, 0)
 
 
-@settings(max_examples=150)
+@settings(max_examples=2 * settings().max_examples)
 @given(told_policies(), st.lists(told_steps, max_size=7), st.sampled_from([by_call, by_decorator, by_block]))
 def test_every_way_in_decides_as_the_controller(policy: RetryPolicy, story: list[Step], way: Any) -> None:
     """Called, decorated or in a block: the same waits, the same end, the same number of attempts, the same time."""

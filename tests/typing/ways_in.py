@@ -12,7 +12,7 @@ import io
 import socket
 import sqlite3
 import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, assert_type
@@ -23,6 +23,7 @@ from redouble import (
     Backoff,
     BackoffController,
     Classification,
+    Cooldown,
     DeadlineExceeded,
     Event,
     EventKind,
@@ -427,6 +428,7 @@ def every_field(clock: FakeClock, stop: asyncio.Event) -> None:
         timeout_as="timeout",
         backoff=exponential(1).capped(15).jittered("equal"),
         budget=None,
+        cooldown="openai",
         max_hint=timedelta(minutes=5),
         nested="multiply",
         stop=stop,
@@ -436,6 +438,8 @@ def every_field(clock: FakeClock, stop: asyncio.Event) -> None:
         draw=lambda: 0.5,
     )
     retry(stop=threading.Event(), observers=(observe,), clock=SystemClock(), draw=None, idempotent=None, on=None)
+    retry(cooldown=True)
+    retry(cooldown=Cooldown.named("openai"))
     names: list[Event] = []
     retry(observers=[names.append])
 
@@ -629,3 +633,53 @@ async def scripts() -> None:
     assert_type(same.calls, list[tuple[tuple[Any, ...], dict[str, Any]]])
     asynchronous: ScriptedAsync = scripted(OSError, 42, asynchronous=True)
     assert_type(await retry.call(asynchronous), Any)
+
+
+# Streams.
+
+
+class Chunks:
+    """What a client gives for a stream: async iterable, and awaited before."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        raise NotImplementedError
+
+
+@retry.opening
+def words(prompt: str, *, size: int = 1) -> Generator[str, int, bool]:
+    """A generator function."""
+    yield prompt
+    return True
+
+
+@retry(attempts=5).opening
+async def words_async(prompt: str) -> AsyncGenerator[str, int]:
+    """An async generator function."""
+    yield prompt
+
+
+@retry.opening
+def lines(path: str) -> Iterator[bytes]:
+    """A generator function that says only that it can be looped over."""
+    yield b""
+
+
+def rows(table: str) -> list[int]:
+    """Something that returns what can be looped over."""
+    return []
+
+
+async def create(prompt: str) -> Chunks:
+    """As an async client's method with `stream=True`."""
+    return Chunks()
+
+
+async def streams() -> None:
+    """Opening keeps the parameters, and the items."""
+    assert_type(words("hi", size=2), Generator[str, int, bool])
+    assert_type(words_async("hi"), AsyncGenerator[str, int])
+    assert_type(lines("/"), Generator[bytes, Any, Any])
+    assert_type(retry.opening(rows)("table"), Generator[int, Any, Any])
+    assert_type(retry.opening(create)("hi"), AsyncGenerator[bytes, Any])
+    async for chunk in retry.opening(create)("hi"):
+        assert_type(chunk, bytes)

@@ -32,7 +32,7 @@ from redouble import (
 from redouble.types import SystemClock
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
 
     from redouble import Event
     from redouble.types import Clock
@@ -99,6 +99,7 @@ def fields(word: str) -> None:
     """Fields have their names and types."""
     retry(attempts="3")  # type: ignore[call-overload]
     retry(attempts=2.5)  # type: ignore[call-overload]
+    retry(cooldown=5)  # type: ignore[call-overload]
     retry(tries=3)  # type: ignore[call-overload]
     retry(deadline="90s")  # type: ignore[call-overload]
     retry(backoff=5)  # type: ignore[call-overload]
@@ -224,3 +225,14 @@ def others(event: Event) -> None:
     remaining("5s")  # type: ignore[call-overload]
     event.kind = None  # type: ignore[misc, assignment]
     print(clock, left)
+
+
+def ticks(count: int) -> Iterator[int]:
+    """A stream."""
+    yield count
+
+
+def streams() -> None:
+    """Streams."""
+    retry.opening(5)  # type: ignore[call-overload]
+    retry.opening(ticks)("many")  # type: ignore[arg-type]

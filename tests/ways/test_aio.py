@@ -9,23 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from redouble import Reason, StillPending, constant, outcome, pending, retry, sequence
-from redouble.testing import HANG, fake_time, scripted
+from redouble.testing import HANG, scripted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from redouble import Event
     from redouble.testing import FakeClock
 
 policy = retry(attempts=3, on=OSError, backoff=constant(1))
 FLAKY = (OSError, OSError, "body")
-
-
-@pytest.fixture
-def clock() -> Iterator[FakeClock]:
-    """Virtual time."""
-    with fake_time() as clock:
-        yield clock
 
 
 @pytest.fixture

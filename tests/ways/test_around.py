@@ -19,7 +19,7 @@ import pytest
 
 import redouble
 from redouble import Reason, constant, current_attempt, deadline, outcome, override, remaining, retry, transient
-from redouble.testing import FakeClock, fake_time, scripted
+from redouble.testing import FakeClock, scripted
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -27,11 +27,7 @@ if TYPE_CHECKING:
 policy = retry(attempts=3, on=OSError, backoff=constant(1))
 
 
-@pytest.fixture(autouse=True)
-def clock() -> Iterator[FakeClock]:
-    """Virtual time for every test."""
-    with fake_time() as clock:
-        yield clock
+pytestmark = pytest.mark.usefixtures("clock")
 
 
 def fails() -> None:

@@ -13,21 +13,17 @@ import pytest
 
 from redouble import Attempt, constant, current_attempt, deadline, outcome, remaining, retry, sequence
 from redouble.control.around import AROUND
-from redouble.testing import fake_time, scripted
+from redouble.testing import scripted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from redouble.testing import FakeClock
 
 policy = retry(attempts=3, on=OSError, backoff=constant(1))
 
 
-@pytest.fixture(autouse=True)
-def clock() -> Iterator[FakeClock]:
-    """Virtual time for every test."""
-    with fake_time() as clock:
-        yield clock
+pytestmark = pytest.mark.usefixtures("clock")
 
 
 def test_an_attempt_tells_where_it_stands(clock: FakeClock) -> None:

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from redouble import DeadlineExceeded, Reason, constant, outcome, retry
+from redouble import DeadlineExceeded, GaveUp, Reason, constant, outcome, retry
 from redouble.calls import call as call_module
 from redouble.calls.call import First, Judge, is_fault
 from redouble.calls.tracebacks import forget_earlier_passes, strip
 from redouble.control import tally
 from redouble.control.around import AROUND
-from redouble.control.outcome import GaveUp
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from redouble import constant, outcome, retry
-from redouble.testing import HANG, fake_time, scripted
+from redouble.testing import HANG, scripted
 from redouble.types import Connecting
 
 if TYPE_CHECKING:
@@ -25,11 +25,7 @@ if TYPE_CHECKING:
 policy = retry(attempts=3, on=OSError, backoff=constant(1))
 
 
-@pytest.fixture(autouse=True)
-def clock() -> Iterator[FakeClock]:
-    """Virtual time for every test."""
-    with fake_time() as clock:
-        yield clock
+pytestmark = pytest.mark.usefixtures("clock")
 
 
 class Log(list[str]):

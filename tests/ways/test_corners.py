@@ -14,25 +14,17 @@ import pytest
 import redouble
 from redouble import Attempt, constant, current_attempt, override, retry
 from redouble.control.around import AROUND
-from redouble.testing import fake_time
 from redouble.ways import block, wrap, wrap_async
 from redouble.ways.closing import CloseLimit
 from redouble.ways.opening import Opening, open_under
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Iterator
+    from collections.abc import Awaitable, Callable, Generator
     from contextvars import Context
 
     from redouble.testing import FakeClock
 
 policy = retry(attempts=2, on=OSError, backoff=constant(0))
-
-
-@pytest.fixture
-def clock() -> Iterator[FakeClock]:
-    """Virtual time."""
-    with fake_time() as clock:
-        yield clock
 
 
 def failing_with(fault: Exception) -> Callable[..., Any]:

@@ -20,7 +20,7 @@ import pytest
 
 import redouble
 from redouble import Reason, RetryPolicy, constant, outcome, policy_of, retry
-from redouble.testing import fake_time, scripted
+from redouble.testing import scripted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,11 +30,7 @@ if TYPE_CHECKING:
 policy = retry(attempts=3, on=OSError, backoff=constant(1))
 
 
-@pytest.fixture(autouse=True)
-def clock() -> Iterator[FakeClock]:
-    """Virtual time for every test."""
-    with fake_time() as clock:
-        yield clock
+pytestmark = pytest.mark.usefixtures("clock")
 
 
 class Failing:
@@ -375,7 +371,7 @@ def test_what_is_not_callable_is_refused(value: Any) -> None:
 @pytest.mark.parametrize("value", [5, None, "fetch"])
 def test_what_is_not_callable_is_not_called(value: Any, caplog: pytest.LogCaptureFixture) -> None:
     """`call` refuses it at once, without a word about errors that are not retried."""
-    with pytest.raises(TypeError, match="takes a function, or keywords"):
+    with pytest.raises(TypeError, match=r"takes a function, which it calls itself: write retry\.call\(function\)"):
         retry.call(value)
     assert caplog.records == []
 

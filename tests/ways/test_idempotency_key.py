@@ -8,22 +8,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from redouble import Reason, constant, idempotency_key, outcome, retry
-from redouble.testing import fake_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from redouble.testing import FakeClock
+    pass
 
 policy = retry(backoff=constant(1), idempotent=False, budget=None)
 LOST = ConnectionResetError("perhaps done")
 
 
-@pytest.fixture(autouse=True)
-def clock() -> Iterator[FakeClock]:
-    """Virtual time."""
-    with fake_time() as clock:
-        yield clock
+pytestmark = pytest.mark.usefixtures("clock")
 
 
 def paying(times: int, value: str | None = None) -> tuple[Any, list[str]]:

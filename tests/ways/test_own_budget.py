@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 
 import pytest
 
 from redouble import RetryBudget, retry
-from redouble.testing import FakeClock, fake_time
-
-
-@pytest.fixture
-def clock() -> Iterator[FakeClock]:
-    """Time that passes at once."""
-    with fake_time() as clock:
-        yield clock
+from redouble.testing import FakeClock
 
 
 class Down:

@@ -19,19 +19,12 @@ from redouble.control import faults
 from redouble.testing import fake_time, scripted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from redouble.testing import FakeClock
 
 policy = retry(attempts=3, on=OSError, backoff=constant(1))
 FLAKY = (OSError, OSError, "body")
-
-
-@pytest.fixture
-def clock() -> Iterator[FakeClock]:
-    """Virtual time."""
-    with fake_time() as clock:
-        yield clock
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from redouble import constant, current_attempt, retry
-from redouble.testing import FakeClock, fake_time
+from redouble.testing import FakeClock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    pass
 
 SOURCE = """
 class BusyError(Exception):
@@ -38,13 +38,6 @@ def client() -> Any:
     package = ModuleType("acme")
     exec(SOURCE, vars(package))
     return package.Client()
-
-
-@pytest.fixture
-def clock() -> Iterator[FakeClock]:
-    """Virtual time."""
-    with fake_time() as clock:
-        yield clock
 
 
 def connect(client: Any) -> None:

@@ -29,6 +29,7 @@ __all__ = ["RetryMetrics", "SpanEvents", "attempt_span"]
 SCOPE = "redouble"
 NAMES = {
     EventKind.RETRY: "retry",
+    EventKind.HELD: "held back",
     EventKind.SUCCESS: "succeeded after retries",
     EventKind.GIVE_UP: "gave up",
     EventKind.CONNECTED: "connected",
@@ -72,7 +73,7 @@ class RetryMetrics:
     >>> policy = retry(observers=[RetryMetrics()])
     """
 
-    kinds = frozenset({EventKind.RETRY, *OUTCOMES})
+    kinds = frozenset({EventKind.RETRY, EventKind.HELD, *OUTCOMES})
 
     def __init__(self, provider: MeterProvider | None = None) -> None:
         meter = metrics.get_meter(SCOPE, meter_provider=provider)

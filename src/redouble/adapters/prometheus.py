@@ -34,7 +34,7 @@ class RetryMetrics:
     | `redouble_calls_total` | `call`, `outcome` | calls that ended: `success`, `success after retries`, `gave up` |
     | `redouble_attempts_total` | `call` | attempts that ended; of a connection, when it was lost |
     | `redouble_give_ups_total` | `call`, `reason` | why: `attempts`, `deadline`, `budget`, `permanent`, ... |
-    | `redouble_wait_seconds` | `call` | the waits, a histogram |
+    | `redouble_wait_seconds` | `call` | the waits, a histogram, those of a cooldown too |
     | `redouble_budget_tokens` | `budget` | the tokens left, of budgets that `watch` was told of |
 
     It asks to hear of calls that succeed at once, so that there is a success rate: such a call then costs an event.
@@ -50,7 +50,7 @@ class RetryMetrics:
     >>> metrics = RetryMetrics(CollectorRegistry())
     """
 
-    kinds = ENDS_AN_ATTEMPT
+    kinds = ENDS_AN_ATTEMPT | {EventKind.HELD}
 
     def __init__(self, registry: CollectorRegistry | None = None, *, buckets: Sequence[float] = WAITS) -> None:
         place = REGISTRY if registry is None else registry
@@ -79,7 +79,8 @@ class RetryMetrics:
 
     def __call__(self, event: Event) -> None:
         call = event.name or ""
-        self._attempts.labels(call).inc()
+        if event.kind in ENDS_AN_ATTEMPT:
+            self._attempts.labels(call).inc()
         if event.delay is not None:
             self._waits.labels(call).observe(event.delay)
         if event.kind in OUTCOMES:

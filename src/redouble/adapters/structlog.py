@@ -17,6 +17,7 @@ __all__ = ["LogRetries"]
 
 WORDS = {
     EventKind.RETRY: "retry",
+    EventKind.HELD: "held back",
     EventKind.SUCCESS: "succeeded after retries",
     EventKind.GIVE_UP: "gave up",
     EventKind.CONNECTED: "connected",

@@ -37,16 +37,16 @@ from redouble.control.around import (
     patience,
 )
 from redouble.control.clock import SYSTEM, is_set
+from redouble.control.cooldown import in_force
 from redouble.control.events import Event, EventKind
-from redouble.control.mark import ended_around, mark
+from redouble.control.mark import ended_around, mark, mark_answer
 from redouble.control.outcome import DeadlineExceeded, GaveUp, Reason, StillPending, Stopped, Unwanted
 from redouble.control.policy import OWN_BUDGET
 from redouble.control.scope import effective
 from redouble.control.tally import Tally
 from redouble.core.verdict import Classification, Verdict
-from redouble.known.advice import advice
+from redouble.known.advice import advice, advice_unsafe
 from redouble.known.classify import is_unknown, judge_exception, judge_result
-from redouble.known.unsafe import advice_unsafe
 from redouble.known.used_up import used_up
 from redouble.known.whose import handed
 
@@ -57,6 +57,7 @@ if TYPE_CHECKING:
 
     from redouble.control.around import Link, Node
     from redouble.control.budget import RetryBudget
+    from redouble.control.cooldown import Cooldown
     from redouble.control.policy import Policy
     from redouble.core.verdict import Rule
 
@@ -67,6 +68,12 @@ FIRST_LOOK, LONGEST_LOOK = 0.001, 0.016
 
 PAST = -1e-6
 """So many seconds are left at most of a watchdog whose time is over: no attempt begins any more, not even at once."""
+
+STILL_PENDING = "still pending"
+NO_ANSWER = "still pending: no question was answered in time"
+"""How a poll ended; the note says after what."""
+SHORTEST_HOLD = 0.001
+"""Seconds by which a cooldown has to be longer for observers to be told again."""
 
 TOO_LONG = "the attempt took longer than its timeout"
 TIMED_OUT = Classification(Verdict.TRANSIENT, reason=TOO_LONG)
@@ -86,7 +93,7 @@ class Site:
     So that the success path makes nothing: whoever asks for the attempt meanwhile turns it into a call (`call_at`).
     """
 
-    __slots__ = ("budget", "judge", "name", "policy", "scoped", "timeout_at", "whose")
+    __slots__ = ("budget", "cooldown", "judge", "name", "policy", "scoped", "timeout_at", "whose")
 
     is_attempt = True
 
@@ -103,6 +110,7 @@ class Site:
         self.name: str | None = name
         self.judge: Callable[[Policy], Judge] | None = judge
         self.budget: RetryBudget | None = budget  # of the function's own, unless a policy names another
+        self.cooldown: Cooldown | None = None  # likewise
         self.timeout_at: TimeoutAt | None = None
         self.whose: str = ""  # the top package of a function that was handed over straight out of it
 
@@ -200,6 +208,8 @@ class Call:
         rest: Seconds to wait after those: beneath a watchdog a wait is cut in pieces.
         closing: What is left to await of a dropped result.
         alert: Whether something besides the time is to be looked at between attempts.
+        cooled: Whether a cooldown may hold attempts back.
+        held: Whether it holds the first attempt back, which has not begun then.
     """
 
     __slots__ = (
@@ -208,8 +218,8 @@ class Call:
         "_cut",
         "_given_timeout",
         "_heard",
+        "_held_until",
         "_judge",
-        "_lag",
         "_refused",
         "_timeout_at",
         "_timeout_ends",
@@ -219,10 +229,12 @@ class Call:
         "attempting",
         "bound",
         "closing",
+        "cooled",
         "delay",
         "error",
         "fn",
         "given",
+        "held",
         "keys",
         "kwargs",
         "link",
@@ -258,17 +270,19 @@ class Call:
     rest: float
     closing: Awaitable[object] | None
     alert: bool
+    cooled: bool
+    held: bool
     _judge: Judge | None
     _heard: bool  # whether somebody hears of a retry
     _refused: Classification | None  # what a budget's store refused a retry for
     _ungranted: tuple[float, Classification] | None  # the wait that it has still to grant, and what that is for
+    _held_until: float  # of which moment of a cooldown observers have been told
     _bounds: Sequence[Node]  # around the call
     _bounding: Node | None  # the one of them that is over first
     _cut: TimeoutError | None  # what stands for the attempt that its time limit cut off
     _timeout_at: TimeoutAt | None  # where the operation takes its timeout
     _timeout_ends: float  # the moment at which the attempt's own timeout is over
     _given_timeout: Any  # the timeout with which the caller called
-    _lag: float  # by how much the clock stayed behind the waits
 
     def __init__(
         self,
@@ -282,13 +296,15 @@ class Call:
         bound: Node | None = None,
         budget: RetryBudget | None = None,
         timeout_at: TimeoutAt | None = None,
+        cooldown: Cooldown | None = None,
+        first: bool = False,
     ) -> None:
         self.policy = policy
         self.tally = tally = Tally(policy, name)
         self.link = link
         self.fn, self.args, self.kwargs = fn, args, {} if kwargs is None else kwargs
         self._judge = judge
-        self.delay = self._lag = self.rest = 0.0
+        self.delay = self.rest = 0.0
         self.over = False
         self.whose = ""
         self.keys = None
@@ -313,7 +329,10 @@ class Call:
         if bound is None and policy.is_bounded:
             link[NODE] = bound = new_bound(first_live(outer), tally.now, tally.own_end)
         self.bound = bound
-        self.alert = not (
+        self.cooled = self.held = False
+        if policy.cooldown is not None:
+            self._cool(cooldown, first)
+        self.alert = self.cooled or not (
             policy.stop is None
             and policy.timeout_as is None
             and policy.attempt_timeout is None
@@ -322,10 +341,19 @@ class Call:
             and not policy.observers
             and not self._bounds
         )
-        if self.alert:
+        if self.held:
+            self.attempting = False
+        elif self.alert:
             self._begin_attempt()
         else:
             self.attempting = True
+
+    def _cool(self, own: Cooldown | None, first: bool) -> None:
+        """Look for the cooldown of the call, and whether it holds back a first attempt that is still to be made."""
+        self.tally.cooldown = found = in_force(self.policy.cooldown, own, self.policy.clock)
+        self._held_until = -inf
+        self.cooled = found is not None
+        self.held = found is not None and first and bool(found.gate)
 
     # What the drivers tell.
 
@@ -405,13 +433,19 @@ class Call:
     def sleeps_on(self) -> bool:
         """A wait is over, or a piece of it: whether `delay` more seconds are to be waited.
 
-        Beneath a watchdog that cannot cancel, a wait is cut in pieces that end with its time.
+        Beneath a watchdog that cannot cancel, a wait is cut in pieces that end with its time. A cooldown may hold back
+        what was due: where that takes too long, the call is over.
+
+        Raises:
+            StillPending, Unwanted: As `goes_on` does, when the call is over.
         """
         rest, stop = self.rest, self.policy.stop
-        if not rest or (stop is not None and is_set(stop)):
+        if stop is not None and is_set(stop):
             return False
         if self._ungranted is not None:
             return self._hear_store(*self._ungranted)
+        if not rest:
+            return self.cooled and self.is_held_again()
         if not patience(self._bounds, self.tally.began):
             self.tally.due = None  # the time of the whole wait has not passed
             return False
@@ -450,6 +484,65 @@ class Call:
         self._ungranted = wait, found
         self.delay, self.rest = FIRST_LOOK, wait or FIRST_LOOK
 
+    # A cooldown.
+
+    def is_held(self) -> bool:
+        """Return whether the first attempt is held back for `delay` more seconds.
+
+        One that is held for longer than it may be begins: the server's answer to it is what the caller has to see.
+        """
+        if self.policy.stop is not None and is_set(self.policy.stop):
+            return False
+        return 0.0 < self._held() < inf and self.delay > 0.0
+
+    def begin_held(self) -> None:
+        """The first attempt begins, which was held back."""
+        tally = self.tally
+        self.held = False
+        self.rest = 0.0
+        tally.due = tally.held_since = None
+        tally.began = monotonic()
+        self._begin_attempt()
+
+    def is_held_again(self) -> bool:
+        """Return whether an attempt that was due is held back for `delay` more seconds; too long, the call is over.
+
+        Raises:
+            StillPending, Unwanted: As `goes_on` does, when the call is over.
+        """
+        wait = self._held()
+        if wait == inf:
+            self._ends_waiting(self.tally.held_too_long(self.tally.now(), None, self.error))
+            return False
+        return wait > 0.0 and self.delay > 0.0
+
+    def _held(self) -> float:
+        """Return how long the next attempt is held back, as the tally does; where it can wait so long, it is to wait."""
+        tally = self.tally
+        now = tally.now()
+        self._pass_wait(now)
+        if tally.cooldown is None or not tally.cooldown.gate:
+            return 0.0
+        if self._bounds:
+            self._look_around(now)
+        wait = tally.held(now, tally.draw())
+        if not 0.0 < wait < inf:
+            return wait
+        self._set_delay(wait)
+        self.rest = 0.0  # the cooldown is looked at again after each piece
+        tally.due = now + self.delay
+        self._tell_held(wait, now + wait)
+        return wait
+
+    def _tell_held(self, wait: float, until: float) -> None:
+        """Tell observers once of each time until which the attempt is held back."""
+        tally = self.tally
+        if until <= self._held_until + SHORTEST_HOLD:
+            return
+        self._held_until = until
+        tally.delay_by = "cooldown"
+        self.tell(EventKind.HELD, wait, None, None, attempt=tally.attempt + (not self.held))
+
     def _set_delay(self, seconds: float) -> None:
         """Wait so long, or for a piece of it."""
         if self._bounds:
@@ -458,7 +551,7 @@ class Call:
         else:
             self.delay = seconds
 
-    def goes_on(self, *, early: bool = False) -> bool:  # noqa: C901  # a list of cases, in their order
+    def goes_on(self, *, early: bool = False) -> bool:  # a list of cases, in their order
         """The wait is over: begin the next attempt; `False`: the call ended meanwhile.
 
         Args:
@@ -486,10 +579,7 @@ class Call:
                 return True
         stopped = self.alert and self.policy.stop is not None and is_set(self.policy.stop)
         if not (stopped or early):
-            lag = tally.pass_wait(now)
-            if lag:
-                self._lag += lag
-                self._move_bound()
+            self._pass_wait(now)
         if self._bounds:
             self._look_around(now)
         own = tally.own_end
@@ -504,6 +594,12 @@ class Call:
         self.link[NUMBER] = 0
         self._begin_attempt()
         return True
+
+    def _pass_wait(self, now: float) -> None:
+        """The wait is over: where the clock stayed behind it, the limits move with the clock."""
+        if self.tally.pass_wait(now):
+            self._move_bound()
+        self.tally.due = None
 
     def _begin_attempt(self) -> None:
         self.attempting = True
@@ -587,7 +683,7 @@ class Call:
         least = inf
         for each in self._bounds:
             if each[KIND] is BOUND and holds(each, self.tally.began):
-                least = min(least, left_of(each) - self._lag)
+                least = min(least, left_of(each) - self.tally.lag)
         return least
 
     def timeout(self) -> float:
@@ -647,7 +743,7 @@ class Call:
         least, self._bounding = inf, None
         for each in self._bounds:
             if holds(each, self.tally.began):
-                left = left_of(each) - self._lag
+                left = left_of(each) - self.tally.lag
                 if each[KIND] is WATCHDOG:
                     if left > NEAR:
                         continue
@@ -784,8 +880,9 @@ class Call:
             self.tell_end(end, self.error)
             self.raised = self.error
             raise self.error
-        self.tell_end(end, None)
-        self.raised = late = StillPending(f"still pending: {end}", self.value)
+        self.tell(EventKind.GIVE_UP, None, error, end.classification, end.reason, end.limit)
+        unanswered = self.tally.attempt == 1  # else the last question was answered: that answer is not ready
+        self.raised = late = StillPending(NO_ANSWER if unanswered else STILL_PENDING, self.value)
         self._mark(end, late)
         late.__cause__ = error
         del late  # a frame of its own traceback must not hold it
@@ -822,7 +919,7 @@ class Call:
         if pending and end.reason is Reason.STOPPED:
             error = Stopped("stopped while the answer was still pending")
         elif pending:
-            error = StillPending(f"still pending: {end}", self.value)
+            error = StillPending(STILL_PENDING, self.value)
         elif self.policy.unwanted == "raise":
             error = Unwanted(self.value, f"the value returned last is unwanted: {end}")
         if error is not None:
@@ -830,6 +927,7 @@ class Call:
             self.raised = error
             del error  # as above
             raise self.raised
+        mark_answer(self.value, end, self.link)
 
     def tell_end(self, end: GaveUp, error: BaseException | None) -> None:
         if error is not None:
@@ -849,7 +947,7 @@ class Call:
         """What to write so that the call would have gone on, for the end of the note; empty where there is nothing."""
         tally = self.tally
         if end.reason is Reason.UNSAFE:
-            return advice_unsafe(error, self.policy.idempotent, tally.sent, tally.used_up)
+            return advice_unsafe(error, self.policy.idempotent, tally.sent, tally.used_up, self.policy.on)
         if end.reason is Reason.NESTED and tally.own_retries is not None:
             return tally.own_retries.advice
         return ""
@@ -862,12 +960,13 @@ class Call:
         found: Classification | None = None,
         reason: Reason | None = None,
         ended_by: Literal["own", "scope"] | None = None,
+        attempt: int | None = None,
     ) -> None:
         tally, policy = self.tally, self.policy
         if not policy.audience.hears(kind):
             return
         elapsed = tally.elapsed(tally.now() if tally.ended_at is None else tally.ended_at)
-        counts = tally.name, tally.attempt, tally.failures, elapsed
+        counts = tally.name, tally.attempt if attempt is None else attempt, tally.failures, elapsed
         whose = None if delay is None else tally.delay_by
         event = Event(kind, *counts, delay, error, found, reason, policy.attempts, ended_by, whose)
         try:
@@ -901,11 +1000,25 @@ def is_fault(name: str | None, fault: BaseException) -> bool:
     return True
 
 
-def new_call(site: Site, link: Link, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-    """Begin a call of a site, under the policy that the scopes around it make of the site's."""
+def new_call(
+    site: Site,
+    link: Link,
+    fn: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    first: bool = True,
+) -> Call:
+    """Begin a call of a site, under the policy that the scopes around it make of the site's.
+
+    Args:
+        site, link: Whose call it is, and its link in the chain.
+        fn, args, kwargs: The operation.
+        first: Whether its first attempt is still to be made, so that a cooldown may hold it back.
+    """
     policy = site.policy if site.scoped else effective(site.policy)
     judge = None if site.judge is None else site.judge(policy)
-    link[WHO] = call = Call(policy, site.name, link, fn, args, kwargs, judge, None, site.budget, site.timeout_at)
+    own = site.budget, site.timeout_at, site.cooldown
+    link[WHO] = call = Call(policy, site.name, link, fn, args, kwargs, judge, None, *own, first)
     call.whose = site.whose
     return call
 
@@ -918,7 +1031,8 @@ def call_of(link: Link, fn: Callable[..., Any] | None, args: tuple[Any, ...], kw
     who = link[WHO]
     if who.__class__ is Site:
         bound = link[NODE] if who.policy.is_bounded else None
-        link[WHO] = call = Call(who.policy, who.name, link, fn, args, kwargs, None, bound, who.budget, who.timeout_at)
+        own = who.budget, who.timeout_at, who.cooldown
+        link[WHO] = call = Call(who.policy, who.name, link, fn, args, kwargs, None, bound, *own)
         call.whose = who.whose
         return call
     who.fn, who.args, who.kwargs = fn, args, kwargs

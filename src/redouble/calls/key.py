@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from redouble.calls.call import call_at
 from redouble.control.around import AROUND, is_attempt, links, new_number
-from redouble.core import checks
+from redouble.control.keys import checked, fresh
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,22 +41,13 @@ def idempotency_key(value: str | None = None) -> str:
     >>> len(keys), len(set(keys))
     (3, 1)
     """
-    if value is not None and not isinstance(value, str):
-        raise TypeError(f"value must be a string or None, got {checks.shown(value)}")
-    if value == "":
-        raise ValueError("value must be a string that is not empty, or None, got ''")
+    value = checked(value)
     around = [call_at(link) for link in links(AROUND.get()) if is_attempt(link)]
     if around:
         around[0].tally.vouched = True
     if value is not None:
         return value
-    return _of_calls(around) if around else _fresh()
-
-
-def _fresh() -> str:
-    from uuid import uuid4
-
-    return str(uuid4())
+    return _of_calls(around) if around else fresh()
 
 
 def _of_calls(around: list[Call]) -> str:
@@ -68,7 +59,7 @@ def _of_calls(around: list[Call]) -> str:
     now = outermost.tally.attempt
     if outermost.keys is None:
         outermost.keys = {}
-    key, attempt, serial = outermost.keys.get(names) or (_fresh(), now, asking.serial)
+    key, attempt, serial = outermost.keys.get(names) or (fresh(), now, asking.serial)
     if attempt == now and serial != asking.serial:
         raise RuntimeError(
             f"two retried calls of {asking.tally.name or 'one name'} ask for an idempotency key within one attempt, and"

@@ -10,6 +10,7 @@ from redouble.core import checks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from redouble.calls.call import Call
@@ -36,7 +37,7 @@ class AnyOf:
         waking: list[Any] = [event for event in self.events if wakes_threads(event)]
         if len(self.events) == 1 and waking:
             return bool(waking[0].wait(timeout))
-        if all(map(_has_waiters, self.events)):
+        if all(map(can_be_heard, self.events)):
             _Waker().wait_among(waking, timeout)
             return self.is_set()
         end = None if timeout is None else monotonic() + timeout
@@ -90,7 +91,47 @@ class _Waker:
                     condition._waiters.remove(self)
 
 
-def _has_waiters(event: Any) -> bool:
+class _Ear:
+    """Stands among the waiters of a `threading.Event`, and calls something when that is set."""
+
+    __slots__ = ("_act",)
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        self._act = act
+
+    def release(self) -> None:
+        """Call it: what an event that is set does with each of its waiters."""
+        with suppress(RuntimeError):  # an event loop that is closed: there is nothing to wake any more
+            self._act()
+
+
+def hear(event: Any, act: Callable[[], object]) -> Callable[[], None]:
+    """Call something, once, when an event of `threading` is set, in the thread that sets it; at once if it is set.
+
+    What is called must be quick, and leave the event alone, whose lock is held.
+
+    Args:
+        event: The event, for which `can_be_heard` holds.
+        act: What is called.
+
+    Returns:
+        What ends the hearing; harmless a second time.
+    """
+    condition, ear = event._cond, _Ear(act)
+
+    def leave() -> None:
+        with condition, suppress(ValueError):  # who was called is taken out already
+            condition._waiters.remove(ear)
+
+    with condition:
+        if event.is_set():
+            ear.release()
+        else:
+            condition._waiters.append(ear)
+    return leave
+
+
+def can_be_heard(event: Any) -> bool:
     """Whether an event is one of `threading` as Python has it: gevent's and a user's own are looked at now and then."""
     if type(event).__module__ != "threading":
         return False

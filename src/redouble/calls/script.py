@@ -45,6 +45,8 @@ def attempts(call: Call, after_failure: bool = False) -> Script:
         call: The call; its first attempt has begun.
         after_failure: Whether that attempt has failed already.
     """
+    if call.held:
+        yield from held_back(call)
     while True:
         if not after_failure:
             yield ATTEMPT, call
@@ -52,9 +54,16 @@ def attempts(call: Call, after_failure: bool = False) -> Script:
                 return
         after_failure = False
         yield WAIT, call
-        while call.rest and call.sleeps_on():
+        while (call.rest or call.cooled) and call.sleeps_on():
             yield WAIT, call
-        if not call.goes_on():
+        if call.over or not call.goes_on():
             if call.raised is not None:
                 yield RAISE, call
             return
+
+
+def held_back(call: Call) -> Script:
+    """Hold a first attempt back for as long as a cooldown says, then begin it."""
+    while call.is_held():
+        yield WAIT, call
+    call.begin_held()

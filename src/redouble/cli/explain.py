@@ -44,6 +44,10 @@ def run(chosen: Namespace) -> None:
         say(str(explain(CalledProcessError(chosen.exit_code, chosen.error))))
     elif chosen.list is not None or not chosen.error:
         _say_rows(_of_package(chosen.list))
+    elif (
+        chosen.error[0] in PLACES and len(chosen.error) == 1
+    ):  # a package, as `openai`: a class has a dot, or is a builtin
+        _say_rows(_of_package(chosen.error[0]))
     else:
         _say_class(chosen.error[0], " ".join(chosen.error[1:]))
 

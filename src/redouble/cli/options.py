@@ -90,7 +90,7 @@ def add_explain(commands: _SubParsersAction[ArgumentParser]) -> None:
         nargs="*",
         metavar="WHAT",
         help="a class and perhaps a code (OSError ECONNREFUSED, httpx.ReadTimeout, grpc.RpcError UNAVAILABLE),"
-        " or the program of --exit-code",
+        " a package (openai), or the program of --exit-code",
     )
     asked = parser.add_mutually_exclusive_group()
     asked.add_argument("--list", nargs="?", const="", metavar="PACKAGE", help="the rows of a package, or all of them")

@@ -70,15 +70,30 @@ class Server:
         return self._when(self._promised)
 
 
-class Client:
-    """One process: its policy, and the budget that its calls share.
+class Now:
+    """The clock of the budgets: it is set to the time of each event."""
 
-    The controller asks no budget yet, so it is asked here, as the last step of the decision order.
+    __slots__ = ("moment",)
+
+    def __init__(self) -> None:
+        self.moment = 0.0
+
+    def __call__(self) -> float:
+        return self.moment
+
+
+class Client:
+    """One process: its policy, with the budget that its calls share; the controller asks it, as in every call.
+
+    Args:
+        policy: Of its calls.
+        budget: Theirs; `None`: none.
+        now: The clock of that budget.
     """
 
-    def __init__(self, policy: RetryPolicy, budget: RetryBudget | None) -> None:
-        self._policy = policy
-        self._budget = budget
+    def __init__(self, policy: RetryPolicy, budget: RetryBudget | None, now: Now | None = None) -> None:
+        self._policy = policy(budget=budget)
+        self._now = now or Now()
 
     def begin(self, now: float) -> BackoffController:
         """Begin a call."""
@@ -88,19 +103,13 @@ class Client:
 
     def fail(self, call: BackoffController, now: float, draw: float) -> float | None:
         """Return how long the call waits before its next attempt; `None` when it gives up."""
+        self._now.moment = now
         decision = call.record_failure(TIMED_OUT, now, draw)
-        if not isinstance(decision, Wait) or (self._budget is not None and not self._budget.take(now)):
-            return None
-        return decision.delay
+        return decision.delay if isinstance(decision, Wait) else None
 
     def succeed(self, call: BackoffController, now: float) -> None:
         """End the call."""
         call.record_success(now)
-        if self._budget is not None:
-            if call.attempt == 1:
-                self._budget.hits += 1
-            else:
-                self._budget.refund()
 
 
 class Course:
@@ -178,12 +187,9 @@ def clients_of(
     if shared and budget is not None:
         store = Store(budget)
         return [FleetClient(policy, store, budget) for _ in range(storm.processes)]
-    return [Client(policy, None if budget is None else budget.fresh(_begin_of_time)) for _ in range(storm.processes)]
-
-
-def _begin_of_time() -> float:
-    """Tell a new budget when virtual time begins; every later reading is passed to it."""
-    return 0.0
+    now = Now()
+    made = [None if budget is None else budget.fresh(now) for _ in range(storm.processes)]
+    return [Client(policy, own, now) for own in made]
 
 
 def run(storm: Storm, clients: list[Client], progress: Callable[[float], None] | None = None) -> Course:

@@ -161,7 +161,7 @@ class RetryBudget:
         self.name = _name(name)
         self.strict = checks.flag("strict", strict)
         self.share = _share(share)
-        self._clock = checks.plain_function("clock", clock)
+        self._clock = clock if clock is monotonic else checks.asked("clock", clock)
         self._full = self.burst * self.share
         self._income = self.trickle * self.share
         self.hits = 0

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         def is_set(self) -> bool: ...
 
     class Clock(Protocol):
-        """What tells the time and waits for it; a policy's `clock=` takes any object of this shape."""
+        """What tells the time and waits for it; a policy's `clock=` takes any object with these methods."""
 
         def now(self) -> float:
             """Seconds on a clock that never goes back; only differences mean something."""
@@ -71,18 +71,22 @@ class SystemClock:
     __slots__ = ()
 
     def now(self) -> float:
+        """Return the seconds of `time.monotonic`."""
         return time.monotonic()
 
     def sleep(self, seconds: float, stop: threading.Event | None = None) -> None:
+        """Block this thread for `seconds`, or until `stop` is set."""
         if stop is not None:
             _wait(seconds, stop)
         elif seconds > 0:  # time.sleep(0) gives the processor away, and costs 80 us
             time.sleep(seconds)
 
     async def sleep_async(self, seconds: float, stop: Any = None) -> None:
+        """Suspend this task of asyncio or trio for `seconds`, or until `stop` is set."""
         await (_in_trio if running_host() is Host.TRIO else _in_asyncio)(seconds, stop)
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        """Call `callback` on the running event loop after `seconds`, unless the timer is cancelled."""
         if running_host() is Host.TRIO:
             return _TrioTimer(seconds, callback)
         timer: Timer = sys.modules["asyncio"].get_running_loop().call_later(seconds, callback)

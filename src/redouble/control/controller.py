@@ -6,10 +6,13 @@ from enum import Enum
 from time import monotonic
 
 from redouble.control import faults
+from redouble.control.cooldown import in_force
+from redouble.control.keys import checked, fresh
 from redouble.control.mark import NOWHERE
 from redouble.control.outcome import GaveUp, Reason, Wait
-from redouble.control.policy import OWN_BUDGET
+from redouble.control.policy import OWN_BUDGET, as_policy
 from redouble.control.tally import Tally
+from redouble.core import checks
 from redouble.core.verdict import Classification, Verdict
 from redouble.known.classify import judge, judge_result
 
@@ -53,6 +56,7 @@ class BackoffController:
         attempt: The number of the last attempt that was begun; 0 before the first. Numbers are never used twice, so
             that late news of an old attempt can be told from the current one's.
         failures: How many attempts have failed in a row.
+        retries: How many attempts have begun since the first one, or since the connection was up.
         policy: The policy.
         name: The policy's name, which a decision to give up carries; may be set.
 
@@ -73,15 +77,18 @@ class BackoffController:
 
     __module__ = "redouble"
 
-    __slots__ = ("_tally", "status")
+    __slots__ = ("_key", "_tally", "status")
 
+    _key: str | None
     _tally: Tally
     status: Status
 
     def __init__(self, policy: Policy) -> None:
-        self._tally = Tally(policy)
+        self._tally = Tally(as_policy("policy", policy))
         if policy.budget is not OWN_BUDGET:  # which is of decorated functions
             self._tally.budget = policy.budget
+        self._key = None
+        self._tally.cooldown = in_force(policy.cooldown, None, policy.clock)
         self.status = Status.IDLE
 
     @property
@@ -104,6 +111,10 @@ class BackoffController:
     def failures(self) -> int:
         return self._tally.failures
 
+    @property
+    def retries(self) -> int:
+        return max(0, self._tally.attempt - self._tally.earlier - 1)
+
     # Telling it.
 
     def start(self, now: float | None = None) -> int:
@@ -119,12 +130,14 @@ class BackoffController:
         """
         tally, status = self._tally, self.status
         if status is Status.SUCCEEDED:
+            self._key = None  # what comes now is another effect
             tally.begin_again()
         elif status not in (Status.IDLE, Status.WAITING):
             raise RuntimeError(f"start() is for an idle, waiting or succeeded controller, this one is {status.value}")
         if now is None:
             now = tally.now()
             tally.pass_wait(now)
+        checks.number("now", now, least=float("-inf"))
         tally.began = monotonic()
         tally.begin(now)
         self.status = Status.ATTEMPTING
@@ -153,6 +166,7 @@ class BackoffController:
 
         Raises:
             RuntimeError: When no attempt is under way.
+            TypeError: When `error` is no exception.
             ValueError: When `attempt` has not begun yet.
         """
         tally = self._tally
@@ -163,8 +177,43 @@ class BackoffController:
         moment = self._now(now)
         if self.status is Status.SUCCEEDED:
             tally.drop(moment)
-        found = UNJUDGED if error is None else judge(error, tally.policy.on, faults.rule_raised)
+        found = UNJUDGED if error is None else judge(checks.error("error", error), tally.policy.on, faults.rule_raised)
         return self._decided(found, error, moment, draw)
+
+    def failed(
+        self, error: BaseException | None = None, now: float | None = None, draw: float | None = None
+    ) -> float | None:
+        """Record that a connection failed or was closed, for code that is driven by callbacks.
+
+        As `record_failure`, with less to keep in mind. `start` need not be called: an attempt that was not begun counts
+        as begun. News that comes within a wait is of the failure before, as of a client that tells one end by two
+        callbacks, and counts nothing.
+
+        Args:
+            error: The exception, if the callback tells one. `None`: a failure that needs no judging.
+            now: A reading of the clock.
+            draw: A float in [0, 1).
+
+        Returns:
+            Seconds until the next attempt is due; `None`: give up. Six retries after a first attempt are `attempts=7`.
+
+        >>> from redouble import BackoffController, constant, retry
+        >>> controller = BackoffController(retry(attempts=3, backoff=constant(2)))
+        >>> controller.failed(now=0.0), controller.failed(now=0.5), controller.failed(now=2.5)
+        (2.0, 1.5, 2.0)
+        >>> controller.failed(now=5.0), controller.retries
+        (None, 2)
+        """
+        moment = self._now(now)
+        if self._tally.end is not None:
+            return None
+        left = self.due_in(moment)
+        if left > 0:
+            return left
+        if self.status in (Status.IDLE, Status.WAITING):
+            self.start(moment)
+        decision = self.record_failure(error, moment, draw)
+        return decision.delay if isinstance(decision, Wait) else None
 
     def record_result(
         self,
@@ -218,6 +267,7 @@ class BackoffController:
 
     def reset(self) -> None:
         """Begin everything afresh because a person asked for it, also after giving up or stopping."""
+        self._key = None
         self._tally.begin_again()
         self.status = Status.IDLE
 
@@ -225,6 +275,29 @@ class BackoffController:
         """End: no attempt begins any more, and every failure is answered with `GaveUp` and `Reason.STOPPED`."""
         self.status = Status.STOPPED
         return self._tally.give_up(Reason.STOPPED, self._now(now))
+
+    def idempotency_key(self, value: str | None = None) -> str:
+        """Return an idempotency key for the attempt under way, and let that attempt count as safe to repeat.
+
+        As `redouble.idempotency_key`, for callers with a loop of their own.
+
+        Args:
+            value: A key that belongs to the thing that is done: it is handed back, and vouched for. `None`: a key is made
+                that is the same in every attempt up to a success or a `reset`, and after `restore` when it was taken
+                before the snapshot.
+
+        Raises:
+            TypeError, ValueError: When `value` is no text, or an empty one.
+            RuntimeError: When no attempt is under way.
+        """
+        value = checked(value)
+        self._is_current(None, "idempotency_key")
+        self._tally.vouched = True
+        if value is not None:
+            return value
+        if self._key is None:
+            self._key = fresh()
+        return self._key
 
     # Asking it.
 
@@ -242,7 +315,7 @@ class BackoffController:
         """Return the state as a small dict for JSON, without readings of any clock: only durations and counts."""
         from redouble.control import snapshots  # few take any
 
-        return snapshots.taken(self._tally, self.status, self._now(now))
+        return {**snapshots.taken(self._tally, self.status, self._now(now)), "key": self._key}
 
     @classmethod
     def restore(cls, policy: Policy, snapshot: dict[str, Any], now: float | None = None) -> BackoffController:
@@ -258,6 +331,7 @@ class BackoffController:
         controller = cls(policy)
         status = snapshots.load(controller._tally, snapshot, controller._now(now))
         controller.status = Status[status]
+        controller._key = snapshots.key_of(snapshot)
         return controller
 
     def _decided(
@@ -272,7 +346,7 @@ class BackoffController:
         return Wait(decision, found)
 
     def _now(self, now: float | None) -> float:
-        return self._tally.now() if now is None else now
+        return self._tally.now() if now is None else checks.number("now", now, least=float("-inf"))
 
     def _drawn(self, draw: float | None) -> float:
         if draw is None:

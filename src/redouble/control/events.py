@@ -30,7 +30,8 @@ INFO, WARNING = 20, 30  # logging's own numbers, without loading it
 class EventKind(Enum):
     """What happened: `RETRY` (a wait begins), `SUCCESS` (after at least one failure), `GIVE_UP`.
 
-    Of a connection that is kept alive also `CONNECTED`, `DROPPED` (what ended it is the `error`, `None` for an end in
+    `HELD`: a cooldown that calls share (`cooldown=`) holds the next attempt back, the first one included; one that failed
+    before and waits longer for it is told as `RETRY` alone. Of a connection that is kept alive also `CONNECTED`, `DROPPED` (what ended it is the `error`, `None` for an end in
     order) and `PARKED` (it waits for somebody to reset it). Only an observer whose `kinds` name them is told of
     `ATTEMPT` (one begins) and `CALL` (a call that needed no retry succeeded).
     """
@@ -45,6 +46,7 @@ class EventKind(Enum):
     PARKED = "parked"
     ATTEMPT = "attempt"
     CALL = "call"
+    HELD = "held"
 
     def __repr__(self) -> str:
         return f"EventKind.{self.name}"
@@ -79,8 +81,8 @@ class Event(Record):
         reason: The `Reason` of a `GIVE_UP`; `None` for the others.
         limit: The number of failures in a row that ends the call; `None` for no limit.
         ended_by: Whose deadline ended it: `"own"` (the call's) or `"scope"` (one around it); `None` when none did.
-        delay_by: Whose wait the delay is: the `"curve"`'s or the `"server"`'s, who asked for it; `None` when there is
-            no delay.
+        delay_by: Whose wait the delay is: the `"curve"`'s, the `"server"`'s, who asked for it, or the `"cooldown"`'s, for
+            which the server asked another call; `None` when there is no delay.
     """
 
     __module__ = "redouble"
@@ -96,7 +98,7 @@ class Event(Record):
     reason: Reason | None = None
     limit: int | None = None
     ended_by: Literal["own", "scope"] | None = None
-    delay_by: Literal["curve", "server"] | None = None
+    delay_by: Literal["curve", "server", "cooldown"] | None = None
 
     def __repr__(self) -> str:
         """Show the fields, and the error as a log line may show it: masked, or without its message."""
@@ -254,6 +256,7 @@ class log_retries:  # noqa: N801  # used as a verb: observers=(log_retries(...),
         EventKind.GIVE_UP,
         EventKind.CONNECTED,
         EventKind.PARKED,
+        EventKind.HELD,
     )
 
     def __init__(
@@ -271,7 +274,7 @@ class log_retries:  # noqa: N801  # used as a verb: observers=(log_retries(...),
         self._level = checks.whole("level", level, least=1)
         self._once = checks.flag("once", once)
         self._extra = _checked_extra(extra, structured=_takes_keywords(logger))
-        self._redact = None if redact is None else checks.plain_function("redact", redact)
+        self._redact = None if redact is None else checks.asked("redact", redact, "line")
         self._exc_info = checks.flag("exc_info", exc_info)
         if exc_info and redact is not None:
             raise ValueError("redact and exc_info=True contradict each other: a traceback shows the message as it is")
@@ -483,6 +486,13 @@ def _call_text(event: Event, _: bool) -> str:
     return f"{_attempt(event)} succeeded in {event.elapsed:.2f} s"
 
 
+def _held_text(event: Event, _: bool) -> str:
+    return f"{_attempt(event)} is held back for {_seconds(event.delay or 0.0)}{OF_ANOTHER}"
+
+
+OF_ANOTHER = ", as the server asked of another call"
+
+
 _WORDS: dict[EventKind, Callable[[Event, bool], str]] = {
     EventKind.RETRY: _retry_text,
     EventKind.SUCCESS: _success_text,
@@ -492,6 +502,7 @@ _WORDS: dict[EventKind, Callable[[Event, bool], str]] = {
     EventKind.PARKED: _parked_text,
     EventKind.ATTEMPT: _attempt_text,
     EventKind.CALL: _call_text,
+    EventKind.HELD: _held_text,
 }
 
 
@@ -512,7 +523,7 @@ def _in_a_row(event: Event) -> str:
 def _by_whom(event: Event) -> str:
     """Tell that the server asked for the wait, or for a longer one than it gets."""
     if event.delay_by != "server":
-        return ""
+        return OF_ANOTHER if event.delay_by == "cooldown" else ""
     asked = None if event.classification is None else event.classification.retry_after
     longer = asked is not None and event.delay is not None and asked > event.delay
     return f" (the server asked for {_seconds(asked)})" if longer and asked is not None else ", as the server asked"

@@ -10,6 +10,7 @@ from time import monotonic
 from redouble.control.around import AROUND, BEGAN, NAME, is_attempt, links, named, number_of
 from redouble.control.outcome import GaveUp, Reason
 from redouble.core.causes import causes, leaves
+from redouble.core.raw import probe, whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def outcome(error: BaseException) -> GaveUp | None:
         return None  # somebody else's data under our name, or the end of a scope alone
 
 
-def read(error: BaseException) -> dict[str, Any] | None:
+def read(error: object) -> dict[str, Any] | None:
     """The mark of an error, as data; `None` where there is none."""
     try:
         data = getattr(error, MARK, None)
@@ -63,8 +64,14 @@ def read(error: BaseException) -> dict[str, Any] | None:
     return data if type(data) is dict else None
 
 
+def mark_answer(answer: object, end: GaveUp, own: Link) -> None:
+    """Write on an HTTP answer that is returned how its retries ended, for a retry around; not on any other value."""
+    if whole(probe(answer, "status_code")) is not None or whole(probe(answer, "status")) is not None:
+        mark(answer, end, end.attempts > 1, own)
+
+
 def mark(
-    error: BaseException,
+    error: object,
     end: GaveUp,
     retried: bool,
     own: Link | None = None,
@@ -74,7 +81,7 @@ def mark(
     """Write on the error how its retries ended: data for `outcome`, and one PEP 678 note where it tells something.
 
     Args:
-        error: The user's error; a class that refuses attributes is left as it is.
+        error: The user's error, or an HTTP answer, which bears no note; a class that refuses attributes is left as it is.
         end: The decision.
         retried: Whether there was a second attempt.
         own: The link of the call that gives up.
@@ -102,7 +109,8 @@ def mark(
             text = f"{end} ({data['root']})" if data["root"] else str(end)
             data["note"] = f"{text}; {advice}" if advice else text
         setattr(error, MARK, data)  # first, so that a note is added to what can bear its mark alone
-        _replace_note(error, before.get("note"), data.get("note"))
+        if isinstance(error, BaseException):
+            _replace_note(error, before.get("note"), data.get("note"))
     except Exception:  # the class guards its attributes: the error matters, the mark does not
         return
 
@@ -143,19 +151,21 @@ def unmark(error: BaseException) -> None:
         return
 
 
-def given_up_during(error: BaseException, since: float, number: int) -> bool:
+def given_up_during(error: object, since: float, number: int) -> bool:
     """Whether an inner retry gave up on this error, on a cause or on a leaf of it, during the attempt at hand.
+
+    So it did on an HTTP answer that an inner retry returned as it was, and on an error that was made of such an answer.
 
     As PERMANENT does not count: for that one retry the error was beyond its rules, for this one it need not be.
 
     Args:
-        error: What the attempt raised.
+        error: What the attempt raised, or the answer that it returned.
         since: When the attempt began, by `time.monotonic`.
         number: The number of its link; a mark names the attempts that were around it. Where it names none (it was made
             in a thread of a pool, a greenlet, another process), the time at which that retry began decides: one that
             began before the attempt is not beneath it, such as that of another caller who awaits the same task.
     """
-    for each in _related(error):
+    for each in _related(error) if isinstance(error, BaseException) else (error,):
         data = read(each)
         if data is not None and data.get("reason") not in (None, Reason.PERMANENT.name) and _is_of(data, since, number):
             return True
@@ -195,9 +205,20 @@ def _replace_note(error: BaseException, old: str | None, new: str | None) -> Non
         error.add_note(new)
 
 
-def _related(error: BaseException) -> Iterator[BaseException]:
+def _related(error: BaseException) -> Iterator[Any]:
+    """Yield an error, its causes, the leaves of groups, and the answers that these tell of, which bear marks too."""
     for link in causes(error):
         yield link
+        yield from _answers_of(link)
         if isinstance(link, BaseExceptionGroup):
             for leaf in leaves(link) or ():
                 yield from causes(leaf)
+
+
+def _answers_of(error: BaseException) -> Iterator[Any]:
+    """Yield what an HTTP client's error keeps of the answer that it was made of."""
+    if type(error).__module__ != "builtins":  # the most common errors keep nothing: spare them the search
+        for name in ("response", "request_info"):
+            found = probe(error, name)
+            if found is not None:
+                yield found

@@ -54,7 +54,8 @@ class GaveUp(Record):
         attempts: How many attempts were made; 0 when it was stopped before the first.
         elapsed: Seconds from the first attempt to the end.
         name: The policy's or the function's name; `None` when neither has one.
-        hint: Seconds that the server asked to wait, as it said them; `None` when it asked for nothing.
+        hint: Seconds that the server asked to wait, as it said them; of what it asked another call (`cooldown=`), those
+            that are left. `None` when it asked for nothing.
         history: The types of the earlier errors of the call that differ from the last one, each with how often it was
             raised: `(("TimeoutError", 2),)`.
         limit: Whose deadline ended it: `"own"`, the policy's, or `"scope"`, that of a scope or a call around it; `None`
@@ -90,7 +91,7 @@ class StillPending(TimeoutError):  # noqa: N818  # the contract's name, as Timeo
     """The time was up and the answer still not ready.
 
     Attributes:
-        value: The last value that was judged to be pending.
+        value: The last value that was judged to be pending; `None` where no question was answered in time.
     """
 
     __module__ = "redouble"

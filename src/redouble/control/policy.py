@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from redouble.control.budget import RetryBudget
 from redouble.control.clock import wakes_threads
+from redouble.control.cooldown import Cooldown
 from redouble.control.events import EventKind, audience, kinds_of
 from redouble.control.words import answered
 from redouble.core import checks
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
         timeout_as: str | None
         backoff: CurveLike
         budget: RetryBudget | str | None
+        cooldown: Cooldown | str | Literal[True] | None
         max_hint: Seconds | None
         long_hints: Literal["stop", "cap"]
         unwanted: Literal["return", "raise"]
@@ -75,6 +77,7 @@ class Policy(Record):
     timeout_as: str | None
     backoff: Backoff
     budget: RetryBudget | None
+    cooldown: Cooldown | Literal[True] | None
     max_hint: float | None
     long_hints: Literal["stop", "cap"]
     unwanted: Literal["return", "raise"]
@@ -160,7 +163,7 @@ def _checked(fields: dict[str, Any]) -> dict[str, Any]:
     values: dict[str, Any] = {field: default for field, (_, default) in _FIELDS.items()}
     for field, value in fields.items():
         if field not in _FIELDS:
-            advice = answered(field) or f"; its fields are {', '.join(_FIELDS)}"
+            advice = answered(field, _FIELDS) or f"; its fields are {', '.join(_FIELDS)}"
             raise TypeError(f"retry has no field {field!r}{advice}")
         values[field] = _FIELDS[field][0](field, value)
     if "attempts" in fields and values["attempts"] is None and "nested" not in fields:
@@ -246,6 +249,19 @@ def _budget(name: str, value: Any) -> RetryBudget | None:
     raise kind(f"{name} must be a RetryBudget, the name of one that is shared, or None, got {checks.shown(value)}")
 
 
+def _cooldown(name: str, value: Any) -> Cooldown | Literal[True] | None:
+    if value is None or value is True or isinstance(value, Cooldown):
+        found: Cooldown | Literal[True] | None = value
+        return found
+    if isinstance(value, str) and value:
+        return Cooldown.named(value)
+    kind = ValueError if isinstance(value, str) else TypeError
+    raise kind(
+        f"{name} must be the name of one that is shared, a Cooldown, True (one for each decorated function) or None,"
+        f" got {checks.shown(value)}"
+    )
+
+
 def _word(*words: str) -> Callable[[str, Any], str]:
     def check(name: str, value: Any) -> str:
         chosen: str = checks.one_of(name, value, words)
@@ -260,7 +276,8 @@ def _stop(name: str, value: Any) -> Stop | None:
         event: Stop | None = value
         return event
     raise TypeError(
-        f"{name} must be a threading.Event, an asyncio.Event, a trio.Event or None, got {checks.shown(value)}"
+        f"{name} must be a threading.Event, an asyncio.Event, a trio.Event or None, got {checks.shown(value)}; a limit"
+        " is attempts= or deadline="
     )
 
 
@@ -268,9 +285,10 @@ def _observers(name: str, value: Any) -> tuple[Observer, ...] | None:
     if value is None:
         return None
     if not isinstance(value, (tuple, list)):
-        raise TypeError(f"{name} must be a tuple or list of callables, or None, got {checks.shown(value)}")
+        instead = f"; write [{getattr(value, '__name__', '...')}]" if callable(value) else ""
+        raise TypeError(f"{name} must be a tuple or list of callables, or None, got {checks.shown(value)}{instead}")
     for each in value:
-        checks.plain_function(f"each of {name}", each)
+        checks.asked(f"each of {name}", each, "event")
         kinds_of(each)  # refuses here what it could not be told of
     return tuple(value)
 
@@ -292,7 +310,9 @@ def _clock(name: str, value: Any) -> Clock | None:
 
 
 def _draw(name: str, value: Any) -> Any:
-    return None if value is None else checks.plain_function(name, value)
+    if isinstance(value, float):
+        raise TypeError(f"{name} must be a callable, got {checks.shown(value)}; write lambda: {checks.shown(value)}")
+    return None if value is None else checks.asked(name, value)
 
 
 _FIELDS: dict[str, tuple[Callable[[str, Any], Any], Any]] = {
@@ -305,6 +325,7 @@ _FIELDS: dict[str, tuple[Callable[[str, Any], Any], Any]] = {
     "timeout_as": (_keyword, None),
     "backoff": (as_curve, exponential()),
     "budget": (_budget, OWN_BUDGET),
+    "cooldown": (_cooldown, None),
     "max_hint": (checks.seconds_or_none, 300.0),
     "long_hints": (_word("stop", "cap"), "stop"),
     "unwanted": (_word("return", "raise"), "return"),
@@ -348,6 +369,17 @@ def _refuse_hopeless_deadline(deadline: float | None, curve: Backoff) -> None:
             f"deadline must not be below the first wait of backoff, which is {first!r} s at the least: there would"
             f" never be a second attempt, got {deadline!r}"
         )
+
+
+def as_policy(name: str, value: Any) -> Any:
+    """Return a policy that was handed in.
+
+    Raises:
+        TypeError: For anything else.
+    """
+    if not isinstance(value, Policy):
+        raise TypeError(f"{name} must be a RetryPolicy such as retry(attempts=5), got {checks.shown(value)}")
+    return value
 
 
 def is_of_event_loop(event: object) -> bool:

@@ -326,7 +326,7 @@ class gave_up_as:  # noqa: N801  # used as a verb: with gave_up_as(MyError):
                 "gave_up_as takes an exception type, or a callable that makes an exception from the error, got"
                 f" {checks.shown(kind)}"
             )
-        self._kind: Any = kind
+        self._kind: Any = kind if isinstance(kind, type) else checks.takes("kind of gave_up_as", kind, "error")
         self._began = inf
 
     def __enter__(self) -> gave_up_as:

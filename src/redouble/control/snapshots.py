@@ -5,6 +5,7 @@ from __future__ import annotations
 from time import monotonic
 
 from redouble.control.curves import OwnCurves
+from redouble.control.keys import checked
 from redouble.control.outcome import GaveUp, Reason
 from redouble.core import checks
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from redouble.control.tally import Tally
 
-VERSION = 2
+VERSION = 3
 STATUSES = ("IDLE", "ATTEMPTING", "WAITING", "SUCCEEDED", "GAVE_UP", "STOPPED")
 
 TOOK = ("nothing", "token", "hinted token")
@@ -37,8 +38,21 @@ def taken(of: Tally, status: Enum, now: float) -> dict[str, Any]:
         "curves": {} if of.curves is None else of.curves.plain(),
         "history": dict(of.earlier_errors or {}),
         "took": of.took,
+        "vouched": of.vouched,
         "gave_up": None if of.end is None else _plain(of.end),
     }
+
+
+def key_of(snapshot: dict[str, Any]) -> str | None:
+    """Return the idempotency key that was taken before a snapshot.
+
+    Raises:
+        ValueError: When it is none.
+    """
+    try:
+        return checked(snapshot["key"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"snapshot must be what BackoffController.snapshot() gave, got {snapshot!r}") from error
 
 
 def load(into: Tally, snapshot: dict[str, Any], now: float) -> str:
@@ -74,6 +88,7 @@ def _load(into: Tally, state: dict[str, Any], now: float) -> str:
     into.previous = checks.seconds_or_none("previous", state["previous"])
     into.curves = OwnCurves.of(state["curves"])
     into.earlier_errors = {name: checks.whole("history", times, least=1) for name, times in state["history"].items()}
+    into.vouched = checks.flag("vouched", state["vouched"])
     into.took = checks.one_of("took", state["took"], TOOK)
     into.end = None if state["gave_up"] is None else _from_plain(state["gave_up"])
     if (into.end is None) is (status in ("GAVE_UP", "STOPPED")):

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from redouble.control.budget import RetryBudget
     from redouble.control.clock import Clock
+    from redouble.control.cooldown import Cooldown
     from redouble.control.leases import Question
     from redouble.control.policy import Policy
     from redouble.core.backoff import Backoff
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
 SHORTEST_PENDING = 0.1
 PENDING_EVERY = 5.0
 """Seconds between two questions when nobody says how many (RFC 8628 3.5)."""
+
+NEAR = 1e-6
+"""Seconds that no clock tells from none."""
 
 HINT_SPREAD = 0.1
 """By which share a server's hint is stretched at most, so that those who were told the same do not come together."""
@@ -66,6 +70,9 @@ class Tally:
         bound: The least moment of the bounds around the call; infinite: none.
         due: When the wait under way is over; `None`: none is under way.
         budget: The retry budget that is asked; `None`: none is.
+        cooldown: What holds attempts back until the server wants them; `None`: nothing does.
+        held_since: Since when the next attempt has been held back; `None`: it has not been.
+        lag: By how much the clock stayed behind the waits.
         loops: Whether the call is a loop's, which a refusal of the budget does not end.
         most: How many attempts there are in all, whatever became of them; `None`: no limit.
         asks: Whether the wait before a retry may be used to wait for the store of a budget: `question`.
@@ -74,6 +81,7 @@ class Tally:
         handed: The function, its arguments and keyword arguments, among which a caller's idempotency key is looked for.
         until: The error that was being handled when the call began.
         keys: The idempotency keys that earlier attempts sent.
+        spared: Whether the outcome at hand is no failure, though it is followed by a wait.
         sent: What was seen of the last failed attempt's requests; `None`: they were not looked for.
         own_retries: The client that had given up by itself on the last error; `None`: none had.
         used_up: The argument that a failed attempt used up; `None`: there is none.
@@ -88,6 +96,7 @@ class Tally:
         "bound",
         "budget",
         "clock",
+        "cooldown",
         "curves",
         "delay_by",
         "draw",
@@ -99,7 +108,9 @@ class Tally:
         "exclusive",
         "failures",
         "handed",
+        "held_since",
         "keys",
+        "lag",
         "loops",
         "most",
         "name",
@@ -110,6 +121,7 @@ class Tally:
         "previous",
         "question",
         "sent",
+        "spared",
         "started",
         "took",
         "until",
@@ -123,8 +135,9 @@ class Tally:
     bound: float
     budget: RetryBudget | None
     clock: Clock
+    cooldown: Cooldown | None
     curves: OwnCurves | None
-    delay_by: Literal["curve", "server"]
+    delay_by: Literal["curve", "server", "cooldown"]
     draw: Callable[[], float]
     due: float | None
     earlier: int
@@ -134,7 +147,9 @@ class Tally:
     exclusive: bool
     failures: int
     handed: Handed | None
+    held_since: float | None
     keys: tuple[str, ...]
+    lag: float
     loops: bool
     most: int | None
     name: str | None
@@ -145,6 +160,7 @@ class Tally:
     previous: float | None
     question: Question | None
     sent: Sent | None
+    spared: bool
     started: float | None
     took: Literal["nothing", "token", "hinted token"]
     until: BaseException | None
@@ -163,14 +179,16 @@ class Tally:
         self.attempt = self.failures = self.earlier = 0
         self.began = 0.0
         self.bound = inf
+        self.lag = 0.0
         self.started = self.ended_at = self.own_end = self.due = self.previous = None
         self.curves = self.end = self.used_up = self.earlier_errors = None
         self.budget = self.handed = self.until = self.sent = self.own_retries = None
+        self.cooldown = self.held_since = None
         self.keys = ()
         self.loops = self.asks = False
         self.most = self.question = None
         self.took = "nothing"
-        self.vouched = self.exclusive = False
+        self.vouched = self.exclusive = self.spared = False
         self.delay_by = "curve"
 
     # An episode.
@@ -180,7 +198,7 @@ class Tally:
         if self.started is None:
             self.started = now
             self.fix_deadline(now)
-        self.due = None
+        self.due = self.held_since = None
         self.attempt += 1
         self.vouched = False
 
@@ -203,6 +221,7 @@ class Tally:
             self.started = None if self.started is None else self.started - lag
             self.own_end = None if self.own_end is None else self.own_end - lag
             self.bound -= lag
+            self.lag += lag
             return lag
         return 0.0
 
@@ -216,6 +235,7 @@ class Tally:
         self.forget_failures()
         self.earlier = self.attempt
         self.took = "nothing"
+        self.spared = False
         self.started = self.own_end = self.due = self.ended_at = self.end = self.earlier_errors = None
 
     def drop(self, now: float) -> None:
@@ -263,13 +283,14 @@ class Tally:
             if found.verdict is _PENDING:
                 return self._ask_again_later(found, error, now, draw)
             return self.give_up(Reason.PERMANENT, now, found, error)  # 3
+        held = 0.0 if self.cooldown is None else self._share(found, now, draw)
         self.failures = failures = self.failures + 1
         refused = self._refusal(found, error, value, number)
         if refused is not None:
             return self.give_up(refused, now, found, error)  # 4, 5
         if policy.stop is not None and is_set(policy.stop):
             return self.give_up(Reason.STOPPED, now, found, error)  # 6
-        limit = policy.attempts
+        limit = None if self.spared else policy.attempts
         if (limit is not None and failures >= limit) or (self.loops and self._has_had_its_most()):
             return self.give_up(Reason.ATTEMPTS, now, found, error)  # 7
         if found.backoff is None and self.curves is None:
@@ -292,6 +313,10 @@ class Tally:
             wait = max(wait, asked)
         else:
             self.delay_by = "curve"
+        if held > wait:
+            if held == inf:
+                return self.held_too_long(now, found, error)  # 9
+            wait, self.delay_by = held, "cooldown"
         self.due = due = now + wait
         own = self.own_end
         if due > self.bound or (own is not None and due > own):
@@ -304,6 +329,9 @@ class Tally:
                 return self.give_up(Reason.DEADLINE, now, found, error)  # 10
         if error is not None:
             self._remember(error)
+        elif self.spared:
+            self.forget_failures()
+            self.spared = False
         return wait  # 12
 
     def _has_had_its_most(self) -> bool:
@@ -311,7 +339,7 @@ class Tally:
 
     def _take(self) -> bool:
         """Take a token for a retry; a budget that fails is no reason to end."""
-        hinted = self.delay_by == "server"
+        hinted = self.delay_by != "curve"
         budget: Any = self.budget  # which is not None here
         try:
             granted: Any
@@ -338,13 +366,63 @@ class Tally:
             budget.refund(self.took == "hinted token")
         self.took = "nothing"
 
+    # A cooldown.
+
+    def _share(self, found: Classification, now: float, draw: float) -> float:
+        """Hold the others back for as long as the server asked of this call; return what `held` does.
+
+        A hint at which the policy ends the call holds back no others: each of them would end at its own.
+        """
+        assert self.cooldown is not None
+        held, most = self.held(now, draw), self.policy.max_hint
+        if found.retry_after is not None:
+            hint = _sane_hint(found)
+            if most is None or hint <= most:
+                self.cooldown.hold(hint, now + self.lag)
+            elif self.policy.long_hints == "cap":
+                self.cooldown.hold(most, now + self.lag)
+        return held
+
+    def held(self, now: float, draw: float) -> float:
+        """Return for how many seconds the cooldown holds the next attempt back, spread.
+
+        Returns:
+            0.0: It does not, or has done so for `max_hint`. Infinite: for longer than `max_hint` or the deadline allow.
+        """
+        left = 0.0 if self.cooldown is None else self.cooldown.left(now + self.lag)
+        if not left:
+            return 0.0
+        if self.held_since is None:
+            self.held_since = now
+        most = self.policy.max_hint
+        allowed = inf if most is None else most - (now - self.held_since)
+        if left > allowed:
+            if self.policy.long_hints == "stop":
+                return inf
+            wait = allowed if allowed > NEAR else 0.0  # what rounding leaves would be waited for without end
+        else:
+            wait = self._spread(now, draw)
+        return inf if now + wait > self.ends else wait
+
+    def _spread(self, now: float, draw: float) -> float:
+        assert self.cooldown is not None
+        return self.cooldown.left(now + self.lag, spread=HINT_SPREAD * draw)
+
+    def held_too_long(
+        self, now: float, found: Classification | None = None, error: BaseException | None = None
+    ) -> GaveUp:
+        """End the episode: the next attempt is held back for longer than it may be."""
+        left = None if self.cooldown is None else self.cooldown.left(now + self.lag)
+        return self.give_up(Reason.HINT, now, found, error, left)
+
     def _refusal(self, found: Classification, error: BaseException | None, value: object, number: int) -> Reason | None:
         """Steps 4 and 5: whether the attempt may be repeated at all."""
         policy = self.policy
         more = error is None or _may_carry_more(error)
-        if more and error is not None and policy.nested == "once":
-            self.own_retries = given_up_by(error)
-            if self.own_retries is not None or given_up_during(error, self.began, number):
+        if more and policy.nested == "once":
+            self.own_retries = None if error is None else given_up_by(error)
+            outcome = value if error is None else error
+            if self.own_retries is not None or given_up_during(outcome, self.began, number):
                 return Reason.NESTED  # 4
         idempotent = policy.idempotent
         if idempotent is True or self.vouched:
@@ -396,19 +474,36 @@ class Tally:
                 return self.give_up(Reason.CURVE, now, found, error)  # 8
             wait = PENDING_EVERY if every is None else max(every, SHORTEST_PENDING)
             late, self.delay_by = Reason.DEADLINE, "curve"
+        held = self.held(now, draw)
+        if held > wait:
+            if held == inf:
+                return self.held_too_long(now, found, error)  # 9
+            wait, self.delay_by = held, "cooldown"
         self.due = now + wait
         return self.give_up(late, now, found, error) if self.due > self.ends else wait  # 9, 10, 12
 
     def give_up(
-        self, reason: Reason, now: float, found: Classification | None = None, error: BaseException | None = None
+        self,
+        reason: Reason,
+        now: float,
+        found: Classification | None = None,
+        error: BaseException | None = None,
+        hint: float | None = None,
     ) -> GaveUp:
-        """End the episode; `error`: the last one, which its history leaves out."""
+        """End the episode.
+
+        Args:
+            reason, now, found: Why, when, and on what outcome.
+            error: The last one, which its history leaves out.
+            hint: Seconds that the server asked of another call; its own, of the outcome, goes before.
+        """
         self.ended_at = now
         self.due = None
         limit: Literal["own", "scope"] | None = None
         if reason is Reason.DEADLINE:
             limit = "own" if self.own_end is not None and self.own_end <= self.bound else "scope"
-        hint = None if found is None else found.retry_after
+        if found is not None and found.retry_after is not None:
+            hint = found.retry_after
         attempts, elapsed = self.attempt - self.earlier, self.elapsed(now)
         self.end = GaveUp(reason, attempts, elapsed, self.name, hint, self._history(error), limit, found)
         return self.end

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
 LIBRARIES = {
     "tenacity": {
         "stop_after_attempt": "`attempts=`",
@@ -55,16 +59,35 @@ LIBRARIES = {
         "retry_on_exception": "`on=`",
         "retry_on_result": "`result=`",
     },
+    "urllib3": {
+        "total": "`attempts=`, which counts the first one too",
+        "backoff_factor": "`backoff=exponential(initial)`",
+        "status_forcelist": "nothing: known_errors knows the statuses of clients; `result=http_response` judges answers",
+        "allowed_methods": "`idempotent=`",
+    },
     "others": {
         "exceptions": "`on=`",
+        "exception_types": "`on=`",
+        "errors": "`on=`",
+        "catch": "`on=`",
+        "retry_on": "`on=`",
+        "on_exception": "`on=`",
+        "on_error": "`on=`",
         "expected_exceptions": "`on=`",
         "tries": "`attempts=`",
         "max_attempts": "`attempts=`",
         "max_retries": "`attempts=`, which counts the first one too",
+        "max_retry": "`attempts=`, which counts the first one too",
+        "num_retries": "`attempts=`, which counts the first one too",
         "retries": "`attempts=`, which counts the first one too",
+        "times": "`attempts=`",
         "delay": "`backoff=constant(seconds)`",
         "max_delay": "`backoff=exponential(maximum=)`",
         "on_retry": "`observers=`",
+        "on_failure": "`observers=`",
+        "callback": "`observers=`",
+        "fallback": "an `except` around the call",
+        "default": "an `except` around the call",
         "max_elapsed": "`deadline=`",
     },
 }
@@ -73,11 +96,19 @@ LIBRARIES = {
 WORDS = {word: ours for words in LIBRARIES.values() for word, ours in words.items()}
 
 
-def answered(word: str) -> str:
+def answered(word: str, fields: Collection[str] = ()) -> str:
     """Return the advice about a word that is no field, as the end of an error; empty for an unknown one.
 
-    >>> answered("max_tries")
-    '; write `attempts=`'
+    Args:
+        word: What was written.
+        fields: The fields that there are, of which one may have been meant.
+
+    >>> answered("max_tries"), answered("atempts", ["attempts", "on"])
+    ('; write `attempts=`', '; write `attempts=`')
     """
     ours = WORDS.get(word)
+    if ours is None:
+        from difflib import get_close_matches  # only for a slip of the pen
+
+        ours = next((f"`{field}=`" for field in get_close_matches(word, fields, 1, 0.8)), None)
     return "" if ours is None else f"; write {ours}"

@@ -557,10 +557,19 @@ def as_curve(name: str, value: Any) -> Backoff:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         raise TypeError(f"{rule}, got {checks.shown(value)}; for a steady wait write constant({checks.shown(value)})")
     if not callable(value) or isinstance(value, type):
-        raise TypeError(f"{rule}, got {checks.shown(value)}")
+        raise TypeError(f"{rule}, got {checks.shown(value)}{_instead(value)}")
     if any(value is maker for maker in (exponential, constant, linear, fibonacci, sequence)):
         raise TypeError(f"{rule}, got {value.__name__} itself: write {value.__name__}(...)")
-    return _Called(checks.plain_function(name, value))
+    return _Called(checks.asked(name, value, "failures"))
+
+
+def _instead(value: Any) -> str:
+    """What to write instead of something that is no curve, as the end of the message; empty where that is not to be seen."""
+    if value is None:
+        return "; for no wait at all write constant(0)"
+    if isinstance(value, (tuple, list)):
+        return f"; write sequence({', '.join(map(checks.shown, value[:4]))}{', ...' if len(value) > 4 else ''})"
+    return f"; for a steady wait write constant({checks.shown(value)})" if hasattr(value, "total_seconds") else ""
 
 
 def exponential(

@@ -9,6 +9,7 @@ from math import isfinite
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import timedelta
+    from inspect import Signature
     from typing import Any, TypeAlias
 
     Seconds: TypeAlias = int | float | timedelta
@@ -115,9 +116,58 @@ def one_of(name: str, value: Any, choices: tuple[Any, ...]) -> Any:
 
 def function(name: str, value: Any) -> Any:
     """Something that can be called; not a class, which is nearly always a slip."""
-    if not callable(value) or isinstance(value, type):
+    if isinstance(value, type):
+        raise TypeError(f"{name} must be a callable, got {shown(value)}; a class is none: write {value.__name__}(...)")
+    if not callable(value):
         raise TypeError(f"{name} must be a callable, got {shown(value)}")
     return value
+
+
+def error(name: str, value: Any) -> Any:
+    """An exception; neither its class nor its text."""
+    if isinstance(value, BaseException):
+        return value
+    is_class = isinstance(value, type) and issubclass(value, BaseException)
+    instead = f"; make one, {value.__name__}(...)" if is_class else ""
+    raise TypeError(f"{name} must be an exception, got {shown(value)}{instead}")
+
+
+def takes(name: str, value: Any, *given: str) -> Any:
+    """Return a callable that can be called with these arguments, by position; one that does not tell is let through.
+
+    Raises:
+        TypeError: When it needs more of them, or takes fewer.
+    """
+    try:
+        from inspect import signature  # only here, where somebody hands in a callable: it is slow to load
+
+        found = signature(value, follow_wrapped=False)  # of what is called, whatever it says that it wraps
+    except Exception:  # a builtin, or an object that hides it
+        return value
+    try:
+        found.bind(*given)
+    except TypeError:
+        must = f"one argument, the {given[0]}" if given else "no argument"
+        raise TypeError(
+            f"{name} must take {must}: write lambda{' ' if given else ''}{', '.join(given)}: ...,"
+            f" got {shown(value)}, which takes {shown_signature(found)}"
+        ) from None
+    return value
+
+
+def shown_signature(found: Signature) -> str:
+    """The parameters of a signature by their names alone."""
+    names = [f"{_STARS.get(int(each.kind), '')}{each.name}" for each in found.parameters.values()]
+    return f"({', '.join(names)})"
+
+
+_STARS = {2: "*", 4: "**"}
+"""The kinds of parameters of `inspect` that take many arguments."""
+
+
+def asked(name: str, value: Any, *given: str) -> Any:
+    """Something that can be called with these arguments, by position, and answers at once."""
+    return takes(name, plain_function(name, value), *given)
 
 
 def plain_function(name: str, value: Any) -> Any:

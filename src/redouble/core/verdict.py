@@ -473,12 +473,13 @@ def _predicate(maker: str, types_: tuple[Any, ...], when: Any) -> Any:
                 f"{maker} must be given at least one exception type or when=; for every error: {maker[:-2]}(Exception)"
             )
         return None
-    return checks.plain_function(f"when of {maker}" if maker.endswith("()") else maker, when)
+    subject = "value" if maker in ("result", "pending()") else "error"
+    return checks.asked(f"when of {maker}" if maker.endswith("()") else maker, when, subject)
 
 
 def _hint(maker: str, value: Any) -> Any:
     if callable(value) and not isinstance(value, type):
-        return checks.plain_function(f"retry_after of {maker}", value)
+        return checks.asked(f"retry_after of {maker}", value, "error")
     return checks.seconds_or_none(f"retry_after of {maker}", value)
 
 
@@ -624,9 +625,31 @@ def as_rule(name: str, value: Any) -> Rule:
             return _transient(name, tuple(value))
         if value:
             return first_of(*(as_rule(name, item) for item in value))
-    elif callable(value):
+    elif callable(value) and not _makes_rules(value):
         return _transient(name, (), value)
     raise TypeError(
         f"{name} must be a rule, an exception type, a tuple or list of them, X | Y or a callable,"
-        f" got {checks.shown(value)}"
+        f" got {checks.shown(value)}{_instead(name, value)}"
     )
+
+
+def _makes_rules(value: Any) -> bool:
+    """Whether it is a function of ours that makes rules; of others annotations are not read: they may fail (PEP 649)."""
+    package = str(getattr(value, "__module__", "")).partition(".")[0]
+    return package == __name__.partition(".")[0] and getattr(value, "__annotations__", {}).get("return") == "Rule"
+
+
+def _instead(name: str, value: Any) -> str:
+    """What to write instead of something that is no rule, as the end of the message; empty where that is not to be seen."""
+    if callable(value):
+        return f": it makes rules, write {value.__name__}(...)"
+    if name == "result" and isinstance(value, (str, int, type(None))):
+        same = "is" if value is None or isinstance(value, bool) else "=="
+        return f"; write lambda value: value {same} {checks.shown(value)}"
+    if isinstance(value, str):
+        return "; write the exception type itself, not its name"
+    if isinstance(value, BaseException):
+        return f"; write its type, {type_name(type(value))}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return "; known_errors knows the statuses of clients, http_error(YourError) reads those of your own errors"
+    return ""

@@ -1,18 +1,24 @@
-"""Floor 2. What to write about an error that nothing knows: the advice that is logged once per function and type.
+"""Floor 2. What to write so that an error is judged otherwise: for the log, the note, `explain` and the docs.
 
-It is made from the rule in force, so that following it changes the verdict on this error and nothing else. A rule that
-stands behind all others does that wherever they have no opinion; the usual form, in front of `known_errors`, is shown only
-where it comes to the same.
+`change` is the one function that makes it, from the rule in force, so that following it changes the verdict on this error,
+and on what means the same, and nothing else:
+
+- of an error that nothing knows, by its type. A rule that stands behind all others changes nothing that they know; the
+  usual form, in front of `known_errors`, is shown only where it comes to the same;
+- of an error that is known by its class alone, or by a rule of the user's, by exactly that class, in front;
+- of an error that is known by what it carries, by the reason that `classify` gives for it.
 """
 
 from __future__ import annotations
+
+import sys
 
 from redouble.core import checks
 from redouble.core.causes import DEPTH, addresses, cause_of, is_exception, is_group, leaves
 from redouble.core.verdict import Rule, Verdict, _Match, first_of, parts, transient, type_name
 from redouble.known import known_errors
-from redouble.known.classify import is_unknown, judge_exception
-from redouble.known.dispatch import Known
+from redouble.known.classify import classify, is_unknown, judge_exception
+from redouble.known.dispatch import Known, entry_of
 from redouble.known.only import known_as
 from redouble.known.registered import rules_for
 from redouble.known.row import named
@@ -21,6 +27,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+    from redouble.core.verdict import Classification
+    from redouble.known.request import Sent
 
 
 def advice(error: Exception, rule: Rule | None) -> str | None:
@@ -41,9 +50,51 @@ def advice(error: Exception, rule: Rule | None) -> str | None:
     if not to_name or judge_exception(error, with_types(rule, to_name)).verdict is not Verdict.TRANSIENT:
         return None
     return (
-        f"if trying again can help, write on={_written('transient', rule, to_name)}, else"
-        f" {_written('permanent', rule, to_name)} to be told no more{_of_context(error)}"
+        f"if trying again can help, write on={change(error, rule, 'transient')}, else"
+        f" {change(error, rule, 'permanent')} to be told no more{_of_context(error)}"
     )
+
+
+def change(error: Exception, rule: Rule, maker: str, said: str = "") -> str:
+    """Return the rule, as code, by which this error is judged otherwise than by the rule in force, and nothing else is.
+
+    Args:
+        error: The error.
+        rule: The rule in force.
+        maker: Which rule: `transient`, or `permanent`.
+        said: What that rule says besides, as it is written among its arguments: `applied=False`.
+
+    >>> change(ConnectionRefusedError(111, "x"), known_errors, "permanent")
+    'permanent(ConnectionRefusedError) | known_errors'
+    >>> change(OSError(28, "disk full"), known_errors, "transient")
+    "transient(OSError, when=lambda error: classify(error).reason == 'OSError [ENOSPC]') | known_errors"
+    """
+    found = judge_exception(error, rule)
+    if is_unknown(found):
+        return _written(maker, rule, unknown_types(error, rule) or [type(error)], said)
+    name = _name(type(error))
+    return f"{maker}({', '.join(filter(None, (name, _when(error, found, name, maker), said)))}) | {checks.shown(rule, 200)}"
+
+
+def _when(error: Exception, found: Classification, name: str, maker: str) -> str:
+    """Return the condition by which a known error is told from others of its class; empty where there are no others."""
+    if found.row is not None and not _is_fixed(error, found, maker):
+        return f"when=lambda error: classify(error).reason == {classify(error).reason!r}"
+    if found.row is not None and _have_no_heirs([type(error)]):
+        return ""
+    return f"when=lambda error: type(error) is {name}"
+
+
+def _is_fixed(error: Exception, found: Classification, maker: str) -> bool:
+    """Whether the class of an error tells all: its table reads nothing else, or Python itself gives an errno a class.
+
+    A connection error that was raised over a refused certificate must stay permanent, so that a rule that makes others of
+    its class transient must not name it.
+    """
+    entry, cls = entry_of(type(error)), type(error)
+    if " under " in found.reason or (maker == "transient" and issubclass(cls, (ConnectionError, TimeoutError))):
+        return False
+    return entry is None or entry.word.fixed or (cls.__module__ == "builtins" and cls is not OSError)
 
 
 def unknown_types(error: Exception, rule: Rule) -> list[type[Exception]]:
@@ -62,21 +113,32 @@ def with_types(rule: Rule, kinds: list[type[Exception]], maker: Callable[..., Ru
     return first_of(rule, maker(*kinds, when=when))
 
 
-def _written(maker: str, rule: Rule, kinds: list[type[Exception]]) -> str:
-    names = ", ".join(map(_name, kinds))
+def _written(maker: str, rule: Rule, kinds: list[type[Exception]], said: str = "") -> str:
+    names, besides = ", ".join(map(_name, kinds)), f", {said}" if said else ""
     others = checks.shown(rule, 200)
     if _may_stand_in_front(rule, kinds):
-        return f"{maker}({names}) | {others}"
+        return f"{maker}({names}{besides}) | {others}"
     exact = "" if _have_no_heirs(kinds) else f", when=lambda error: type(error) in ({names},)"
-    return f"{others} | {maker}({names}{exact})"
+    return f"{others} | {maker}({names}{exact}{besides})"
+
+
+def importable_name(cls: type) -> str:
+    """The shortest dotted name under which a class can be had: `httpx.ConnectError`, though it is defined deeper."""
+    module = cls.__module__
+    if not isinstance(module, str) or module in ("builtins", "__main__"):
+        return cls.__qualname__
+    packages = module.split(".")
+    for length in range(1, len(packages)):
+        prefix = ".".join(packages[:length])
+        if getattr(sys.modules.get(prefix), cls.__qualname__, None) is cls:
+            return f"{prefix}.{cls.__qualname__}"
+    return f"{module}.{cls.__qualname__}"
 
 
 def _name(cls: type) -> str:
     try:
-        from redouble.known.explain import importable_name
-
         return importable_name(cls)
-    except Exception:  # a module that answers nonsense; no descriptor left
+    except Exception:  # a module that answers nonsense
         return type_name(cls)
 
 
@@ -124,3 +186,54 @@ def _known_context(error: Any) -> Exception | None:
 _CONTEXT: Any = BaseException.__dict__["__context__"].__get__
 _SUPPRESSED: Any = BaseException.__dict__["__suppress_context__"].__get__
 """Where Python itself keeps these, so that no property of a subclass stands between."""
+
+
+def advice_unsafe(
+    error: BaseException | None,
+    idempotent: bool | None,
+    sent: Sent | None = None,
+    used: str | None = None,
+    rule: Rule | None = known_errors,
+) -> str:
+    """The end of the note of `UNSAFE`: what was seen, and what to write so that this failure is retried.
+
+    Args:
+        error: What was raised; `None`: it was a result.
+        idempotent: The policy's field.
+        sent: What was seen of the requests; `None`: it was not looked for, or the method is not to be seen.
+        used: The argument that is used up, as `used_up` names it; `None`: none is.
+        rule: The rule in force.
+
+    >>> advice_unsafe(TimeoutError(), None, used="body")
+    'body is used up: hand in a function that makes it, or write idempotent=True if it is rewound'
+    >>> advice_unsafe(ConnectionAbortedError(), False)
+    "it may have been done: write idempotent=True if it can be done twice, or on=transient(ConnectionAbortedError, \
+when=lambda error: classify(error).reason == 'ConnectionAbortedError', applied=False) | known_errors if it was surely not done"
+    """
+    if used is not None:
+        return f"{used} is used up: hand in a function that makes it, or write idempotent=True if it is rewound"
+    return f"{_seen(idempotent, sent)}: {', or '.join(_ways(error, idempotent, rule))}"
+
+
+def _seen(idempotent: bool | None, sent: Sent | None) -> str:
+    if idempotent is False:
+        return "it may have been done"
+    if sent is None or not sent.unsafe:
+        return "it may have been done, and no method is seen that can be repeated"
+    return "a POST or PATCH was sent, " + ("under a key that is not yours" if sent.keys else "without a key")
+
+
+def _ways(error: BaseException | None, idempotent: bool | None, rule: Rule | None) -> list[str]:
+    ways = ["write idempotent=True if it can be done twice"]
+    if idempotent is None:
+        ways.append("send redouble.idempotency_key(value) along")
+    if is_exception(error) and rule is not None:
+        ways.append(f"on={_not_applied(error, rule)} if it was surely not done")
+    return ways
+
+
+def _not_applied(error: Exception, rule: Rule) -> str:
+    try:
+        return change(error, rule, "transient", "applied=False")
+    except Exception:  # no stack left, or a class of theirs that hides its name
+        return "transient(..., applied=False)"

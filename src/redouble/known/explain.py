@@ -5,14 +5,13 @@ It asks as `classify` does, through the same walk, with a rule in between that k
 
 from __future__ import annotations
 
-import sys
-
 from redouble.core import checks
 from redouble.core.causes import causes, is_exception, is_group
 from redouble.core.raw import is_a
 from redouble.core.record import Record
 from redouble.core.verdict import Classification, Rule, Verdict, as_rule, parts, type_name
 from redouble.known import known_errors
+from redouble.known.advice import change, importable_name
 from redouble.known.classify import judge
 from redouble.known.dispatch import Known, entry_of
 from redouble.known.request import shows_unsafe_method
@@ -97,7 +96,8 @@ def explain(error: BaseException | type[BaseException], rules: RuleLike = known_
         return _of_error(error, as_rule("rules", rules))
     if is_a(error, type) and issubclass(error, BaseException):
         return _of_class(error, as_rule("rules", rules))
-    raise TypeError(f"error must be an exception, or a class of exceptions, got {checks.shown(error)}")
+    instead = f"; on the command line: redouble explain {error}" if isinstance(error, str) else ""
+    raise TypeError(f"error must be an exception, or a class of exceptions, got {checks.shown(error)}{instead}")
 
 
 def _of_error(error: BaseException, rule: Rule, depends: tuple[str, ...] = (), by_class: bool = False) -> Explanation:
@@ -241,24 +241,18 @@ def _to_change(error: BaseException, steps: list[Step], decided: Step | None) ->
 
 def _override(error: BaseException, verdict: Verdict, rule: Rule) -> str:
     maker = "transient" if verdict is Verdict.PERMANENT else "permanent"
-    return f"retry(on={maker}({importable_name(type(error))}) | {_shown(rule)})"
+    if is_exception(error):
+        try:
+            return f"retry(on={change(error, rule, maker)})"
+        except Exception:  # a metaclass that hides its names or refuses to be hashed
+            return f"retry(on={maker}({type_name(type(error))}) | {_shown(rule)})"
+    return (
+        f"retry(on={maker}({importable_name(type(error))}) | {_shown(rule)})"  # in a group that is no Exception itself
+    )
 
 
 def _shown(rule: Rule) -> str:
     return checks.shown(rule, 200)
-
-
-def importable_name(cls: type) -> str:
-    """The shortest dotted name under which a class can be had: `httpx.ConnectError`, though it is defined deeper."""
-    module = cls.__module__
-    if not isinstance(module, str) or module in ("builtins", "__main__"):
-        return cls.__qualname__
-    packages = module.split(".")
-    for length in range(1, len(packages)):
-        prefix = ".".join(packages[:length])
-        if getattr(sys.modules.get(prefix), cls.__qualname__, None) is cls:
-            return f"{prefix}.{cls.__qualname__}"
-    return f"{module}.{cls.__qualname__}"
 
 
 _MEANS = {

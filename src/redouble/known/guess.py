@@ -22,7 +22,7 @@ from redouble.core.raw import at, is_a, probe, whole
 from redouble.core.verdict import Classification
 from redouble.known.http_status import judge_status, loaded_body
 from redouble.known.roots import under
-from redouble.known.row import PERMANENT, TRANSIENT, Row, named, restated
+from redouble.known.row import PERMANENT, TRANSIENT, Row, named, remember, restated
 from redouble.known.sqlstate import row_of
 from redouble.known.whose import handed
 
@@ -64,6 +64,8 @@ _ENGINES = (
 """Modules of HTTP clients whose response objects count."""
 
 _STATUSES = ("status_code", "status", "http_status", "response_code")
+_STATUSES_OF_ENGINES = (*_STATUSES, "code")
+"""What an error calls `code` may be anything; of a response of tornado, urllib or http.client it is the status."""
 _RESPONSES = ("response", "resp")
 _BENEATH = ("source", "orig", "reason", "errors")
 _CONNECTED = frozenset(("pyodbc", "pg8000", "aioodbc", "turbodbc"))
@@ -93,7 +95,7 @@ def guess(error: Any, known: Asking) -> Classification | None:
 def _judge(error: Any, known: Asking, found: Classification | None, raised_by_client: bool) -> Classification | None:
     found = found or _by_status(error, known, raised_by_client) or _by_own_word(error) or _by_sqlstate(error)
     if found is None and raised_by_client:
-        found = _by_beneath(error, known) or _by_context(error, known)
+        found = _by_beneath(error, known) or _by_context(error, known) or _by_text(error, known)
     return None if found is None else restated(found, found.reason, found.applied, guessed=True)
 
 
@@ -102,7 +104,15 @@ def _top(module: Any) -> str:
 
 
 def _may_be_received(cls: type) -> bool:
-    """Return whether a class may be that of an error which a client received."""
+    """Return whether a class may be that of an error which a client received, once per type."""
+    found = _received.get(cls)
+    return remember(_received, cls, _is_of_a_client(cls)) if found is None else found
+
+
+_received: dict[type, bool] = {}
+
+
+def _is_of_a_client(cls: type) -> bool:
     if _top(cls.__module__) in ("", "__main__") or _top(cls.__module__) in sys.stdlib_module_names:
         return False
     modules = [base.__module__ for base in cls.__mro__ if base.__module__ != "builtins"]
@@ -153,17 +163,33 @@ def _by_status(error: Any, known: Asking, raised_by_client: bool) -> Classificat
     if headers is None:
         headers = response if is_a(response, dict) else probe(response, "headers")  # httplib2's responses are dicts
     if status is None:
-        status = _status(response)
+        status = _status(response, _STATUSES_OF_ENGINES if _is_of_engine(response) else _STATUSES)
+    if headers is None and raised_by_client:
+        headers = _headers_beneath(error, status)
     body = loaded_body(response) if status == 400 else None
     found = judge_status(status, headers, known.wall, who=named(error), body=body)
-    hint = None if found is None or found.verdict is PERMANENT or found.retry_after is not None else _own_hint(error)
+    hint = None if found is None or found.verdict is PERMANENT or found.retry_after is not None else own_hint(error)
     if found is None or hint is None:
         return found
     return Classification(found.verdict, hint, found.applied, found.backoff, found.reason, row=found.row)
 
 
-def _status(subject: Any) -> int | None:
-    for name in _STATUSES:
+def _headers_beneath(error: Any, status: int | None) -> Any:
+    """Return the headers of the response with this status that an error beneath carries: its client read the status there."""
+    link, seen = error, [error]
+    for _ in range(DEPTH if status is not None else 0):
+        link = probe(link, "__cause__") or probe(link, "__context__")
+        if not is_exception(link) or any(link is before for before in seen):
+            return None
+        seen.append(link)
+        response = probe(link, "response")
+        if _is_of_engine(response) and _status(response) == status:
+            return probe(response, "headers")
+    return None
+
+
+def _status(subject: Any, names: tuple[str, ...] = _STATUSES) -> int | None:
+    for name in names:
         status = whole(probe(subject, name))
         if status is not None and 400 <= status <= 599:
             return status
@@ -179,8 +205,8 @@ def _by_own_word(error: Any) -> Classification | None:
     for name in ("is_retryable", "retriable", "retryable"):
         told = probe(error, name)
         if told is True or (callable(told) and _called(told) is True):
-            return _WORD.because(f"{named(error)} [{name}]", _own_hint(error))
-    hint = _own_hint(error)
+            return _WORD.because(f"{named(error)} [{name}]", own_hint(error))
+    hint = own_hint(error)
     return None if hint is None else _WORD.because(f"{named(error)} [retry_after]", hint)
 
 
@@ -191,9 +217,9 @@ def _called(method: Any) -> Any:
         return None
 
 
-def _own_hint(error: Any) -> float | None:
-    """The seconds of `retry_after`, a number or a timedelta."""
-    value = probe(error, "retry_after")
+def own_hint(error: Any, name: str = "retry_after") -> float | None:
+    """Return the seconds of an attribute, a number or a timedelta; `None` for all else."""
+    value = probe(error, name)
     seconds = _called(probe(value, "total_seconds")) if type(value).__name__ == "timedelta" else value
     if type(seconds) not in (int, float) or not 0 <= seconds <= LONGEST:
         return None
@@ -256,6 +282,13 @@ def _by_context(error: Any, known: Asking) -> Classification | None:
         if found is not None:
             return under(found, error, True)
     return None
+
+
+def _by_text(error: Any, known: Asking) -> Classification | None:
+    """By the words of the system, or the HTTP status, that the text of an error quotes: its client kept no more."""
+    from redouble.known.quoted import judge_quoted, quoted_status
+
+    return judge_quoted(error, known, _headers_beneath(error, quoted_status(error)))
 
 
 def _as_sdk(error: Any, known: Asking) -> Classification | None:

@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-LONGEST_TEXT = 4000
+LONGEST_TEXT = 1000
 """How much of an error's text is looked at: a driver may quote a whole statement."""
 
 

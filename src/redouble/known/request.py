@@ -206,8 +206,8 @@ class _Posting:
         posts = [request for request in requests if _method_of(request) in UNSAFE_METHODS]
         self.requests = requests
         self.posts = exchange.posts or bool(posts)
-        self.keys = list(filter(None, map(_key_of, self.requests))) if self.posts else []
-        self.bare = any(type(request) is not _Method and not _key_of(request) for request in posts)
+        self.keys = list(filter(None, map(key_of, self.requests))) if self.posts else []
+        self.bare = any(type(request) is not _Method and not key_of(request) for request in posts)
 
     def is_one_effect(self, handed: Handed | None, earlier: Collection[str]) -> bool:
         """Whether a key of the caller's makes it safe to repeat."""
@@ -401,7 +401,15 @@ def _method_of(request: Any) -> str:
 
 
 def _shows_unsafe(requests: list[Any]) -> bool:
-    return any(_method_of(request) in UNSAFE_METHODS and not _key_of(request) for request in requests)
+    return any(map(posts_without_key, requests))
+
+
+def posts_without_key(request: Any) -> bool:
+    """Whether a request, an object with `method` and `headers`, is a POST or PATCH without an Idempotency-Key.
+
+    A key counts whoever made it: for those who send this very request again, and with it the same key.
+    """
+    return _method_of(request) in UNSAFE_METHODS and not key_of(request)
 
 
 def _requests_of(subject: Any) -> list[Any]:
@@ -457,7 +465,7 @@ def _text(subject: Any, name: str) -> str:
     return value if type(value) is str else ""
 
 
-def _key_of(request: Any) -> str:
+def key_of(request: Any) -> str:
     """The idempotency key among the headers of a request; empty: it has none."""
     headers = picked(probe(request, "headers"), _KEY_HEADERS)
     if headers is None:

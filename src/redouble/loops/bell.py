@@ -28,7 +28,7 @@ class Bell:
     event: Any
 
     def __init__(self) -> None:
-        self.event = self._new_event()
+        self.event = self.new_event()
 
     def ring(self) -> None:
         """Wake the loop. May be called from any thread or task."""
@@ -48,7 +48,8 @@ class Bell:
     def _set(self) -> None:
         self.event.set()
 
-    def _new_event(self) -> Any:
+    def new_event(self) -> Any:
+        """Make an event of the loop's host."""
         from threading import Event
 
         return Event()
@@ -77,7 +78,7 @@ class AsyncioBell(Bell):
         _tasks.add(task)
         task.add_done_callback(_tasks.discard)
 
-    def _new_event(self) -> Any:
+    def new_event(self) -> Any:
         return sys.modules["asyncio"].Event()
 
 
@@ -104,9 +105,9 @@ class TrioBell(Bell):
         sys.modules["trio"].lowlevel.spawn_system_task(function, *args)
 
     def renew(self) -> None:
-        self.event: Any = self._new_event()
+        self.event: Any = self.new_event()
 
-    def _new_event(self) -> Any:
+    def new_event(self) -> Any:
         return sys.modules["trio"].Event()
 
 

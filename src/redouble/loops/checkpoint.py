@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     Path: TypeAlias = str | os.PathLike[str]
 
     class Checkpoint(Protocol):
-        """What `resume` takes as `checkpoint=`: any object with these two methods, which may be coroutine functions."""
+        """What `resume` takes as `checkpoint=`: any object with these methods, which may be coroutine functions."""
 
         def load(self) -> Any:
             """The cursor of the page that comes next; `None` for the beginning."""
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 else:
 
     class Checkpoint:
-        """What `resume` takes as `checkpoint=`; any object with these methods does.
+        """What `resume` takes as `checkpoint=`: any object with these methods, which may be coroutine functions.
 
         `load()` gives the cursor of the page that comes next, `None` for the beginning. `save(cursor)` remembers it;
         `None` comes when everything has been read. `stall_after` also needs `load_stalls()`, which gives a whole number
-        (0 at first), and `save_stalls(stalls)`. In the asynchronous form each may be a coroutine function.
+        (0 at first), and `save_stalls(stalls)`.
         """
 
         __module__ = "redouble.loops"

@@ -9,7 +9,7 @@ from redouble.calls.script import ATTEMPT, PAUSE, RAISE
 from redouble.calls.tracebacks import strip
 from redouble.control.around import close_link, open_link, patience_around
 from redouble.control.clock import SYSTEM, is_set
-from redouble.control.policy import is_of_event_loop
+from redouble.control.policy import as_policy, is_of_event_loop
 from redouble.control.scope import remaining
 from redouble.core import checks
 from redouble.loops.base import end_beneath_watchdog, for_loop, refuse_awaitable
@@ -17,9 +17,10 @@ from redouble.ways.policy import RetryPolicy, retry
 from redouble.ways.shape import (
     is_coroutine_function,
     name_of,
+    refuse_other_arguments,
+    refuse_own_cooldown,
     refuse_timeout_without_keyword,
     refuse_what_cannot_be_called,
-    timeout_at,
 )
 
 TYPE_CHECKING = False
@@ -67,71 +68,67 @@ if TYPE_CHECKING:
         *,
         supersede: bool = False,
     ) -> None: ...
-    def latest(
-        get: Callable[[], Any],
-        push: Callable[[Any], object],
-        changed: Stop,
-        closed: Stop | None = None,
-        policy: RetryPolicy = retry,
-        *,
-        supersede: bool = False,
-    ) -> Any:
-        """Push the newest state after every change: see below."""
-        ...
 
-else:
 
-    def latest(get, push, changed, closed=None, policy=retry, *, supersede=False):
-        """Push the newest state: at once, and then after every change, until `closed` or the policy's `stop` is set.
+def latest(
+    get: Callable[[], Any],
+    push: Callable[[Any], object],
+    changed: Stop,
+    closed: Stop | None = None,
+    policy: RetryPolicy = retry,
+    *,
+    supersede: bool = False,
+) -> Any:
+    """Push the newest state: at once, and then after every change, until `closed` or the policy's `stop` is set.
 
-        Changes that come while a push is under way, or waits to be tried again, are pushed as one: the newest state
-        alone. No two pushes run at once, none is older than the one before it, and the last state always comes through
-        unless the loop ends. A push that fails is tried again as the policy says, without limits unless it has some; its
-        `attempts`, `deadline` and curve begin again with every push. What the server rejects for good is for `push` to
-        return from: the loop goes on with the next change.
+    Changes that come while a push is under way, or waits to be tried again, are pushed as one: the newest state
+    alone. No two pushes run at once, none is older than the one before it, and the last state always comes through
+    unless the loop ends. A push that fails is tried again as the policy says, without limits unless it has some; its
+    `attempts`, `deadline` and curve begin again with every push. What the server rejects for good is for `push` to
+    return from: the loop goes on with the next change.
 
-        Args:
-            get: Gives the newest state; `None`: there is none yet, wait for a change.
-            push: Sends a state; a function or a coroutine function. When what it returns can be awaited, a coroutine
-                comes back that awaits it and goes on in asyncio or trio; also when one of the events is of an event loop.
-            changed: A `threading.Event` or `asyncio.Event` that is set after every change of the state, and cleared here
-                before the state is read. On trio a `threading.Event`: trio's own cannot be cleared.
-            closed: Such an event, or a `trio.Event`, that ends the loop; it is looked at before every push, while waiting
-                for a change and between attempts. `None`: only `stop` ends it.
-            policy: What errors mean, and how patiently a push is tried again.
-            supersede: Whether a change ends the wait after a failure, so that the newest state goes next. The failures
-                and the curve go on: what failed is the server. `False`: the same state is tried until it is accepted.
+    Args:
+        get: Gives the newest state; `None`: there is none yet, wait for a change.
+        push: Sends a state; a function or a coroutine function. When what it returns can be awaited, a coroutine
+            comes back that awaits it and goes on in asyncio or trio; also when one of the events is of an event loop.
+        changed: A `threading.Event` or `asyncio.Event` that is set after every change of the state, and cleared here
+            before the state is read. On trio a `threading.Event`: trio's own cannot be cleared.
+        closed: Such an event, or a `trio.Event`, that ends the loop; it is looked at before every push, while waiting
+            for a change and between attempts. `None`: only `stop` ends it.
+        policy: What errors mean, and how patiently a push is tried again.
+        supersede: Whether a change ends the wait after a failure, so that the newest state goes next. The failures
+            and the curve go on: what failed is the server. `False`: the same state is tried until it is accepted.
 
-        Returns:
-            `None` when it has ended, or a coroutine of it. What was not pushed by then is not pushed any more.
+    Returns:
+        `None` when it has ended, or a coroutine of it. What was not pushed by then is not pushed any more.
 
-        Raises:
-            Exception: What `push` raised, when it is permanent or a limit of the policy is reached; what `get` raised.
-            TypeError, ValueError: When an argument is of no such kind.
+    Raises:
+        Exception: What `push` raised, when it is permanent or a limit of the policy is reached; what `get` raised.
+        TypeError, ValueError: When an argument is of no such kind.
 
-        >>> import threading
-        >>> from redouble import exponential, latest, retry
-        >>> from redouble.testing import fake_time
-        >>> closed, outcomes = threading.Event(), [TimeoutError("no answer"), TimeoutError("no answer")]
-        >>> def push(state):
-        ...     if outcomes:
-        ...         raise outcomes.pop()
-        ...     print("pushed", state)
-        ...     closed.set()
-        >>> with fake_time() as clock:
-        ...     latest(lambda: "v1", push, threading.Event(), closed, retry(backoff=exponential(1, jitter=None)))
-        ...     clock.sleeps
-        pushed v1
-        [1.0, 2.0]
-        """
-        work = _work(get, push, changed, closed, policy, supersede)
-        if work.asynchronous:
-            return _go_on(work.pushes())
-        try:
-            return _loop(work.pushes())
-        except BaseException as error:
-            strip(error)
-            raise
+    >>> import threading
+    >>> from redouble import exponential, latest, retry
+    >>> from redouble.testing import fake_time
+    >>> closed, outcomes = threading.Event(), [TimeoutError("no answer"), TimeoutError("no answer")]
+    >>> def push(state):
+    ...     if outcomes:
+    ...         raise outcomes.pop()
+    ...     print("pushed", state)
+    ...     closed.set()
+    >>> with fake_time() as clock:
+    ...     latest(lambda: "v1", push, threading.Event(), closed, retry(backoff=exponential(1, jitter=None)))
+    ...     clock.sleeps
+    pushed v1
+    [1.0, 2.0]
+    """
+    work = _work(get, push, changed, closed, policy, supersede)
+    if work.asynchronous:
+        return _go_on(work.pushes())
+    try:
+        return _loop(work.pushes())
+    except BaseException as error:
+        strip(error)
+        raise
 
 
 class _Pushing(Judge):
@@ -205,13 +202,19 @@ class _Work:
         call = None
         try:
             call = new_call(site, link, self._send, (), {})
+            if call.held:
+                while call.is_held():
+                    yield PAUSE, self._pause(call.delay, None, call)
+                if self._is_over() or (self._changed.is_set() and not self._is_due()):
+                    return
+                call.begin_held()
             yield ATTEMPT, call
             while not call.over:
                 also = self._changed if self._supersede else None
                 yield PAUSE, self._pause(call.delay, also, call)
                 while not (also is not None and is_set(also)) and call.sleeps_on():
                     yield PAUSE, self._pause(call.delay, also, call)
-                if not call.goes_on(early=also is not None and is_set(also)):
+                if call.over or not call.goes_on(early=also is not None and is_set(also)):
                     if call.raised is not None:
                         yield RAISE, call
                     return
@@ -253,7 +256,7 @@ def _work(get: Any, push: Any, changed: Any, closed: Any, policy: Any, supersede
     """Everything is checked before anything is called."""
     checks.plain_function("get", get)
     checks.function("push", push)
-    refuse_what_cannot_be_called(push)
+    refuse_what_cannot_be_called(push, "latest")
     if not _has(changed, "is_set", "wait", "clear"):
         raise TypeError(
             f"changed must be a threading.Event or an asyncio.Event, got {checks.shown(changed)}; on trio it is a"
@@ -263,11 +266,11 @@ def _work(get: Any, push: Any, changed: Any, closed: Any, policy: Any, supersede
         raise TypeError(
             f"closed must be a threading.Event, an asyncio.Event or a trio.Event, got {checks.shown(closed)}"
         )
-    if not isinstance(policy, RetryPolicy):
-        raise TypeError(f"policy must be a RetryPolicy such as retry(attempts=5), got {checks.shown(policy)}")
+    as_policy("policy", policy)
+    refuse_own_cooldown(policy, "latest")
     work = _Work(get, push, changed, closed, policy, checks.flag("supersede", supersede))
-    if policy.timeout_as is not None:
-        timeout_at(push, policy.timeout_as)
+    checks.takes("get", get)
+    refuse_other_arguments("push", push, policy.timeout_as, "state")
     if not work.asynchronous:
         refuse_timeout_without_keyword(policy, work.name)
     return work

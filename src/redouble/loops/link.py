@@ -29,6 +29,7 @@ from redouble.known.classify import is_unknown, judge_exception
 from redouble.loops.base import for_loop
 from redouble.loops.orderly import is_orderly
 from redouble.loops.session import Session
+from redouble.loops.watch import Watch
 from redouble.ways.closing import CloseLimit
 from redouble.ways.opening import Opened, Opening, leaving, open_under, opening, scope_of_opening
 
@@ -66,6 +67,27 @@ class LinkStatus(Enum):
         return f"LinkStatus.{self.name}"
 
 
+_S = LinkStatus
+
+MOVES: dict[tuple[LinkStatus, LinkStatus], str] = {
+    (_S.IDLE, _S.CONNECTING): "the first dial",
+    (_S.IDLE, _S.WAITING): "the session ended",
+    (_S.IDLE, _S.PARKED): "gave up on it",
+    (_S.CONNECTING, _S.CONNECTED): "is up",
+    (_S.CONNECTING, _S.WAITING): "the dial failed",
+    (_S.CONNECTING, _S.PARKED): "gave up",
+    (_S.CONNECTING, _S.CLOSING): "up too late",
+    (_S.CONNECTING, _S.IDLE): "the loop ends",
+    (_S.CONNECTED, _S.CLOSING): "its body ended",
+    (_S.CLOSING, _S.IDLE): "closed",
+    (_S.WAITING, _S.CONNECTING): "time is over, reset()",
+    (_S.WAITING, _S.IDLE): "the loop ends",
+    (_S.PARKED, _S.CONNECTING): "reset(), half_open",
+    (_S.PARKED, _S.IDLE): "the loop ends",
+}
+"""The moves of a link from one status to another, and what makes each of them; there are no others."""
+
+
 class Next(Enum):
     """Names what the script does next."""
 
@@ -96,6 +118,7 @@ class Keeping(Record):
     park: Rule | Literal[True] | None  # the errors that park at once
     half_open: float | None
     close_timeout: Seconds | None
+    stop_sessions: bool  # whether the policy's `stop` ends a session that is up
 
 
 UNWANTED = Classification(Verdict.TRANSIENT, applied=False, reason="the connection came when nobody wanted it any more")
@@ -133,9 +156,11 @@ class Line(Judge):
         "_parks",
         "_plan",
         "_since",
+        "_status",
         "_stop",
         "_trial",
         "_until",
+        "_watch",
         "_wish",
         "call",
         "clock",
@@ -143,7 +168,6 @@ class Line(Judge):
         "left",
         "over",
         "session",
-        "status",
     )
 
     on_stop = OnStop.END
@@ -154,7 +178,7 @@ class Line(Judge):
     left: bool
     over: bool
     session: Session[Any] | None
-    status: LinkStatus
+    _status: LinkStatus
     _bell: Bell | None
     _closed: Event  # set by `close`
     _counts: tuple[int, int]  # attempts and failures, once the loop is over
@@ -167,6 +191,7 @@ class Line(Judge):
     _stop: Stop | None  # the policy's
     _trial: bool  # whether this is the one dial of a parked link
     _until: float | None  # when the rest under way is over
+    _watch: Watch | None  # hears of the stop while a session is up
     _wish: Wish | None
 
     def __init__(self, plan: Keeping, asynchronous: bool) -> None:
@@ -175,6 +200,7 @@ class Line(Judge):
         policy = for_loop(plan.policy)
         self._stop, self._closed = policy.stop, Event()
         super().__init__(policy.overridden(stop=AnyOf(self._stop, self._closed)))
+        self._status = LinkStatus.IDLE
         self._plan = plan
         self.clock = SYSTEM if policy.clock is None else policy.clock
         limit = CloseLimit(plan.close_timeout, plan.name, self.clock)
@@ -183,10 +209,23 @@ class Line(Judge):
         )
         self._lock = allocate_lock()
         self._counts = 0, 0
-        self._next, self.status = Next.DIAL, LinkStatus.IDLE
+        self._next = Next.DIAL
         self.call = self.end = self.session = None
-        self._bell = self._dialling = self._ended_at = self._host = self._since = self._until = self._wish = None
+        self._bell = self._dialling = self._ended_at = self._host = self._since = self._until = self._watch = (
+            self._wish
+        ) = None
         self.over = self.left = self._in_pieces = self._alarmed = self._outer_first = self._parks = self._trial = False
+
+    @property
+    def status(self) -> LinkStatus:
+        """What the link is doing."""
+        return self._status
+
+    @status.setter
+    def status(self, to: LinkStatus) -> None:
+        move, self._status = (self._status, to), to
+        if move not in MOVES and move[0] is not to:
+            faults.report("redouble", self.name, RuntimeError(f"a link moved from {move[0]!r} to {to!r}"), "it goes on")
 
     @property
     def name(self) -> str:
@@ -312,12 +351,28 @@ class Line(Judge):
         call = self.call
         if call is None:
             dial = self._dial_async if self._how.asynchronous else self._dial
-            self.call = call = Call(self.policy, self._plan.name, new_link(None, innermost()), dial, judge=self)
-            return True, call
+            self.call = call = Call(
+                self.policy, self._plan.name, new_link(None, innermost()), dial, judge=self, first=True
+            )
+            return self._begins_first(call), call
+        if call.held:
+            return self._begins_first(call, at_once=bool(wish)), call
         if wish:
             self._forget(call)
         call.over = False
-        return call.goes_on(), call
+        if call.cooled and not wish and call.is_held_again():
+            self._next = Next.WAIT
+            return False, call
+        return not call.over and call.goes_on(), call
+
+    def _begins_first(self, call: Call, *, at_once: bool = False) -> bool:
+        """Return whether the first dial begins; else a cooldown holds it back, for a wait that has begun."""
+        if not at_once and call.held and call.is_held():
+            self._next = Next.WAIT
+            return False
+        if call.held:
+            call.begin_held()
+        return True
 
     def _stand(self, call: Call) -> Any:
         """Make the dial the innermost link of the chain, beneath what is around this pass of the loop."""
@@ -381,7 +436,9 @@ class Line(Judge):
     def value(self, value: object) -> Classification | None:
         if value is _ENDED_IN_ORDER:
             assert self.call is not None
-            self._drop(self.call, None, ENDED)
+            self.call.tally.spared = self._drop(
+                self.call, None, ENDED
+            )  # who hangs up after a good while has not failed
             self._parks = self._trial
             return NOT_YET if self._trial else ENDED
         assert isinstance(value, Opened)
@@ -441,8 +498,8 @@ class Line(Judge):
         call.is_up()
         return True
 
-    def _drop(self, call: Call, error: Exception | None, found: Classification) -> None:
-        """Note that the connection dropped, and tell of it."""
+    def _drop(self, call: Call, error: Exception | None, found: Classification) -> bool:
+        """Note that the connection dropped, and tell of it; return whether it was stable."""
         since, at = self._since, self._ended_at
         now = call.tally.now() if at is None else at
         stable = since is not None and now - since >= self._plan.stable_after
@@ -451,6 +508,7 @@ class Line(Judge):
             self._unpark()
         call.tell(EventKind.DROPPED, None, error, found)
         self._since = self._ended_at = None
+        return stable
 
     def handed_out(self) -> Session[Any]:
         """Return the session that the script has handed out."""
@@ -459,9 +517,17 @@ class Line(Judge):
 
     # What a session tells.
 
+    def begins(self) -> None:
+        """Note that the body of the session begins."""
+        if self._plan.stop_sessions and self._stop is not None and self._bell is not None:
+            self._watch = Watch(self._stop, self._bell, self._stop_session, asynchronous=self._how.asynchronous)
+
     def closes(self) -> None:
         """Note that the body of the session has ended, and the connection is being closed."""
         self.status = LinkStatus.CLOSING
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.end()
 
     def ended(self, error: BaseException | None) -> bool:
         """Note that the connection is closed; return whether the error of its body is dealt with."""
@@ -484,7 +550,13 @@ class Line(Judge):
 
     def is_ending(self) -> bool:
         """Return whether the session that is up is to end."""
-        return self._wish is Wish.ANEW or self._closed.is_set()
+        stops = self._plan.stop_sessions and self.is_stopped()
+        return stops or self._wish is Wish.ANEW or self._closed.is_set()
+
+    def _stop_session(self) -> None:
+        session = self.session
+        if session is not None and self.is_stopped():
+            session.end(self._bell)
 
     # What happens from outside, in any thread or task.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from redouble.calls.call import TIMED_OUT, Judge, OnStop, Site
 from redouble.calls.tracebacks import strip
 from redouble.control import faults
+from redouble.control.policy import as_policy
 from redouble.control.tally import SHORTEST_PENDING
 from redouble.core import checks
 from redouble.core.backoff import Backoff, as_curve, constant, wait_of
@@ -21,9 +22,10 @@ from redouble.ways.policy import RetryPolicy, retry
 from redouble.ways.shape import (
     is_coroutine_function,
     name_of,
+    refuse_other_arguments,
+    refuse_own_cooldown,
     refuse_timeout_without_keyword,
     refuse_what_cannot_be_called,
-    timeout_at,
 )
 
 TYPE_CHECKING = False
@@ -64,74 +66,72 @@ if TYPE_CHECKING:
         questions: int | None = None,
         slow_down: RuleLike | None = None,
     ) -> T: ...
-    def poll(
-        fn: Callable[[], Any],
-        policy: RetryPolicy = retry,
-        *,
-        until: Callable[[Any], object] | None = None,
-        interval: Seconds | Curve = 5.0,
-        questions: int | None = None,
-        slow_down: RuleLike | None = None,
-    ) -> Any:
-        """Ask until the answer is ready: see below."""
-        ...
 
-else:
 
-    def poll(fn, policy=retry, *, until=None, interval=5.0, questions=None, slow_down=None):
-        """Call `fn()` at once and then at an interval, until its answer is ready; return that.
+def poll(
+    fn: Callable[[], Any],
+    policy: RetryPolicy = retry,
+    *,
+    until: Callable[[Any], object] | None = None,
+    interval: Seconds | Curve = 5.0,
+    questions: int | None = None,
+    slow_down: RuleLike | None = None,
+) -> Any:
+    """Call `fn()` at once and then at an interval, until its answer is ready; return that.
 
-        An answer that is not ready is no failure: it begins the count of failures in a row again. There is no limit of
-        failures and none of time unless the policy has one: its `attempts` are failures in a row, its `deadline` is the
-        expiry, at which no question is asked any more.
+    An answer that is not ready is no failure: it begins the count of failures in a row again. There is no limit of
+    failures and none of time unless the policy has one: its `attempts` are failures in a row, its `deadline` is the
+    expiry, at which no question is asked any more.
 
-        Args:
-            fn: What asks, without arguments. When what it returns can be awaited, a coroutine comes back that awaits it
-                and goes on in asyncio or trio.
-            policy: What errors mean, and the limits. Errors by a rule of `pending(...)` say that the answer is not
-                ready, too; the interval holds for them, not the rule's `every`. A backoff that is written in it (or
-                belongs to a rule) answers failures; else they wait for the interval.
-            until: Asked of every value that the policy's `result` rules have no opinion on; a false answer: not ready.
-                It answers at once, and what it raises is raised at once. `None`: such a value is ready.
-            interval: Seconds (> 0) between two questions when the server says nothing else (`Retry-After`, or whatever
-                a rule gives as `retry_after`); under 0.1 s counts as 0.1 s. The default is RFC 8628's (section 3.2). Or
-                a curve: its n-th wait follows the n-th question, and its end is that of the poll, as at the deadline.
-            questions: End after so many (>= 1) in all, failed ones included, as at the deadline. `None`: no limit.
-            slow_down: A rule, or exception types, for errors that say: not ready, and you ask too often. Each makes the
-                interval 5 s longer for good, below which no hint goes from then on. `None`: there are no such errors.
+    Args:
+        fn: What asks, without arguments. When what it returns can be awaited, a coroutine comes back that awaits it
+            and goes on in asyncio or trio.
+        policy: What errors mean, and the limits. Errors by a rule of `pending(...)` say that the answer is not
+            ready, too; the interval holds for them, not the rule's `every`. A backoff that is written in it (or
+            belongs to a rule) answers failures; else they wait for the interval.
+        until: Asked of every value that the policy's `result` rules have no opinion on; a false answer: not ready.
+            It answers at once, and what it raises is raised at once. `bool`: a true value is ready. `None`: each
+            such value is ready.
+        interval: Seconds (> 0) between two questions when the server says nothing else (`Retry-After`, or whatever
+            a rule gives as `retry_after`); under 0.1 s counts as 0.1 s. The default is RFC 8628's (section 3.2). Or
+            a curve: its n-th wait follows the n-th question, and its end is that of the poll, as at the deadline.
+        questions: End after so many (>= 1) in all, failed ones included, as at the deadline. `None`: no limit.
+        slow_down: A rule, or exception types, for errors that say: not ready, and you ask too often. Each makes the
+            interval 5 s longer for good, below which no hint goes from then on. `None`: there are no such errors.
 
-        Returns:
-            The first answer that is ready, or a coroutine of it.
+    Returns:
+        The first answer that is ready, or a coroutine of it.
 
-        Raises:
-            StillPending: At the deadline (or after `questions`, or at the end of a curve), when the last answer was a
-                value that is not ready. Anything else is raised as it is: a pending error at the deadline, the last of
-                too many failures, a permanent error.
-            Stopped: When the policy's `stop` was set; from the last error, if there was one.
-            TypeError, ValueError: When an argument is of no such kind; when `slow_down` leaves one of the policy's rules
-                nothing to decide; when `interval` is a curve with the jitter `decorrelated`.
+    Raises:
+        StillPending: At the deadline (or after `questions`, or at the end of a curve), when the last answer was a
+            value that is not ready, its `value`; and in asyncio and trio, when the first question was cut off by the
+            deadline, so that there is no answer (`value` is `None`, and the text says so). Anything else is raised as it is: a pending error at the deadline, the last of
+            too many failures, a permanent error.
+        Stopped: When the policy's `stop` was set; from the last error, if there was one.
+        TypeError, ValueError: When an argument is of no such kind; when `slow_down` leaves one of the policy's rules
+            nothing to decide; when `interval` is a curve with the jitter `decorrelated`.
 
-        Source: RFC 8628, 3.5 (the interval, `authorization_pending` and `slow_down`).
+    Source: RFC 8628, 3.5 (the interval, `authorization_pending` and `slow_down`).
 
-        >>> from redouble import poll
-        >>> from redouble.testing import fake_time, scripted
-        >>> state = scripted("queued", "running", ConnectionResetError, "done")
-        >>> with fake_time() as clock:
-        ...     poll(state, until=lambda job: job == "done", interval=2), clock.sleeps
-        ('done', [2.0, 2.0, 2.0])
-        """
-        question = _question(fn, policy, until, interval, questions, slow_down)
-        site = Site(for_polling(policy), question.name, question.judge)
-        if is_coroutine_function(fn):
-            from redouble.ways.wrap_async import carry_on
+    >>> from redouble import poll
+    >>> from redouble.testing import fake_time, scripted
+    >>> state = scripted("queued", "running", ConnectionResetError, "done")
+    >>> with fake_time() as clock:
+    ...     poll(state, until=lambda job: job == "done", interval=2), clock.sleeps
+    ('done', [2.0, 2.0, 2.0])
+    """
+    question = _question(fn, policy, until, interval, questions, slow_down)
+    site = Site(for_polling(policy), question.name, question.judge)
+    if is_coroutine_function(fn):
+        from redouble.ways.wrap_async import carry_on
 
-            return carry_on(site, None, fn, (), {})
-        refuse_timeout_without_keyword(policy, question.name)
-        try:
-            return wrap.run(site, fn, (), {})
-        except BaseException as error:
-            strip(error)
-            raise
+        return carry_on(site, None, fn, (), {})
+    refuse_timeout_without_keyword(policy, question.name)
+    try:
+        return wrap.run(site, fn, (), {})
+    except BaseException as error:
+        strip(error)
+        raise
 
 
 class _Question(Record):
@@ -151,13 +151,14 @@ class _Question(Record):
 
 
 def _question(fn: Any, policy: Any, until: Any, interval: Any, questions: Any, slow_down: Any) -> _Question:
-    refuse_what_cannot_be_called(fn)
-    if not isinstance(policy, RetryPolicy):
-        raise TypeError(f"policy must be a RetryPolicy such as retry(attempts=5), got {checks.shown(policy)}")
-    if policy.timeout_as is not None:
-        timeout_at(fn, policy.timeout_as)
-    if until is not None:
-        checks.plain_function("until", until)
+    refuse_what_cannot_be_called(fn, "poll")
+    as_policy("policy", policy)
+    refuse_own_cooldown(policy, "a poll")
+    refuse_other_arguments("fn", fn, policy.timeout_as)
+    if until is not None and until is not bool:
+        if isinstance(until, type):  # most make something true of any answer
+            raise TypeError(f"until must be a function, or bool, and no other class, got {checks.shown(until)}")
+        checks.asked("until", until, "value")
     if questions is not None:
         checks.whole("questions", questions, least=1)
     slower = None

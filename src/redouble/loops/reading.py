@@ -101,21 +101,42 @@ class PageState(Enum):
     FAILED = 5
 
 
+_P = PageState
+
+MOVES: dict[tuple[PageState, PageState], str] = {
+    (_P.GIVEN, _P.OPEN): "`with` is entered",
+    (_P.OPEN, _P.DEALT_WITH): "ends without an error",
+    (_P.OPEN, _P.FAILED): "ends with an error",
+    (_P.OPEN, _P.COMMITTED): "commit()",
+    (_P.DEALT_WITH, _P.COMMITTED): "the next page is asked for, commit()",
+}
+"""The moves of a page from one state to another, and what makes each of them; there are no others."""
+
+
 class Turn:
     """The state of a page, which the page and its run share without holding each other.
 
     Attributes:
-        state: Where the page stands.
         next: The cursor that is saved when the whole of it is committed.
     """
 
-    __slots__ = ("next", "state")
+    __slots__ = ("_state", "next")
 
-    state: PageState
     next: Any
 
     def __init__(self, next_: Any) -> None:
-        self.state, self.next = PageState.GIVEN, next_
+        self._state, self.next = PageState.GIVEN, next_
+
+    @property
+    def state(self) -> PageState:
+        """Where the page stands."""
+        return self._state
+
+    @state.setter
+    def state(self, to: PageState) -> None:
+        move, self._state = (self._state, to), to
+        if move not in MOVES:
+            faults.report("redouble", "resume", RuntimeError(f"a page moved from {move[0]!r} to {to!r}"), "it goes on")
 
 
 class BasePage(Generic[T]):
@@ -321,10 +342,12 @@ class Reading:
         """Fetch a page until a body has dealt with it, and commit it."""
         link = new_link(None, innermost())
         self.call = call = Call(
-            self._policy, self.name, link, self._fetch, (self.cursor,), judge=_Fetching(self._policy)
+            self._policy, self.name, link, self._fetch, (self.cursor,), judge=_Fetching(self._policy), first=True
         )
         try:
-            while True:
+            if call.held:
+                yield from self._hold_back(call)
+            while not self._over:
                 yield from self._fetch_once(call)
                 turn = self.turn
                 if turn is not None and turn.state is PageState.DEALT_WITH:
@@ -335,15 +358,23 @@ class Reading:
                     self._over = True  # stopped
                     return
                 yield WAIT, call
-                while call.rest and call.sleeps_on():
+                while (call.rest or call.cooled) and call.sleeps_on():
                     yield WAIT, call
-                if not call.goes_on():
+                if call.over or not call.goes_on():
                     if call.raised is not None:
                         yield RAISE, call
                     self._over = True
                     return
         finally:
             call.let_go()
+
+    def _hold_back(self, call: Call) -> Script:
+        """Let a cooldown hold the first fetch of a page back; a stop ends the run instead."""
+        while call.is_held():
+            yield WAIT, call
+        self._over = self._is_stopped()
+        if not self._over:
+            call.begin_held()
 
     def _fetch_once(self, call: Call) -> Script:
         """Fetch the page at the cursor; where one comes, hand it out until its body has ended."""

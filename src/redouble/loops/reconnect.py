@@ -5,7 +5,7 @@ from __future__ import annotations
 from redouble.calls.hosts import coroutines, threads
 from redouble.calls.tracebacks import strip
 from redouble.control.host import running_host
-from redouble.control.policy import refuse_async_stop
+from redouble.control.policy import as_policy, refuse_async_stop
 from redouble.core import checks
 from redouble.core.verdict import as_rule
 from redouble.loops.base import for_loop
@@ -14,7 +14,12 @@ from redouble.loops.link import Keeping, Line, LinkStatus, Wish
 from redouble.loops.session import Session
 from redouble.ways.closing import CLOSE_TIMEOUT, CloseLimit
 from redouble.ways.policy import RetryPolicy, retry
-from redouble.ways.shape import name_of, refuse_what_cannot_be_called, timeout_at
+from redouble.ways.shape import (
+    name_of,
+    refuse_other_arguments,
+    refuse_own_cooldown,
+    refuse_what_cannot_be_called,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -273,133 +278,137 @@ if TYPE_CHECKING:
         give_up: Literal["raise", "park"]
         park: RuleLike | Literal[True] | None
         half_open: Seconds | None
+        stop_sessions: bool
+
+
+if TYPE_CHECKING:  # pyrefly does not take the keywords below for those of `Options`
 
     @overload
-    def reconnect(
+    def reconnect(  # pyrefly: ignore[inconsistent-overload]
         open_: Callable[..., AbstractAsyncContextManager[T]],
         policy: RetryPolicy = ...,
         **options: Unpack[Options],
     ) -> Link[T]: ...
     @overload
-    def reconnect(
+    def reconnect(  # pyrefly: ignore[inconsistent-overload]
         open_: Callable[..., Awaitable[AbstractAsyncContextManager[T]]],
         policy: RetryPolicy = ...,
         **options: Unpack[Options],
     ) -> Link[T]: ...
     @overload
-    def reconnect(
+    def reconnect(  # pyrefly: ignore[inconsistent-overload]
         open_: Callable[..., Awaitable[AbstractContextManager[T]]],
         policy: RetryPolicy = ...,
         **options: Unpack[Options],
     ) -> Link[T]: ...
     @overload
-    def reconnect(
+    def reconnect(  # pyrefly: ignore[inconsistent-overload]
         open_: Callable[..., Awaitable[T]],
         policy: RetryPolicy = ...,
         **options: Unpack[Options],
     ) -> Link[T]: ...
     @overload
-    def reconnect(
+    def reconnect(  # pyrefly: ignore[inconsistent-overload]
         open_: Callable[..., AbstractContextManager[T]],
         policy: RetryPolicy = ...,
         **options: Unpack[Options],
     ) -> Link[T]: ...
     @overload
-    def reconnect(
+    def reconnect(  # pyrefly: ignore[inconsistent-overload]
         open_: Callable[..., T],
         policy: RetryPolicy = ...,
         **options: Unpack[Options],
     ) -> Link[T]: ...
-    def reconnect(open_: Any, policy: RetryPolicy = retry, **options: Unpack[Options]) -> Link[Any]:
-        """Keep a connection alive: see below."""
-        ...
 
-else:
 
-    def reconnect(
-        open_,
-        policy=retry,
-        *,
-        stable_after=5.0,
-        connect_timeout=None,
-        close_timeout=CLOSE_TIMEOUT,
-        give_up="raise",
-        park=None,
-        half_open=None,
-    ):
-        """Keep a connection alive: dial, use it, and dial again when it drops.
+def reconnect(
+    open_: Callable[..., Any],
+    policy: RetryPolicy = retry,
+    *,
+    stable_after: Seconds = 5.0,
+    connect_timeout: Seconds | None = None,
+    close_timeout: Seconds | None = CLOSE_TIMEOUT,
+    give_up: Literal["raise", "park"] = "raise",
+    park: RuleLike | Literal[True] | None = None,
+    half_open: Seconds | None = None,
+    stop_sessions: bool = False,
+) -> Link[Any]:
+    """Keep a connection alive: dial, use it, and dial again when it drops.
 
-        Use it as `for session in link: with session as conn: ...`, or with `async for` and `async with` in asyncio and
-        trio. Each pass dials what `open_` gives, in the way of `RetryPolicy.connect`, and waits between failures as the
-        policy says (without its two default limits: a link is long-lived). The end of the `with` closes the connection.
-        After a normal end, an orderly close or a transient error the next pass waits and dials again; a permanent error
-        passes and ends the loop; `break` closes and leaves.
+    Use it as `for session in link: with session as conn: ...`, or with `async for` and `async with` in asyncio and
+    trio. Each pass dials what `open_` gives, in the way of `RetryPolicy.connect`, and waits between failures as the
+    policy says (without its two default limits: a link is long-lived). The end of the `with` closes the connection.
+    After a normal end, an orderly close or a transient error the next pass waits and dials again; a permanent error
+    passes and ends the loop; `break` closes and leaves.
 
-        An orderly close is an end in order, however the client tells it: the end of an `async for`, or an error of a
-        read or write (websockets' `ConnectionClosedOK`, the EOF of a stream, the orderly closes of aiohttp and
-        asyncssh).
+    An orderly close is an end in order, however the client tells it: the end of an `async for`, or an error of a
+    read or write (websockets' `ConnectionClosedOK`, the EOF of a stream, the orderly closes of aiohttp and
+    asyncssh).
 
-        A connection that lasted less than `stable_after` counts as a failure, however it ended, so that a server which
-        accepts and closes is not stormed. When attempts, curve or deadline are used up, or the server asks for a longer
-        wait than `max_hint`, the operation's error is raised, as of any retried call (a `ConnectionError` where the
-        connections ended in order). With `give_up="park"` the link is *parked* instead: observers get one `GIVE_UP` and
-        one `PARKED`, and the loop waits for `Link.reset()` or `Link.reconnect()`. The end of a `deadline` scope around the
-        loop ends it in any case. The policy's `stop` ends the loop in order, from every wait, and lets a session that
-        is up come to its own end; `Link.close()` ends that, too. `result` is not asked, `idempotent` counts only where it
-        is written, and errors on which an inner retry gave up are failures like others.
+    A connection that lasted less than `stable_after` counts as a failure, however it ended, so that a server which
+    accepts and closes is not stormed. After a longer one, an end in order is no failure, and an error is the first.
+    When attempts, curve or deadline are used up, or the server asks for a longer wait than `max_hint`, the operation's
+    error is raised, as of any retried call (a `ConnectionError` where the connections ended in order). With
+    `give_up="park"` the link is *parked* instead: observers get one `GIVE_UP` and one `PARKED`, and the loop waits for
+    `Link.reset()` or `Link.reconnect()`. The end of a `deadline` scope around the loop ends it in any case. The
+    policy's `stop` ends the loop in order, from every wait, and a session that is up where `stop_sessions` says so;
+    `Link.close()` always ends that, too. `result` is not asked, `idempotent` counts only where it
+    is written, and errors on which an inner retry gave up are failures like others.
 
-        Args:
-            open_: What opens a connection, called without arguments (and with `timeout_as`, where the policy has one).
-                It may give `None`: a probe, which needs no closing.
-            policy: A `RetryPolicy`. Its `attempts` are failures in a row.
-            stable_after: After how many seconds a connection counts as good, so that failures and curve begin again.
-            connect_timeout: Seconds for one dial; asyncio and trio cut it off with a `TimeoutError`, which is transient,
-                and synchronous code is handed it as the policy's `timeout_as`. `None`: no limit but the policy's.
-            close_timeout: Seconds for closing a connection, as of `RetryPolicy.connect`. `None`: no limit.
-            give_up: `"raise"`, or `"park"`.
-            park: Rules for errors that park the link at once, where they would end the loop or be retried: a key that
-                was revoked, until somebody has put in another one. `True`: all permanent errors do. `None`: none do.
-            half_open: Seconds after which a parked link dials once. When that fails it stays parked, and nobody is told
-                again. A link with it parks when it gives up. `None`: a parked link dials only when it is reset.
+    Args:
+        open_: What opens a connection, called without arguments (and with `timeout_as`, where the policy has one).
+            It may give `None`: a probe, which needs no closing.
+        policy: A `RetryPolicy`. Its `attempts` are failures in a row.
+        stable_after: After how many seconds a connection counts as good, so that failures and curve begin again.
+        connect_timeout: Seconds for one dial; asyncio and trio cut it off with a `TimeoutError`, which is transient,
+            and synchronous code is handed it as the policy's `timeout_as`. `None`: no limit but the policy's.
+        close_timeout: Seconds for closing a connection, as of `RetryPolicy.connect`. `None`: no limit.
+        give_up: `"raise"`, or `"park"`.
+        park: Rules for errors that park the link at once, where they would end the loop or be retried: a key that
+            was revoked, until somebody has put in another one. `True`: all permanent errors do. `None`: none do.
+        half_open: Seconds after which a parked link dials once. When that fails it stays parked, and nobody is told
+            again. A link with it parks when it gives up. `None`: a parked link dials only when it is reset.
+        stop_sessions: Whether the policy's `stop` also ends a session that is up, as `Link.close()` does. `False`: it
+            comes to its own end.
 
-        Raises:
-            TypeError, ValueError: For an argument of a wrong kind or value.
+    Raises:
+        TypeError, ValueError: For an argument of a wrong kind or value.
 
-        Source: a connection that is up counts as good only after a time, as in Kubernetes' CrashLoopBackOff; the one
-        dial of a parked link is the half-open state of a circuit breaker (Nygard, Release It!).
+    Source: a connection that is up counts as good only after a time, as in Kubernetes' CrashLoopBackOff; the one
+    dial of a parked link is the half-open state of a circuit breaker (Nygard, Release It!).
 
-        >>> import io
-        >>> from redouble import constant, retry
-        >>> from redouble.testing import fake_time, scripted
-        >>> link = reconnect(scripted(ConnectionRefusedError, io.StringIO("hello")), retry(backoff=constant(1)))
-        >>> with fake_time() as clock:
-        ...     for session in link:
-        ...         with session as stream:
-        ...             print(stream.read(), "after", clock.sleeps)
-        ...             break
-        hello after [1.0]
-        """
-        refuse_what_cannot_be_called(open_)
-        if not isinstance(policy, RetryPolicy):
-            raise TypeError(f"policy must be a RetryPolicy such as retry(attempts=5), got {checks.shown(policy)}")
-        if policy.timeout_as is not None:
-            timeout_at(open_, policy.timeout_as)
-        changes = _changes(policy, checks.seconds_or_none("connect_timeout", connect_timeout, positive=True))
-        CloseLimit(close_timeout, "")  # refuses what is no duration
-        half_open = checks.seconds_or_none("half_open", half_open, positive=True)
-        parks = checks.one_of("give_up", give_up, ("raise", "park")) == "park" or half_open is not None
-        return Link(
-            Keeping(
-                open_,
-                name_of(open_),
-                policy.overridden(**changes),
-                checks.seconds("stable_after", stable_after),
-                parks,
-                park if park is None or park is True else as_rule("park", park),
-                half_open,
-                close_timeout,
-            )
+    >>> import io
+    >>> from redouble import constant, retry
+    >>> from redouble.testing import fake_time, scripted
+    >>> link = reconnect(scripted(ConnectionRefusedError, io.StringIO("hello")), retry(backoff=constant(1)))
+    >>> with fake_time() as clock:
+    ...     for session in link:
+    ...         with session as stream:
+    ...             print(stream.read(), "after", clock.sleeps)
+    ...             break
+    hello after [1.0]
+    """
+    refuse_what_cannot_be_called(open_, "reconnect")
+    as_policy("policy", policy)
+    refuse_own_cooldown(policy, "reconnect")
+    refuse_other_arguments("open_", open_, policy.timeout_as)
+    changes = _changes(policy, checks.seconds_or_none("connect_timeout", connect_timeout, positive=True))
+    CloseLimit(close_timeout, "")  # refuses what is no duration
+    half_open = checks.seconds_or_none("half_open", half_open, positive=True)
+    parks = checks.one_of("give_up", give_up, ("raise", "park")) == "park" or half_open is not None
+    return Link(
+        Keeping(
+            open_,
+            name_of(open_),
+            policy.overridden(**changes),
+            checks.seconds("stable_after", stable_after),
+            parks,
+            park if park is None or park is True else as_rule("park", park),
+            half_open,
+            close_timeout,
+            checks.flag("stop_sessions", stop_sessions),
         )
+    )
 
 
 def _changes(policy: Policy, connect_timeout: float | None) -> dict[str, Any]:

@@ -7,11 +7,17 @@ from __future__ import annotations
 
 from redouble.calls.hosts import coroutines, threads
 from redouble.calls.tracebacks import strip
-from redouble.control.policy import Policy
+from redouble.control.policy import Policy, as_policy
 from redouble.core import checks
 from redouble.loops.reading import WHOLE, BasePage, Progress, Reading
 from redouble.ways.policy import RetryPolicy, retry
-from redouble.ways.shape import name_of, refuse_timeout_without_keyword, timeout_at
+from redouble.ways.shape import (
+    name_of,
+    refuse_other_arguments,
+    refuse_own_cooldown,
+    refuse_timeout_without_keyword,
+    refuse_what_cannot_be_called,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -237,14 +243,14 @@ def resume(
     b [3]
     """
     checks.function("fetch", fetch)
+    refuse_what_cannot_be_called(fetch, "resume")
     limit = checks.whole_or_none("stall_after", stall_after, least=1)
     methods = ("load", "save") if limit is None else ("load", "save", "load_stalls", "save_stalls")
     missing = [name for name in methods if not callable(getattr(checkpoint, name, None))]
     if missing or isinstance(checkpoint, type):
         why = "" if limit is None else " for stall_after"
         raise TypeError(f"checkpoint must have the methods {', '.join(methods)}{why}, got {checks.shown(checkpoint)}")
-    if not isinstance(policy, Policy):
-        raise TypeError(f"policy must be a RetryPolicy such as retry(attempts=5), got {checks.shown(policy)}")
-    if policy.timeout_as is not None:
-        timeout_at(fetch, policy.timeout_as)
+    as_policy("policy", policy)
+    refuse_own_cooldown(policy, "resume")
+    refuse_other_arguments("fetch", fetch, policy.timeout_as, "cursor")
     return Resuming(fetch, checkpoint, policy, limit)

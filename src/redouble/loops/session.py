@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         @property
         def name(self) -> str: ...
         def is_ending(self) -> bool: ...
+        def begins(self) -> None: ...
         def closes(self) -> None: ...
         def ended(self, error: BaseException | None) -> bool: ...
 else:
@@ -76,7 +77,9 @@ class Session(Generic[T]):
     def __enter__(self) -> T:
         if self._how.asynchronous:
             raise TypeError("this session was given by `async for`: write `async with session:`")
-        return self._enter("with")
+        value = self._enter("with")
+        self._line.begins()
+        return value
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -88,6 +91,7 @@ class Session(Generic[T]):
             raise TypeError("this session was given by a plain `for`: write `with session:`")
         value = self._enter("async with")
         self._cancel_scope = cancel_after(self._line.clock, None)
+        self._line.begins()
         if self._line.is_ending():
             self._cancel_scope.fire()
         return value

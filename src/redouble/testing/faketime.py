@@ -108,7 +108,8 @@ class fake_time:  # noqa: N801  # used as a verb: with fake_time() as clock:
 
 def _as_draw(draw: float | Callable[[], float]) -> Callable[[], float]:
     if callable(draw):
-        return draw
+        function: Callable[[], float] = checks.asked("draw", draw)
+        return function
     fixed = checks.number("draw", draw, least=0)
     if fixed >= 1:
         raise ValueError(f"draw must be a number in [0, 1) or a callable, got {checks.shown(draw)}")

@@ -21,6 +21,7 @@ from redouble.control.around import AROUND, BOUND, NODE, WHO, close_link, first_
 from redouble.control.budget import RetryBudget
 from redouble.control.cancel import cancel_after
 from redouble.control.clock import SYSTEM
+from redouble.control.cooldown import Cooldown
 from redouble.control.scope import effective
 
 TYPE_CHECKING = False
@@ -75,14 +76,21 @@ class BlockAttempt(Attempt):
     @property
     def _call(self) -> Call:
         """The call, which is made when somebody asks for it: from inside of the first attempt, or after it failed."""
-        call = self._made
-        if call is None:
-            node = self._link[NODE]
-            own = node if self._policy.is_bounded and self._policy.is_plain else None
-            self._made = call = Call(self._policy, None, self._link, bound=own)
-            call.tally.until, self._until = self._until, None
-            self._script = attempts(call)
-            next(self._script)  # the first attempt, which has been handed out
+        return self._made or self._make()
+
+    def _make(self, *, first: bool = False) -> Call:
+        """Make the call.
+
+        Args:
+            first: Whether its first attempt has not been handed out yet, so that a cooldown may hold it back.
+        """
+        node = self._link[NODE]
+        own = node if self._policy.is_bounded and self._policy.is_plain else None
+        self._made = call = Call(self._policy, None, self._link, bound=own, first=first)
+        call.tally.until, self._until = self._until, None
+        self._script = attempts(call)
+        if not call.held:
+            next(self._script)  # the first attempt, which is handed out
         return call
 
     def __repr__(self) -> str:
@@ -92,7 +100,7 @@ class BlockAttempt(Attempt):
         self._value = value
 
     def _begin(self) -> None:
-        """Hand out the first attempt: its time, and that of the call, begins."""
+        """Hand out the first attempt, unless a cooldown holds it back: its time, and that of the call, begins."""
         if scope.overriding:
             self._policy = effective(self._policy)
         policy = self._policy
@@ -107,8 +115,13 @@ class BlockAttempt(Attempt):
         self._link = [None, outer, began, node, 0]
         self._state = _GIVEN
         self._until = sys.exception()
-        if not plain or isinstance(policy.budget, RetryBudget):
-            self._call  # noqa: B018  # it has time limits to hand out, or there is somebody to tell
+        cooldown = policy.cooldown
+        if not plain or isinstance(policy.budget, RetryBudget) or (isinstance(cooldown, Cooldown) and cooldown.gate):
+            call = self._make(
+                first=True
+            )  # it has time limits to hand out, or there is somebody to tell, or to wait for
+            if call.held:
+                self._state = _AGAIN
 
     def _goes_on(self, keyword: str) -> None:
         """Refuse a forgotten `with`."""
@@ -184,8 +197,9 @@ class Block(BlockAttempt):
         state = self._state
         if state is _NEW:
             self._begin()
-            return self
-        if state is _OVER:
+            if self._state is _GIVEN:
+                return self
+        elif state is _OVER:
             raise StopIteration
         self._goes_on("with")
         try:
@@ -213,6 +227,13 @@ class Block(BlockAttempt):
             return False
         return self._leave(error)
 
+    if not TYPE_CHECKING:  # only to say what to write
+
+        async def __aenter__(self):
+            raise TypeError("this attempt was given by `for`: write `async for attempt in policy:`, or `with attempt:`")
+
+        async def __aexit__(self, *exc_info): ...
+
 
 class AsyncBlock(BlockAttempt):
     """The attempts of `async for attempt in policy: with attempt: ...`, also with `async with`."""
@@ -232,8 +253,9 @@ class AsyncBlock(BlockAttempt):
         state = self._state
         if state is _NEW:
             self._begin()
-            return self
-        if state is _OVER:
+            if self._state is _GIVEN:
+                return self
+        elif state is _OVER:
             raise StopAsyncIteration
         self._goes_on("with")
         try:

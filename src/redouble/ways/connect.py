@@ -10,6 +10,7 @@ from redouble.control.host import in_trio
 from redouble.control.scope import effective
 from redouble.ways import wrap
 from redouble.ways.closing import CloseLimit
+from redouble.ways.first import NONE
 from redouble.ways.opening import Opening, leaving, open_under, opening, scope_of_opening
 from redouble.ways.shape import name_of, refuse_timeout_without_keyword, top_package
 
@@ -66,7 +67,7 @@ class Connecting(Generic[T]):
         how = self._how(asynchronous=False)
         try:
             whose = top_package(self._factory)
-            open_ = wrap.retrying(policy, lambda **kwargs: threads.perform(opening(how, kwargs)), how.name, None, whose)
+            open_ = wrap.retrying(policy, lambda **kwargs: threads.perform(opening(how, kwargs)), how.name, NONE, whose)
             found = open_(**self._kwargs)
         except BaseException as error:
             strip(error)
@@ -97,7 +98,7 @@ class Connecting(Generic[T]):
 
         try:
             whose = top_package(self._factory)
-            found = await wrap_async.retrying(self._checked(), open_, how.name, None, whose)(**self._kwargs)
+            found = await wrap_async.retrying(self._checked(), open_, how.name, NONE, whose)(**self._kwargs)
         except BaseException as error:
             strip(error)
             raise

@@ -11,16 +11,39 @@ if TYPE_CHECKING:
     from typing import Any
 
     from redouble.control.budget import RetryBudget
+    from redouble.control.cooldown import Cooldown
     from redouble.control.policy import Policy
 
 
-def site_of(policy: Policy, fn: Any, name: str | None, budget: RetryBudget | None, whose: str) -> Site:
+def site_of(policy: Policy, fn: Any, name: str | None, own: Own, whose: str) -> Site:
     """The site of a function, with what is known of it when it is bound."""
-    site = Site(policy, name, None, budget)
+    site = Site(policy, name, None, own.budget)
+    site.cooldown = own.cooldown
     site.whose = whose
     if policy.timeout_as is not None:
         site.timeout_at = timeout_at(fn, policy.timeout_as)
     return site
+
+
+class Own:
+    """What a decorated function has of its own, unless its policy names another; a direct call has none of it."""
+
+    __slots__ = ("budget", "cooldown")
+
+    def __init__(self, budget: RetryBudget | None = None, cooldown: Cooldown | None = None) -> None:
+        self.budget: RetryBudget | None = budget
+        self.cooldown: Cooldown | None = cooldown
+
+
+NONE = Own()
+
+
+def gate_of(policy: Policy, own: Cooldown | None) -> Any:
+    """What is true where a call cannot go the short way: always, never, or while a cooldown holds it back."""
+    if not policy.is_plain:
+        return True
+    found = own if policy.cooldown is True else policy.cooldown
+    return False if found is None else found.gate
 
 
 class _Uncounted:

@@ -180,6 +180,7 @@ async def open_under(cancel_scope: CancelScope | None, how: Opening, kwargs: dic
         opened = await coroutines.perform(opening(how, kwargs))
     except BaseException as error:
         if cancel_scope is None or not cancel_scope.exit(error):
+            await _absorb(cancel_scope)
             raise
         raise call.cut_off(error)  # noqa: B904  # which has its cause
     if isinstance(cancel_scope, TrioCancelScope) and opened.leave is not None and not opened.plain:
@@ -187,7 +188,16 @@ async def open_under(cancel_scope: CancelScope | None, how: Opening, kwargs: dic
         opened.scope = cancel_scope
     elif cancel_scope is not None:
         cancel_scope.exit(None)
+        await _absorb(cancel_scope)
     return opened
+
+
+async def _absorb(cancel_scope: CancelScope | None) -> None:
+    """Take a cancellation out of the way that came when the opening was done, such as one asked for from within it."""
+    if cancel_scope is not None and cancel_scope.fired and not isinstance(cancel_scope, TrioCancelScope):
+        from redouble.calls.hosts.asyncio import absorb
+
+        await absorb(cancel_scope)
 
 
 def scope_of_opening(clock: Clock, call: Call) -> TrioCancelScope:

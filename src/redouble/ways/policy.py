@@ -6,15 +6,19 @@ from functools import update_wrapper
 
 from redouble.calls.tracebacks import strip
 from redouble.control.budget import RetryBudget
+from redouble.control.cooldown import Cooldown
 from redouble.control.policy import OWN_BUDGET, Policy, refuse_async_stop
 from redouble.core import checks
 from redouble.ways import wrap
 from redouble.ways.block import AsyncBlock, Block
 from redouble.ways.closing import CLOSE_TIMEOUT
 from redouble.ways.connect import Connecting
+from redouble.ways.first import NONE, Own
 from redouble.ways.shape import (
     is_coroutine_function,
     name_of,
+    refuse_context_manager,
+    refuse_own_cooldown,
     refuse_timeout_without_keyword,
     refuse_what_cannot_be_called,
     refuse_what_cannot_be_retried,
@@ -23,7 +27,16 @@ from redouble.ways.shape import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import (
+        AsyncGenerator,
+        AsyncIterable,
+        AsyncIterator,
+        Awaitable,
+        Callable,
+        Generator,
+        Iterable,
+        Iterator,
+    )
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
     from typing import Any, Literal, ParamSpec, Self, TypeVar, Unpack, overload
 
@@ -35,6 +48,7 @@ if TYPE_CHECKING:
     P = ParamSpec("P")
     R = TypeVar("R")
     T = TypeVar("T")
+    S = TypeVar("S")
     M = TypeVar("M", bound="AbstractContextManager[Any, Any] | AbstractAsyncContextManager[Any, Any]")
 
     class NotDecorated:
@@ -76,6 +90,11 @@ class RetryPolicy(Policy):
         budget: A `RetryBudget`, tokens that many calls share; a string: the budget of that name in this process. The
             default is one per decorated function, for all its callers; without a limit of attempts, and for direct
             calls, blocks, `connect` and loops, it is none. `None`: no budget.
+        cooldown: A string: all calls in this process whose policies name it wait for what the server asked of one of
+            them (`Retry-After` and its kin), before a first attempt too; a `Cooldown`; `True`: one for each decorated
+            function, for all its callers (direct calls, blocks, `connect` and loops take a name). An attempt is held
+            back within its deadline and `max_hint`; where that does not suffice, a first attempt is made at once, and a
+            later one gives up. `None`: each call waits for its own hints.
         max_hint: Seconds; a longer wait, asked for by the server, is answered as `long_hints` says. `None`: no limit.
         long_hints: `"stop"`: a hint above `max_hint` ends the call; `"cap"`: it is waited for `max_hint` only.
         unwanted: `"return"`: at the end an unwanted result is returned as it is; `"raise"`: `Unwanted` is raised, with
@@ -111,17 +130,66 @@ class RetryPolicy(Policy):
 
         def __init__(self, **fields: Unpack[PolicyFields]) -> None: ...
 
+    if TYPE_CHECKING:  # overloads stand alone, or mypy does not see what follows as their implementation
+
         @overload
         def __call__(self, fn: type[Any], /) -> NotDecorated: ...  # pyright: ignore[reportOverlappingOverload]
         @overload
         def __call__(self, fn: F, /) -> F: ...
         @overload
         def __call__(self, **changes: Unpack[PolicyFields]) -> Self: ...
-        def __call__(self, *fn: Any, **changes: Any) -> Any: ...
 
-        def call(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-            """Call a function, again until it succeeds or the policy gives up: see below."""
-            ...
+    def __call__(self, *fn: Any, **changes: Any) -> Any:
+        """Decorate a function, or return this policy with some fields changed.
+
+        Raises:
+            TypeError: For a generator or async generator function, a class, something that is not callable,
+                `attempt_timeout` on a synchronous function without `timeout_as`, and a `timeout_as` that the
+                function does not take.
+
+        >>> from redouble import retry
+        >>> @retry(attempts=5)
+        ... def fetch(url): return url
+        >>> fetch("/")
+        '/'
+        """
+        if len(fn) == 1 and not changes:
+            return _decorate(self, fn[0])
+        if fn:
+            raise TypeError(
+                "retry takes one function to decorate, or keywords: write retry(attempts=5)(function), and"
+                " retry(on=(OSError, ...)) to say what is retried"
+            )
+        return self.changed(**changes) if changes else self
+
+    def call(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call `fn(*args, **kwargs)`, again until it succeeds or the policy gives up.
+
+        Args:
+            fn: Any callable. When what it returns can be awaited, a coroutine comes back that awaits it and goes on
+                in asyncio or trio; nothing that can be awaited is handed back unretried.
+
+        Returns:
+            What `fn` returned, or a coroutine of it.
+
+        Raises:
+            TypeError: As decorating does.
+
+        >>> from redouble import retry
+        >>> retry(attempts=5).call(int, "42")
+        42
+        """
+        refuse_what_cannot_be_called(fn)
+        refuse_context_manager(fn)
+        refuse_own_cooldown(self, "a direct call")
+        wrapper: Callable[P, R] = bind(self, fn, NONE, top_package(fn))
+        try:
+            return wrapper(*args, **kwargs)
+        except BaseException as error:
+            strip(error)
+            raise
+
+    if TYPE_CHECKING:
 
         @overload
         def connect(
@@ -219,95 +287,130 @@ class RetryPolicy(Policy):
         ) -> Connecting[T]: ...
         @overload
         def connect(self, factory: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Connecting[T]: ...
-        def connect(self, factory: Any, /, *args: Any, **kwargs: Any) -> Connecting[Any]:
-            """Open something that is closed at the end of the `with`: see below."""
-            ...
 
-    else:
+    def connect(  # type: ignore[misc]  # keywords of these names are ours, whatever the factory takes
+        self,
+        factory: Callable[..., Any],
+        /,
+        *args: Any,
+        closing: bool = False,
+        close_timeout: Seconds | None = CLOSE_TIMEOUT,
+        **kwargs: Any,
+    ) -> Connecting[Any]:
+        """Open something with `factory(*args, **kwargs)` for the body of a `with` or an `async with`.
 
-        def __call__(self, *fn, **changes):
-            """Decorate a function, or return this policy with some fields changed.
+        Only the opening is retried, which includes entering a context manager; the body's errors never are. Under
+        `async with`, an async context manager is entered, else what can be awaited is awaited; then what came is
+        entered if it is a context manager, else closed at the end by its `aclose` or `close`. What failed attempts
+        opened is closed.
 
-            Raises:
-                TypeError: For a generator or async generator function, a class, something that is not callable,
-                    `attempt_timeout` on a synchronous function without `timeout_as`, and a `timeout_as` that the
-                    function does not take.
+        Args:
+            factory: What opens it, such as `socket.create_connection`.
+            closing: Close at the end, with `aclose` or `close`, instead of entering: for context managers that do
+                not close, such as those of `sqlite3` (there `with` ends a transaction).
+            close_timeout: Seconds that closing may take; > 0. Under `async with` it is cancelled then, in the task
+                that opened; a plain `close` or `aclose` that does not heed its cancellation in asyncio is let go,
+                with a line in the log. A thread cannot be cut off: under a plain `with` closing is waited for, and a
+                line says so after 5 s; where a number is written, it runs in a daemon thread with a copy of the
+                context, and is let go after so many seconds. `None`: it is waited for, however long it takes.
+                (A keyword of that name for the factory itself: bind it with `functools.partial`.)
 
-            >>> from redouble import retry
-            >>> @retry(attempts=5)
-            ... def fetch(url): return url
-            >>> fetch("/")
-            '/'
-            """
-            if not fn:
-                return self.changed(**changes) if changes else self
-            if len(fn) > 1 or changes:
-                raise TypeError("retry takes one function to decorate, or keywords: write retry(attempts=5)(function)")
-            return _decorate(self, fn[0])
+        Raises:
+            TypeError: When what comes is none of these; for an async factory under a plain `with`.
+            TypeError, ValueError: When `close_timeout` is no such duration.
 
-        def call(self, fn, /, *args, **kwargs):
-            """Call `fn(*args, **kwargs)`, again until it succeeds or the policy gives up.
+        >>> import io
+        >>> from redouble import retry
+        >>> with retry(deadline=90).connect(io.StringIO, "hello") as stream:
+        ...     stream.read()
+        'hello'
+        """
+        refuse_what_cannot_be_called(factory, "retry.connect")
+        refuse_own_cooldown(self, "connect")
+        return Connecting(self, factory, args, kwargs, checks.flag("closing", closing), close_timeout)
 
-            Args:
-                fn: Any callable. When what it returns can be awaited, a coroutine comes back that awaits it and goes on
-                    in asyncio or trio; nothing that can be awaited is handed back unretried.
+    if not TYPE_CHECKING:
+        # Only to say what to write: a policy has no end, so it is no context manager, and type checkers know it.
+        def __enter__(self):
+            raise TypeError("a policy is looped over: write `for attempt in retry:` and `with attempt:` in it")
 
-            Returns:
-                What `fn` returned, or a coroutine of it.
+        def __exit__(self, *exc_info): ...
 
-            Raises:
-                TypeError: As decorating does.
+        async def __aenter__(self):
+            raise TypeError("a policy is looped over: write `async for attempt in retry:` and `with attempt:` in it")
 
-            >>> from redouble import retry
-            >>> retry(attempts=5).call(int, "42")
-            42
-            """
-            refuse_what_cannot_be_called(fn)
-            wrapper = _bind(self, fn, None, top_package(fn))
-            try:
-                return wrapper(*args, **kwargs)
-            except BaseException as error:
-                strip(error)
-                raise
+        async def __aexit__(self, *exc_info): ...
 
-        def connect(self, factory, /, *args, closing=False, close_timeout=CLOSE_TIMEOUT, **kwargs):
-            """Open something with `factory(*args, **kwargs)` for the body of a `with` or an `async with`.
+    if TYPE_CHECKING:
 
-            Only the opening is retried, which includes entering a context manager; the body's errors never are. Under
-            `async with`, an async context manager is entered, else what can be awaited is awaited; then what came is
-            entered if it is a context manager, else closed at the end by its `aclose` or `close`. What failed attempts
-            opened is closed.
+        @overload
+        def opening(self, fn: Callable[P, Generator[T, S, R]], /) -> Callable[P, Generator[T, S, R]]: ...
+        @overload
+        def opening(self, fn: Callable[P, AsyncGenerator[T, S]], /) -> Callable[P, AsyncGenerator[T, S]]: ...
+        @overload
+        def opening(self, fn: Callable[P, Awaitable[AsyncIterable[T]]], /) -> Callable[P, AsyncGenerator[T, Any]]: ...
+        @overload
+        def opening(self, fn: Callable[P, AsyncIterable[T]], /) -> Callable[P, AsyncGenerator[T, Any]]: ...
+        @overload
+        def opening(self, fn: Callable[P, Iterable[T]], /) -> Callable[P, Generator[T, Any, Any]]: ...
 
-            Args:
-                factory: What opens it, such as `socket.create_connection`.
-                closing: Close at the end, with `aclose` or `close`, instead of entering: for context managers that do
-                    not close, such as those of `sqlite3` (there `with` ends a transaction).
-                close_timeout: Seconds that closing may take; > 0. Under `async with` it is cancelled then, in the task
-                    that opened; a plain `close` or `aclose` that does not heed its cancellation in asyncio is let go,
-                    with a line in the log. A thread cannot be cut off: under a plain `with` closing is waited for, and a
-                    line says so after 5 s; where a number is written, it runs in a daemon thread with a copy of the
-                    context, and is let go after so many seconds. `None`: it is waited for, however long it takes.
-                    (A keyword of that name for the factory itself: bind it with `functools.partial`.)
+    def opening(self, fn: Any, /) -> Any:
+        """Return a function that gives the stream of `fn`, whose opening is retried; also a decorator.
 
-            Raises:
-                TypeError: When what comes is none of these; for an async factory under a plain `with`.
-                TypeError, ValueError: When `close_timeout` is no such duration.
+        An attempt calls `fn` and asks for the first item. What fails until then is tried again as the policy says;
+        what fails after the first item passes untouched, since another attempt would give out items twice. Nothing
+        runs before the first item is asked for, as in every generator. The time limits of the policy are those of
+        the opening; its `result` is not asked.
 
-            >>> import io
-            >>> from redouble import retry
-            >>> with retry(deadline=90).connect(io.StringIO, "hello") as stream:
-            ...     stream.read()
-            'hello'
-            """
-            refuse_what_cannot_be_called(factory)
-            return Connecting(self, factory, args, kwargs, checks.flag("closing", closing), close_timeout)
+        Args:
+            fn: A generator function, for which a generator comes back, or an async generator function, for which an
+                async generator does; `send`, `throw` and what a generator returns pass through. Or any callable
+                that returns something to loop over (for `async for`, also something to await that gives it), such
+                as a client's method with `stream=True`: what comes back is a generator for both `for` and `async
+                for`, which gives the items, and not the client's object itself.
+
+        Returns:
+            A function with the parameters of `fn`. When its stream ends, fails or is closed, the iterator is closed
+            (`close`, `aclose`), and so is the object that `fn` returned. A loop that is left early closes it
+            soon in threads; `contextlib.closing` and `contextlib.aclosing` close it in place.
+
+        Raises:
+            TypeError: When `fn` cannot be called; for `attempt_timeout` on a synchronous function without
+                `timeout_as`; in the first step, when `fn` returns something that cannot be looped over.
+
+        Source: Google's client for Python retries a streamed answer so, until its first message
+        (`google.api_core.grpc_helpers._StreamingResponseIterator` fetches it with the call).
+
+        >>> from redouble import constant, retry
+        >>> from redouble.testing import fake_time, scripted
+        >>> connect = scripted(ConnectionResetError, ["Hel", "lo"])
+        >>> @retry(backoff=constant(2)).opening
+        ... def answer(prompt):
+        ...     yield from connect(prompt)
+        >>> with fake_time() as clock:
+        ...     list(answer("hi")), clock.sleeps
+        (['Hel', 'lo'], [2.0])
+        """
+        from redouble.ways import streams  # few have any
+
+        if isinstance(fn, (staticmethod, classmethod)):
+            return type(fn)(self.opening(fn.__func__))
+        if not callable(fn):
+            raise TypeError(f"opening takes a function that gives something to loop over, got {checks.shown(fn)}")
+        made = streams.opening(self, fn, own_of(self))
+        setattr(made, POLICY, self)
+        return made
 
     def __iter__(self) -> Iterator[Block]:
         """The attempts of a block form: `for attempt in policy: with attempt: ...`."""
+        if self.cooldown is True:
+            refuse_own_cooldown(self, "a block")
         return Block(self)
 
     def __aiter__(self) -> AsyncIterator[AsyncBlock]:
         """The attempts of a block form in a coroutine: `async for attempt in policy: with attempt: ...`."""
+        if self.cooldown is True:
+            refuse_own_cooldown(self, "a block")
         return AsyncBlock(self)
 
     def __getitem__(self, part: slice) -> tuple[RetryPolicy, ...]:
@@ -370,20 +473,25 @@ def _decorate(policy: RetryPolicy, fn: Any) -> Any:
     refuse_what_cannot_be_retried(fn)
     if not is_coroutine_function(fn):
         refuse_async_stop(policy, name_of(fn))
-    own = RetryBudget.for_attempts(policy.attempts) if policy.budget is OWN_BUDGET and policy.attempts else None
-    wrapper: Any = _bind(policy, fn, own)
+    wrapper: Any = bind(policy, fn, own_of(policy))
     wrapper.__name__ = wrapper.__qualname__ = name_of(fn)  # of what has no name of its own, such as a partial
     update_wrapper(wrapper, fn)
     setattr(wrapper, POLICY, policy)
     return wrapper
 
 
-def _bind(policy: RetryPolicy, fn: Any, budget: RetryBudget | None = None, whose: str = "") -> Callable[..., Any]:
+def own_of(policy: Policy) -> Own:
+    """Return the budget and the cooldown that a decorated function of this policy has for all its callers together."""
+    budget = RetryBudget.for_attempts(policy.attempts) if policy.budget is OWN_BUDGET and policy.attempts else None
+    return Own(budget, Cooldown())
+
+
+def bind(policy: RetryPolicy, fn: Any, own: Own = NONE, whose: str = "") -> Callable[..., Any]:
     """The loop around a function, of the right colour; refuses what cannot work."""
     name = policy.name or name_of(fn)
     if is_coroutine_function(fn):
         from redouble.ways import wrap_async
 
-        return wrap_async.retrying(policy, fn, name, budget, whose)
+        return wrap_async.retrying(policy, fn, name, own, whose)
     refuse_timeout_without_keyword(policy, name)
-    return wrap.retrying(policy, fn, name, budget, whose)
+    return wrap.retrying(policy, fn, name, own, whose)

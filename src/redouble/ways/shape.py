@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import sys
 
+from redouble.calls.awaitable import is_awaitable
 from redouble.calls.timing import place_of_timeout
+from redouble.control.policy import Policy
 from redouble.core import checks
+from redouble.core.backoff import Backoff
+from redouble.core.verdict import Rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from redouble.calls.timing import TimeoutAt
-    from redouble.control.policy import Policy
 
 _COROUTINE, _IS_GENERATOR, _ASYNC_GENERATOR, _ITERABLE_COROUTINE = 0x80, 0x20, 0x200, 0x100
 
@@ -29,6 +32,12 @@ def _function_of(fn: Any) -> Any:
     return fn
 
 
+def _is_stand_in(fn: Any) -> bool:
+    """Whether it only answers as a function would: a mock that was made after one, whose code is a mock, too."""
+    code = getattr(_function_of(fn), "__code__", None)
+    return code is not None and not isinstance(getattr(code, "co_flags", 0), int)
+
+
 def _flags(fn: Any) -> int:
     flags = getattr(getattr(_function_of(fn), "__code__", None), "co_flags", 0)
     return flags if isinstance(flags, int) else 0
@@ -41,8 +50,21 @@ def is_coroutine_function(fn: Any) -> bool:
     """
     if _flags(fn) & _COROUTINE:
         return True
+    if _is_stand_in(fn):
+        return False
     inspect = sys.modules.get("inspect")  # whoever marked a function as a coroutine function has loaded it
     return inspect is not None and not isinstance(fn, type) and inspect.iscoroutinefunction(_function_of(fn))
+
+
+def is_generator_function(fn: Any) -> bool:
+    """Whether calling `fn` gives a generator that is for a `for`, and not for an `await`."""
+    flags = _flags(fn)
+    return bool(flags & _IS_GENERATOR) and not flags & _ITERABLE_COROUTINE
+
+
+def is_async_generator_function(fn: Any) -> bool:
+    """Whether calling `fn` gives an async generator."""
+    return bool(_flags(fn) & _ASYNC_GENERATOR)
 
 
 def refuse_what_cannot_be_retried(fn: Any) -> None:
@@ -54,18 +76,87 @@ def refuse_what_cannot_be_retried(fn: Any) -> None:
             f"retry decorates functions, {fn.__qualname__} is a class: decorate its methods, or write"
             f" retry.call({fn.__qualname__}, ...) to retry making one"
         )
-    refuse_what_cannot_be_called(fn)
-
-
-def refuse_what_cannot_be_called(fn: Any) -> None:
-    """Refuse what is no callable, and generators: they cannot be retried from outside, what they have yielded is gone."""
+    if isinstance(fn, Policy):
+        raise TypeError("retry decorates functions, and this is a policy: write @policy, or retry.changed(...)")
     if not callable(fn):
-        raise TypeError(f"retry takes a function, or keywords such as attempts=5, got {checks.shown(fn)}")
+        raise TypeError(
+            f"retry takes a function, or keywords such as attempts=5, got {checks.shown(fn)}{_meant_for(fn)}"
+        )
+    refuse_what_cannot_be_called(fn, "retry")
+    refuse_context_manager(fn)
+
+
+def _meant_for(value: Any) -> str:
+    """The field that a value was meant for, as the end of a message; empty where that is not to be seen."""
+    if isinstance(value, property) or type(value).__name__ == "cached_property":
+        return f"; put @{type(value).__name__} above @retry"
+    if is_awaitable(value):
+        return _closed(value, "; decorate the function, without calling it")
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"; write retry(attempts={value})"
+    if isinstance(value, Backoff):
+        return "; write retry(backoff=...)"
+    if isinstance(value, (Rule, tuple, list)):
+        return "; write retry(on=...)"
+    return "; write @retry above the function, or retry.call(function, ...)"
+
+
+def _closed(value: Any, advice: str) -> str:
+    if hasattr(value, "close"):
+        value.close()  # a coroutine: let it not complain
+    return advice
+
+
+def refuse_context_manager(fn: Any) -> None:
+    """Refuse a function that `contextlib` made: it returns at once, and all that may fail happens when it is entered.
+
+    Raises:
+        TypeError: For such a function.
+    """
+    if getattr(_function_of(fn), "__globals__", {}).get("__name__") == "contextlib":
+        raise TypeError(
+            f"{name_of(fn)} makes a context manager, and fails only when that is entered: write"
+            f" retry.connect({name_of(fn)}, ...) to retry entering it"
+        )
+
+
+def refuse_other_arguments(name: str, fn: Any, timeout_as: str | None, *given: str) -> None:
+    """Refuse an operation that cannot be called with what a loop calls it with.
+
+    Args:
+        name: What the loop calls the argument.
+        fn: The operation.
+        timeout_as: The parameter by which it is given its timeout, if it is.
+        given: What it is called with, by position.
+
+    Raises:
+        TypeError: When it takes something else.
+    """
+    if timeout_as is not None:
+        timeout_at(fn, timeout_as)
+    else:
+        checks.takes(name, fn, *given)
+
+
+def refuse_what_cannot_be_called(fn: Any, way: str = "retry.call") -> None:
+    """Refuse what is no callable, and generators: they cannot be retried from outside, what they have yielded is gone.
+
+    Args:
+        fn: The operation.
+        way: What it was handed to, as it is written.
+    """
+    if not callable(fn):
+        message = (
+            f"{way} takes a function, which it calls itself: write {way}(function) instead of {way}(function()), got"
+            f" {checks.shown(fn)}"
+        )
+        raise TypeError(_closed(fn, message) if is_awaitable(fn) else message)
     flags = _flags(fn)
     if flags & _ASYNC_GENERATOR or (flags & _IS_GENERATOR and not flags & _ITERABLE_COROUTINE):
         raise TypeError(
-            f"{name_of(fn)} is a generator function: calling it again would repeat items that were given out. Retry what"
-            " fetches one page, and keep the cursor outside; or return a list"
+            f"{name_of(fn)} is a generator function: calling it again would repeat items that were given out. Write"
+            " retry.opening(...) to retry until the first item is there; or retry what fetches one page, and keep the"
+            " cursor outside; or return a list"
         )
 
 
@@ -93,6 +184,19 @@ def refuse_timeout_without_keyword(policy: Policy, name: str) -> None:
         raise TypeError(
             f"attempt_timeout cannot cut off the synchronous {name}: nothing can stop a running function. Write"
             " timeout_as='timeout' to hand each attempt its timeout under that keyword, or make it async def"
+        )
+
+
+def refuse_own_cooldown(policy: Policy, what: str) -> None:
+    """Refuse `cooldown=True` where there is no decorated function that could have one.
+
+    Raises:
+        ValueError: For such a policy.
+    """
+    if policy.cooldown is True:
+        raise ValueError(
+            f"cooldown=True is one for each decorated function, and {what} has none: write a name that is shared, such as"
+            " cooldown='openai'"
         )
 
 

@@ -4,42 +4,45 @@ from __future__ import annotations
 
 from time import monotonic
 
-from redouble.calls.awaitable import GENERATOR, is_awaitable
+from redouble.calls.awaitable import is_awaitable
 from redouble.calls.call import Site, call_of, is_fault, new_call
 from redouble.calls.hosts.threads import drive
+from redouble.calls.later import tell_if_later
 from redouble.calls.script import attempts
 from redouble.calls.tracebacks import strip
 from redouble.control import around, scope
 from redouble.control.around import BOUND, NODE, WHO, close_link, first_live, first_open, leave_bound, open_link
-from redouble.ways.first import counted_by, site_of
+from redouble.control.host import in_event_loop
+from redouble.ways.first import NONE, counted_by, gate_of, site_of
+from redouble.ways.settled import SETTLED, settle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from redouble.control.budget import RetryBudget
     from redouble.control.policy import Policy
+    from redouble.ways.first import Own
 
 
 def retrying(  # noqa: C901  # see below
-    policy: Policy, fn: Callable[..., Any], name: str | None, budget: RetryBudget | None = None, whose: str = ""
+    policy: Policy, fn: Callable[..., Any], name: str | None, own: Own = NONE, whose: str = ""
 ) -> Callable[..., Any]:
     """Return a function that calls `fn` until it succeeds or the policy gives up.
 
     A success pays for one reading of the clock, a link in the chain, and a look at the type of what came back. All else
-    is made after the first failure.
+    is made after the first failure. With a cooldown it also looks whether a list is empty.
     """
-    site = site_of(policy, fn, name, budget, whose)
-    counted = counted_by(policy, budget)
-    eager = not policy.is_plain
+    site = site_of(policy, fn, name, own, whose)
+    counted = counted_by(policy, own.budget)
+    long_way = gate_of(policy, own.cooldown)
     seconds = policy.deadline if policy.is_bounded else None
     plain: type | None = None  # the type of the last value: known to be none that is awaited
 
     # One piece: each function that it were cut into would be paid for by every call, and show in tracebacks.
     def wrapper(*args: Any, **kwargs: Any) -> Any:  # noqa: C901
         nonlocal plain
-        if eager or scope.overriding:
+        if long_way or scope.overriding:
             try:
                 return run(site, fn, args, kwargs)
             except BaseException as error:
@@ -76,8 +79,12 @@ def retrying(  # noqa: C901  # see below
                     counted.hits += 1
                     return value
                 if not is_awaitable(value):
-                    plain = None if type(value) is GENERATOR else type(value)
+                    try:  # noqa: SIM105
+                        plain = type(value) if type(value) in SETTLED else settle(site, value)
+                    except Exception:  # a metaclass that refuses to be hashed; suppress() would be a call
+                        pass
                     counted.hits += 1
+                    tell_if_later(site.policy, site.name, value)
                     return value
                 return _carry_on(site, value, fn, args, kwargs)
             try:
@@ -106,6 +113,8 @@ def run(site: Site, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[
     call = None
     try:
         call = new_call(site, link, fn, args, kwargs)
+        if call.held and in_event_loop():
+            call.begin_held()  # waiting would hold the loop up; where it gives something to await, that is held back
         if drive(attempts(call), call) is None:
             return call.value
         return _carry_on(site, call.given, fn, args, kwargs, call)

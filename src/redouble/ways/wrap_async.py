@@ -10,28 +10,28 @@ from redouble.calls.script import attempts
 from redouble.calls.tracebacks import strip
 from redouble.control import around, scope
 from redouble.control.around import BOUND, NODE, WHO, close_link, first_live, first_open, leave_bound, open_link
-from redouble.ways.first import counted_by, site_of
+from redouble.ways.first import NONE, counted_by, gate_of, site_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import Any
 
-    from redouble.control.budget import RetryBudget
     from redouble.control.policy import Policy
+    from redouble.ways.first import Own
 
 
 def retrying(  # noqa: C901  # see below
-    policy: Policy, fn: Callable[..., Any], name: str | None, budget: RetryBudget | None = None, whose: str = ""
+    policy: Policy, fn: Callable[..., Any], name: str | None, own: Own = NONE, whose: str = ""
 ) -> Callable[..., Any]:
     """Return a coroutine function that awaits `fn` until it succeeds or the policy gives up."""
-    site = site_of(policy, fn, name, budget, whose)
-    counted = counted_by(policy, budget)
-    eager = not policy.is_plain or getattr(fn, "limits_itself", False)
+    site = site_of(policy, fn, name, own, whose)
+    counted = counted_by(policy, own.budget)
+    long_way = getattr(fn, "limits_itself", False) or gate_of(policy, own.cooldown)
     seconds = policy.deadline if policy.is_bounded else None
 
     async def wrapper(*args: Any, **kwargs: Any) -> Any:  # noqa: C901  # as in `wrap`
-        if eager or scope.overriding:
+        if long_way or scope.overriding:
             try:
                 return await run(site, None, fn, args, kwargs)
             except BaseException as error:
@@ -134,7 +134,9 @@ async def run(
     link = open_link(site)
     call = None
     try:
-        call = new_call(site, link, fn, args, kwargs)
+        new = begun is None or begun.tally.attempt == 1
+        first = new and (given is None or hasattr(given, "close"))  # a task would be under way already
+        call = new_call(site, link, fn, args, kwargs, first)
         if begun is not None:
             call.take_over(begun, held.pop() if held else None)
         call.given = given
@@ -143,4 +145,6 @@ async def run(
     finally:
         close_link(link)
         if call is not None:
+            if call.held and given is not None:
+                given.close()  # cancelled while it was held back: let it not complain
             call.let_go()

@@ -23,17 +23,19 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 LINGER = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
 """Linger for 0 seconds: closing a socket then resets the connection instead of ending it in good order."""
+LAST_CHUNK = b"\r\n0\r\n\r\n"
 GIVE_UP = 10.0
 """Seconds after which a connection is given up whose client neither speaks nor hangs up: a test hangs no longer."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A request that came in whole: its method, its path and its headers by their names in small letters."""
+    """A request that came in whole: its method, path and body, and its headers by their names in small letters."""
 
     method: str
     path: str
     headers: Mapping[str, str]
+    body: bytes = b""  # as it came: chunks and all
 
 
 @dataclass(frozen=True)
@@ -245,12 +247,12 @@ def _read_request(connection: socket.socket) -> Seen | None:
     headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
     length = int(headers.get("content-length", "0"))
     chunked = "chunked" in headers.get("transfer-encoding", "")
-    while len(body) < length or (chunked and not body.endswith(b"0\r\n\r\n")):
+    while len(body) < length or (chunked and not (b"\r\n" + body).endswith(LAST_CHUNK)):
         part = connection.recv(65536)
         if not part:
             return None
         body += part
-    return Seen(method, path, headers)
+    return Seen(method, path, headers, body)
 
 
 @contextmanager

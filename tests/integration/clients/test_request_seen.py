@@ -17,6 +17,7 @@ from redouble.known.request import sends_unsafely
 from tests.integration.clients.clients import BODY, CLIENTS, PATH, OpenClients, let_go, need
 from tests.integration.clients.flaky_server import FlakyServer, answer, closed_port, fall_silent, reset
 from tests.integration.clients.provocations import LENGTH
+from tests.integration.clients.services import SERVICES, aiobotocore, influx, slack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,91 +109,7 @@ def test_an_attempt_that_was_cut_shows_its_post(clients: OpenClients) -> None:
         assert sends_unsafely(failure(asyncio.run, exchange(server.url))).unsafe
 
 
-# Clients of one service each.
-
-
-def kubernetes(url: str) -> Any:
-    api = need("kubernetes.client", "kubernetes")
-    settings = api.Configuration()
-    settings.host, settings.retries = url, False
-    return api.CoreV1Api(api.ApiClient(settings)).create_namespaced_pod("orders", {})
-
-
-def slack(url: str, call: str = "chat_postMessage", **given: Any) -> Any:
-    sdk = need("slack_sdk", "slack_sdk")
-    client = sdk.WebClient("none", base_url=url + "/", retry_handlers=[])
-    return getattr(client, call)(**(given or {"channel": "c", "text": "hello"}))
-
-
-def stripe(url: str) -> Any:
-    sdk = need("stripe", "stripe")
-    client = sdk.StripeClient("sk_none", base_addresses={"api": url}, max_network_retries=0)
-    return client.v1.charges.create({"amount": 1, "currency": "eur"})
-
-
-def google_client(url: str) -> Any:
-    http, httplib2 = need("googleapiclient.http", "google-api-python-client"), need("httplib2", "httplib2")
-    return http.HttpRequest(httplib2.Http(), lambda response, content: content, url, method="POST", body="{}").execute()
-
-
-def httplib2(url: str) -> Any:
-    return need("httplib2", "httplib2").Http().request(url + PATH, "POST", body="{}")
-
-
-def curl(url: str) -> Any:
-    with need("curl_cffi.requests", "curl_cffi").Session() as session:
-        return session.post(url + PATH, data=BODY)
-
-
-def curl_async(url: str) -> Any:
-    requests = need("curl_cffi.requests", "curl_cffi")
-
-    async def exchange() -> Any:
-        async with requests.AsyncSession() as session:
-            return await session.post(url + PATH, data=BODY)
-
-    return asyncio.run(exchange())
-
-
-def httpcore(url: str) -> Any:
-    return need("httpcore", "httpcore").request("POST", url + PATH, content=BODY)
-
-
-def influx(url: str, query: bool = False) -> Any:
-    module = need("influxdb_client", "influxdb-client")
-    client = module.InfluxDBClient(url, token="none", org="o", retries=False)
-    if query:
-        return client.query_api().query("x")
-    from influxdb_client.client.write_api import SYNCHRONOUS
-
-    return client.write_api(write_options=SYNCHRONOUS).write("b", "o", "m f=1")
-
-
-def aiobotocore(url: str, service: str = "sqs", call: str = "send_message", **given: Any) -> Any:
-    session = need("aiobotocore.session", "aiobotocore").get_session()
-    settings = need("aiobotocore.config", "aiobotocore").AioConfig(retries={"total_max_attempts": 1})
-    given = given or {"QueueUrl": url + "/orders", "MessageBody": "hello"}
-    where = {"region_name": "eu-west-1", "endpoint_url": url, "config": settings}
-
-    async def exchange() -> Any:
-        async with session.create_client(service, aws_access_key_id="a", aws_secret_access_key="b", **where) as client:
-            return await getattr(client, call)(**given)
-
-    return asyncio.run(exchange())
-
-
-def sendgrid(url: str) -> Any:
-    return need("sendgrid", "sendgrid").SendGridAPIClient("none", host=url).client.mail.send.post(request_body={})
-
-
-def niquests(url: str) -> Any:
-    return need("niquests", "niquests").post(url + PATH, data=BODY)
-
-
-SERVICES = [kubernetes, slack, stripe, google_client, httplib2, curl, curl_async, httpcore, influx, aiobotocore]
-
-
-@pytest.mark.parametrize("call", [*SERVICES, sendgrid, niquests], ids=lambda call: call.__name__)
+@pytest.mark.parametrize("call", SERVICES, ids=lambda call: call.__name__)
 def test_a_post_of_a_service_is_seen(call: Callable[[str], Any], plain_surroundings: None) -> None:
     """What only the traceback shows; a key that the client made itself changes nothing."""
     with FlakyServer() as server:

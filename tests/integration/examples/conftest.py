@@ -1,17 +1,12 @@
-"""What the tests of the examples share: where the examples are, and a run of each as a program."""
+"""What the tests of the examples share: a run of each as a program."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parents[2] / "docs" / "examples"), str(HERE)]  # as the examples find their surroundings
-
-from surroundings.by_hand import Example  # noqa: E402
+from tests.integration.examples.by_hand import Example
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,5 +14,5 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def example() -> Callable[[str], Example]:
-    """An example by its name."""
+    """Return an example by its name."""
     return Example

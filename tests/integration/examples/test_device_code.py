@@ -1,4 +1,4 @@
-"""docs/examples/device_code.py against a real server of device logins; the waits are virtual."""
+"""redouble.examples.device_code against a real server of device logins; the waits are virtual."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from surroundings import stage
-from surroundings.device_server import DEVICE_CODE, TOKEN, DeviceServer
 
 import redouble
 from redouble import EventKind, Reason, outcome, override, permanent, transient
+from redouble.examples.surroundings import stage
+from redouble.examples.surroundings.device_server import DEVICE_CODE, TOKEN, DeviceServer
 from redouble.testing import fake_time
+from tests.integration.examples.by_hand import HOSTS
 
 pytest.importorskip("httpx", reason="httpx is not installed: pip install httpx")
-device_code: Any = pytest.importorskip("device_code")
+device_code: Any = pytest.importorskip("redouble.examples.device_code")
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -146,7 +147,7 @@ def test_p08_the_interval(given: float | None, seconds: float) -> None:
 
 def test_p09_a_general_rule_first() -> None:
     """P-9: rules of which one could never be reached are refused where they are written."""
-    with pytest.raises(ValueError, match=r"can never be reached for device_code\.DeniedError"):
+    with pytest.raises(ValueError, match=r"can never be reached for \S+\.DeniedError"):
         transient(device_code.CloudError) | permanent(device_code.DeniedError)
 
 
@@ -190,9 +191,10 @@ def test_no_server_at_all() -> None:
     assert shown == []
 
 
-def test_by_hand(example: Callable[[str], Any]) -> None:
-    """`python docs/examples/device_code.py` logs in, is slowed down, denied, and gives up, and says no secret."""
-    lines = example("device_code").run()
+@pytest.mark.parametrize("host", HOSTS["device_code"])
+def test_by_hand(host: str, example: Callable[[str], Any]) -> None:
+    """`python -m redouble.examples.device_code`, on each host: logs in, is slowed down, denied, gives up, says no secret."""
+    lines = example("device_code").run("--on", host)
     text = "\n".join(lines)
     assert text.count("logged in, with a token of 22 characters") == 2
     assert "it waited [6.0, 6.0]" in lines

@@ -1,4 +1,4 @@
-"""docs/examples/export_or_tree.py against a real HTTP server; the waits are virtual, unless it says so."""
+"""redouble.examples.export_or_tree against a real HTTP server; the waits are virtual, unless it says so."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from surroundings import stage
-from surroundings.export_server import ExportServer
 
 import redouble
 from redouble import Reason, clamp_under, outcome, override
+from redouble.examples.surroundings import stage
+from redouble.examples.surroundings.export_server import ExportServer
 from redouble.loops import Stalled
 from redouble.testing import fake_time
+from tests.integration.examples.by_hand import HOSTS
 
 httpx: Any = pytest.importorskip("httpx", reason="httpx is not installed: pip install httpx")
-export_or_tree: Any = pytest.importorskip("export_or_tree")
+export_or_tree: Any = pytest.importorskip("redouble.examples.export_or_tree")
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -308,7 +309,7 @@ def test_r18_what_the_server_may_ask_for(header: str, wait: float, local: Any) -
 def test_killed_in_the_middle_nothing_is_lost_and_nothing_twice(tmp_path: Path) -> None:
     """A reader that is killed (SIGKILL) three times at whatever moment: in the end each file was written once."""
     database = str(tmp_path / "files.db")
-    command = [sys.executable, export_or_tree.__file__]
+    command = [sys.executable, "-m", "redouble.examples.export_or_tree", "--part"]
     with ExportServer(50, page=5, export="truncated", pace=0.02) as server:
         for reads in (7, 19, 33):
             with subprocess.Popen([*command, server.url, database, "45"], stdout=subprocess.DEVNULL) as reader:
@@ -322,9 +323,10 @@ def test_killed_in_the_middle_nothing_is_lost_and_nothing_twice(tmp_path: Path) 
         assert (local["complete"], local.load(), written(local)) == (1, None, (50, 1, 1))
 
 
-def test_by_hand(example: Callable[[str], Any]) -> None:
-    """`python docs/examples/export_or_tree.py`: killed, started again, and five kinds of exports."""
-    lines = example("export_or_tree").run()
+@pytest.mark.parametrize("host", HOSTS["export_or_tree"])
+def test_by_hand(host: str, example: Callable[[str], Any]) -> None:
+    """`python -m redouble.examples.export_or_tree`, on asyncio and trio: killed, started again, five kinds of exports."""
+    lines = example("export_or_tree").run("--on", host)
     assert "killed: 20 files are here, and the cursor is 20" in lines
     assert "50 files, each one written 1 to 1 times; asked for: (1, 6, 56)" in lines
     assert lines.count("begun at page 0: 50 files, complete: 1") == 3

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from surroundings.by_hand import EXAMPLES, MOST_LINES, PAGE
+
+from tests.integration.examples.by_hand import EXAMPLES, HOSTS, MOST_LINES, PAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-NAMES = sorted(path.stem for path in EXAMPLES.glob("*.py"))
+NAMES = sorted(HOSTS)
 
 
 def masked(lines: list[str]) -> list[str]:
@@ -47,3 +51,30 @@ def test_what_is_missing_is_said(name: str, tmp_path: Any, example: Callable[[st
     code, error = example(name).run_without_clients(tmp_path)
     assert code == 2
     assert re.fullmatch(r"\S+ is not installed: (pip|apt-get) install \S+\n", error)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_ends_when_it_is_told_to(name: str, example: Callable[[str], Any]) -> None:
+    """`--seconds` ends a program before its own end, as Ctrl-C does: quietly, with exit code 0."""
+    assert example(name).run("--seconds", "0.7")[-1] == "interrupted: the end"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_says_what_it_is(name: str, example: Callable[[str], Any]) -> None:
+    """`--help` names the program, says what it does, and lists the hosts that can run it."""
+    text = "\n".join(example(name).run("--help"))
+    assert f"python -m redouble.examples.{name}" in text
+    assert f"--on {{{','.join(HOSTS[name])}}}" in text
+
+
+def test_each_example_is_listed() -> None:
+    """`python -m redouble.examples` names every program of the package, and these tests run every one."""
+    listed = subprocess.run(
+        [sys.executable, "-m", "redouble.examples"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(EXAMPLES.parents[1])},
+    )
+    programs = {path.stem for path in EXAMPLES.glob("*.py")} - {"__init__", "__main__"}
+    assert programs == set(NAMES) == set(re.findall(r"-m redouble\.examples\.(\w+)", listed.stdout))

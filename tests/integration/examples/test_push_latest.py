@@ -1,4 +1,4 @@
-"""docs/examples/push_latest.py against a real HTTP server; the waits are virtual."""
+"""redouble.examples.push_latest against a real HTTP server; the waits are virtual."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from surroundings.push_target import PushTarget
 
 import redouble
 from redouble import EventKind, override
+from redouble.examples.surroundings.push_target import PushTarget
 from redouble.testing import fake_time
+from tests.integration.examples.by_hand import HOSTS
 
 httpx: Any = pytest.importorskip("httpx", reason="httpx is not installed: pip install httpx")
-push_latest: Any = pytest.importorskip("push_latest")
+push_latest: Any = pytest.importorskip("redouble.examples.push_latest")
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -43,7 +44,7 @@ class Scene:
         async def main() -> None:
             limits = httpx.Limits(max_keepalive_connections=0)  # virtual time waits for open sockets
             async with httpx.AsyncClient(trust_env=False, limits=limits, timeout=self.timeout) as http:
-                self.state = push_latest.State()
+                self.state = push_latest.State(asyncio.Event)
                 self.target = push_latest.Target(http, self.server.url)
                 pushing = push_latest.keep_pushing(self.state, self.target, supersede=self.supersede)
                 task = asyncio.ensure_future(pushing)
@@ -222,7 +223,7 @@ def test_k12_a_timeout_of_the_push_is_a_failure() -> None:
     async def main() -> list[int]:
         with PushTarget("hold") as server:
             async with httpx.AsyncClient(trust_env=False, timeout=0.1) as http:
-                state = push_latest.State()
+                state = push_latest.State(asyncio.Event)
                 state.publish()
                 pusher = asyncio.ensure_future(push_latest.keep_pushing(state, push_latest.Target(http, server.url)))
                 while len(server.pushed) < 2:
@@ -291,9 +292,10 @@ def test_a_mistake_in_the_program_is_not_retried() -> None:
     assert scene.delays() == []
 
 
-def test_by_hand(example: Callable[[str], Any]) -> None:
-    """`python docs/examples/push_latest.py`: an outage, a burst, a rejection, a close in a wait, and "unimplemented"."""
-    lines = example("push_latest").run()
+@pytest.mark.parametrize("host", HOSTS["push_latest"])
+def test_by_hand(host: str, example: Callable[[str], Any]) -> None:
+    """`python -m redouble.examples.push_latest`, on each host: an outage, a burst, a rejection, a close in a wait."""
+    lines = example("push_latest").run("--on", host)
     assert "the server got the versions [1, 1, 1, 1, 4, 5, 6, 6]" in lines
     assert "version 4 rejected: {'version': 4, 'initial': False}" in lines
     assert any(line.startswith("closed in the middle of a wait: it ended 0.0") for line in lines)

@@ -1,4 +1,4 @@
-"""docs/examples/reconnecting_terminal.py against a real WebSocket server; the waits are virtual."""
+"""redouble.examples.reconnecting_terminal against a real WebSocket server; the waits are virtual."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from surroundings import stage
-from surroundings.terminal_server import TerminalServer
 
 import redouble
 from redouble import EventKind, override
+from redouble.examples.surroundings import stage
+from redouble.examples.surroundings.terminal_server import TerminalServer
 from redouble.testing import fake_time
+from tests.integration.examples.by_hand import HOSTS
 
 pytest.importorskip("websockets", reason="websockets is not installed: pip install websockets")
-example_module: Any = pytest.importorskip("reconnecting_terminal")
+example_module: Any = pytest.importorskip("redouble.examples.reconnecting_terminal")
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -168,14 +169,14 @@ def test_v08_a_refused_upgrade(
     assert (notices, len(server.dials)) == (said, dials)
 
 
-def test_v09_somebody_reconnects_after_it_gave_up(notices: list[str]) -> None:
+def test_v09_the_button_after_it_gave_up(notices: list[str]) -> None:
     """V-9: it dials at once, and the next failure is the first again."""
 
     async def act(clock: FakeClock) -> None:
         terminal = example_module.Terminal(f"ws://{stage.HOST}:{stage.unused_port()}")
         async with running(terminal):
             await asyncio.sleep(100)
-            terminal.link.reset()
+            terminal.press_enter()
             await asyncio.sleep(0.5)
             assert terminal.link.attempt == 8
 
@@ -183,7 +184,7 @@ def test_v09_somebody_reconnects_after_it_gave_up(notices: list[str]) -> None:
     assert notices == [*SIX, GAVE_UP, SIX[0]]
 
 
-def test_v10_somebody_reconnects_during_a_wait(server: TerminalServer, notices: list[str]) -> None:
+def test_v10_the_button_during_a_wait(server: TerminalServer, notices: list[str]) -> None:
     """V-10: one dial, at once; the wait that was under way is no more."""
 
     async def act(clock: FakeClock) -> None:
@@ -191,13 +192,31 @@ def test_v10_somebody_reconnects_during_a_wait(server: TerminalServer, notices: 
         async with running(terminal):
             await asyncio.sleep(10)  # in the wait of 8 s
             server.start()
-            terminal.link.reset()
+            terminal.press_enter()
             await until(lambda: server.open == 1, "it is connected")
             await asyncio.sleep(15)
             assert (len(server.dials), terminal.link.failures) == (1, 0)
 
     play(act)
     assert notices == SIX[:4]
+
+
+def test_v10_the_button_while_connected(server: TerminalServer, notices: list[str]) -> None:
+    """V-10: the connection is closed and dialled anew at once, with the last line seen, and without a notice."""
+
+    async def act(clock: FakeClock) -> None:
+        server.start()
+        terminal = example_module.Terminal(server.url)
+        async with running(terminal):
+            await until(lambda: terminal.seen == 3, "all lines are here")
+            await asyncio.sleep(1)
+            terminal.press_enter()
+            await until(lambda: terminal.seen == 6, "the lines go on")
+            await until(lambda: server.open == 1, "the old connection is closed")
+            assert clock.sleeps == []
+
+    play(act)
+    assert (server.dials, notices) == (["", "resume=3"], [])
 
 
 def test_v11_closed_while_waiting(server: TerminalServer, notices: list[str]) -> None:
@@ -338,12 +357,14 @@ def test_v15_a_tunnel_whose_key_is_invalid(server: TerminalServer) -> None:
     play(act)
 
 
-def test_by_hand(example: Callable[[str], Any]) -> None:
-    """`python docs/examples/reconnecting_terminal.py`: killed and restarted, gone for good, and a tunnel."""
-    lines = example("reconnecting_terminal").run()
-    assert lines[2:4] == SIX[:2]
+@pytest.mark.parametrize("host", HOSTS["reconnecting_terminal"])
+def test_by_hand(host: str, example: Callable[[str], Any]) -> None:
+    """`python -m redouble.examples.reconnecting_terminal`, on each host: a button, a kill, a server that is gone."""
+    lines = example("reconnecting_terminal").run("--on", host)
+    pressed, killed = (int(line.split()[4].rstrip(";")) for line in lines if line.startswith("the last line is "))
+    assert killed > pressed > 0
+    assert lines[3:5] == SIX[:2]  # none for the button
     assert "the server is there again" in lines
-    last = next(int(line.split()[4].rstrip(";")) for line in lines if line.startswith("the last line is "))
-    assert f"the lines go on with {last + 1}" in lines
+    assert f"the lines go on with {killed + 1}" in lines
     assert lines.count(GAVE_UP) == 1
     assert lines[-2:] == [SIX[0], f"a tunnel waits {[1.5, 2.5, 4.5, 8.5, 16.5, 32.5, *[60.0] * 4, *[300.0] * 3]}"]

@@ -1,4 +1,4 @@
-"""docs/examples/ssh_on_boot.py against a real sshd; the waits are virtual."""
+"""redouble.examples.ssh_on_boot against real SSH servers; the waits are virtual."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from surroundings import stage
-from surroundings.late_sshd import LateSshd
 
 import redouble
 from redouble import EventKind, deadline, outcome, override
+from redouble.examples.surroundings import stage
+from redouble.examples.surroundings.late_sshd import LateSshd
 from redouble.testing import FakeClock, fake_time, scripted
 
 asyncssh: Any = pytest.importorskip("asyncssh", reason="asyncssh is not installed: pip install asyncssh")
-ssh_on_boot: Any = pytest.importorskip("ssh_on_boot")
+ssh_on_boot: Any = pytest.importorskip("redouble.examples.ssh_on_boot")
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,12 +45,13 @@ class Dials:
         return asyncssh.connect(*address, client_factory=Counted, **login)
 
 
-@pytest.fixture
-def machine() -> Iterator[LateSshd]:
-    """A machine on which no sshd runs yet."""
-    if stage.find_program("sshd") is None:
+@pytest.fixture(params=["sshd", "asyncssh"])
+def machine(request: pytest.FixtureRequest) -> Iterator[LateSshd]:
+    """A machine on which no SSH server runs yet: sshd, or the one of asyncssh that stands in for it."""
+    program = stage.find_program("sshd") if request.param == "sshd" else ""
+    if program is None:
         pytest.skip("sshd is not installed: apt-get install openssh-server")
-    with LateSshd() as machine:
+    with LateSshd(program) as machine:
         yield machine
 
 
@@ -96,13 +97,8 @@ def test_c02_a_wrong_key_is_told_at_once(machine: LateSshd, dials: Dials, notice
 def test_c03_sshd_comes_up_while_it_waits(machine: LateSshd, dials: Dials, notices: list[str]) -> None:
     """C-3: refused twice, then there; 2 and 3 seconds, and one message before the first wait."""
     before_wait: list[int] = []
-
-    def boots(event: redouble.Event) -> None:
-        before_wait.append(len(notices))
-        if event.attempt == 2:
-            machine.boot()
-
-    with fake_time(draw=0.5) as clock, override(observers=[boots]):
+    observers = [lambda event: before_wait.append(len(notices)), boots_at_the_second(machine)]
+    with fake_time(draw=0.5) as clock, override(observers=observers):
         clock.io_grace = HANDSHAKE
         asyncio.run(wait_for(machine, dials))
     assert (dials.count, clock.sleeps) == (3, [2.0, 3.0])
@@ -238,6 +234,24 @@ def test_c11_a_dial_that_took_all_the_time(notices: list[str]) -> None:
     assert (clock.sleeps, notices) == ([], [])
 
 
+@pytest.mark.parametrize(("took", "waits"), [(88.0, [2.0]), (88.001, [])])
+def test_c12_a_wait_that_just_fits(took: float, waits: list[float], notices: list[str]) -> None:
+    """C-12: at 88 s a wait of 2 s ends at the deadline and is made; a moment later it would end after it."""
+    clock = FakeClock()
+
+    async def fail() -> None:
+        raise ConnectionRefusedError(errno.ECONNREFUSED, "refused")
+
+    def dial() -> Any:
+        if clock.now() == 0:
+            clock.advance(took)
+        return fail()
+
+    with override(clock=clock, draw=lambda: 0.5, attempt_timeout=None), pytest.raises(ConnectionRefusedError):
+        asyncio.run(ssh_on_boot.wait_for_ssh(dial))
+    assert clock.sleeps == waits
+
+
 def test_c13_a_dial_that_hangs_is_cut_off(notices: list[str]) -> None:
     """C-13: a machine that takes the connection and says nothing is left after 10 s, and dialled again."""
     ends: list[float] = []
@@ -271,11 +285,43 @@ def test_c16_a_name_with_two_addresses(dials: Dials, notices: list[str], monkeyp
     assert [event.kind for event in seen] == [EventKind.RETRY, EventKind.RETRY, EventKind.GIVE_UP]
 
 
+def boots_at_the_second(machine: LateSshd) -> Callable[[redouble.Event], None]:
+    """An observer that boots a machine after the second failure."""
+
+    def hear(event: redouble.Event) -> None:
+        if event.attempt == 2:
+            machine.boot()
+
+    return hear
+
+
+@pytest.mark.parametrize("host", ["threads", "trio"])
+def test_c03_on_other_hosts(host: str, machine: LateSshd, notices: list[str]) -> None:
+    """C-3 on threads and trio: the same policy waits as long for the server's greeting."""
+    with fake_time(draw=0.5) as clock, override(observers=[boots_at_the_second(machine)]):
+        clock.io_grace = HANDSHAKE
+        if host == "threads":
+            greeting = ssh_on_boot.wait_in_a_thread(machine.host, machine.port)
+        else:
+            trio: Any = pytest.importorskip("trio", reason="trio is not installed: pip install trio")
+            greeting = trio.run(ssh_on_boot.wait_on_trio, machine.host, machine.port, clock=clock.trio)
+    assert greeting.startswith("SSH-2.0-")
+    assert (clock.sleeps, len(notices)) == ([2.0, 3.0], 1)
+
+
 def test_by_hand(example: Callable[[str], Any]) -> None:
-    """`python docs/examples/ssh_on_boot.py` waits for the machine, uses it, and is told of the wrong key at once."""
+    """`python -m redouble.examples.ssh_on_boot` waits, uses the machine, and is told of the wrong key at once."""
     lines = example("ssh_on_boot").run()
     assert lines.count("Waiting for SSH to become available ...") == 1
     assert any(line.startswith("  attempt 1: ConnectionRefusedError; the next one in ") for line in lines)
     assert lines[-3:-1] == ["SSH is there; the probe is closed", "hello from the machine"]
     assert lines[-1].startswith("with a wrong key, at once: PermissionDenied: ")
     assert lines[-1].endswith("retried: None")
+
+
+@pytest.mark.parametrize("host", ["threads", "trio"])
+def test_by_hand_on_other_hosts(host: str, example: Callable[[str], Any]) -> None:
+    """`--on threads` and `--on trio` wait for the greeting of the same machine."""
+    lines = example("ssh_on_boot").run("--on", host)
+    assert lines.count("Waiting for SSH to become available ...") == 1
+    assert lines[-1].startswith("SSH is there: SSH-2.0-")

@@ -18,7 +18,7 @@ from time import get_clock_info
 from types import CoroutineType, coroutine
 from weakref import WeakKeyDictionary
 
-from redouble.calls.pause import AnyOf
+from redouble.calls.pause import AnyOf, can_be_heard, hear
 from redouble.control import faults
 from redouble.control.cancel import CUT_OFF, LET_GO, AsyncioCancelScope
 from redouble.control.clock import SYSTEM
@@ -266,17 +266,23 @@ async def absorb(cancel_scope: CancelScope) -> None:
 
 
 async def sleep_until_any(clock: Clock, seconds: float, events: tuple[Any, ...]) -> None:
-    """Sleep until one of several events is set; that of a loop's own events is seen at once, of others now and then."""
-    if not all(isinstance(event, Event) for event in events):
+    """Sleep until one of several events is set: at once for a loop's own and for `threading`'s, of others now and then."""
+    own = [event for event in events if isinstance(event, Event)]
+    heard = [event for event in events if clock is SYSTEM and can_be_heard(event)]  # virtual time looks at them itself
+    if len(own) + len(heard) < len(events):
         await clock.sleep_async(seconds, AnyOf(*events))
         return
     told = Event()
-    watchers = [ensure_future(event.wait()) for event in events]
+    watchers = [ensure_future(event.wait()) for event in own]
     for watcher in watchers:
         watcher.add_done_callback(lambda _: told.set())
+    wake = get_running_loop().call_soon_threadsafe
+    ears = [hear(event, lambda: wake(told.set)) for event in heard]
     try:
         await clock.sleep_async(seconds, told)
     finally:
+        for leave in ears:
+            leave()
         over = [watcher for watcher in watchers if not watcher.cancel()]
     for watcher in over:
         watcher.result()  # raises what an event could not wait for, such as one of another loop

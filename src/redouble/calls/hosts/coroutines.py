@@ -9,6 +9,7 @@ from math import inf
 from redouble.calls.awaitable import is_awaitable
 from redouble.calls.call import First, is_fault
 from redouble.calls.hosts.threads import raise_held
+from redouble.calls.pause import can_be_heard
 from redouble.calls.script import ATTEMPT, HAND_OUT, PAUSE, PERFORM, WAIT
 from redouble.control import faults
 from redouble.control.clock import SYSTEM
@@ -147,7 +148,7 @@ async def pause(asked: Pause) -> None:
 async def _sleep(clock: Clock, seconds: float, asked: Pause, events: tuple[Any, ...]) -> None:
     if seconds <= 0:
         await SYSTEM.sleep_async(0)  # no time passes, so no clock is asked
-    elif len(events) < 2:
+    elif len(events) < 2 and not (clock is SYSTEM and any(map(can_be_heard, events))):
         await clock.sleep_async(seconds, asked.as_one())
     elif running_host() is Host.TRIO:
         from redouble.calls.hosts.trio import sleep_until_any

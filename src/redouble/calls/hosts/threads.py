@@ -6,6 +6,7 @@ import time
 
 from redouble.calls.awaitable import is_awaitable
 from redouble.calls.call import is_fault
+from redouble.calls.later import tell_if_later
 from redouble.calls.script import ATTEMPT, HAND_OUT, PAUSE, PERFORM, WAIT
 from redouble.calls.tracebacks import context_of, put_back, without_head
 from redouble.control import faults
@@ -64,6 +65,7 @@ def drive(script: Script, call: Call | Any = None) -> Call | Any:  # noqa: C901 
                     if is_awaitable(value):
                         call.given = value
                         return call
+                    tell_if_later(call.policy, call.tally.name, value)
                     call.returned(value)
             elif step is WAIT:
                 wait(call)

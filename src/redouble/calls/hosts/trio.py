@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from redouble.calls.pause import AnyOf
+from redouble.calls.pause import AnyOf, can_be_heard, hear
 from redouble.control import faults
 from redouble.control.cancel import CUT_OFF, TrioCancelScope
+from redouble.control.clock import SYSTEM
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,19 +69,27 @@ async def finish(closing: Awaitable[Any], clock: Clock, seconds: float) -> Any:
 
 
 async def sleep_until_any(clock: Clock, seconds: float, events: tuple[Any, ...]) -> None:
-    """Sleep until one of several events is set; that of trio's own events is seen at once, of others now and then."""
+    """Sleep until one of several events is set: at once for trio's own and for `threading`'s, of others now and then."""
     trio: Any = sys.modules["trio"]
-    if not all(isinstance(event, trio.Event) for event in events):
+    own = [event for event in events if isinstance(event, trio.Event)]
+    heard = [event for event in events if clock is SYSTEM and can_be_heard(event)]  # virtual time looks at them itself
+    if len(own) + len(heard) < len(events):
         await clock.sleep_async(seconds, AnyOf(*events))
         return
     told = trio.Event()
+    wake = trio.lowlevel.current_trio_token().run_sync_soon
+    ears = [hear(event, lambda: wake(told.set)) for event in heard]
 
     async def watch(event: Any) -> None:
         await event.wait()
         told.set()
 
-    async with trio.open_nursery() as nursery:
-        for event in events:
-            nursery.start_soon(watch, event)
-        await clock.sleep_async(seconds, told)
-        nursery.cancel_scope.cancel()
+    try:
+        async with trio.open_nursery() as nursery:
+            for event in own:
+                nursery.start_soon(watch, event)
+            await clock.sleep_async(seconds, told)
+            nursery.cancel_scope.cancel()
+    finally:
+        for leave in ears:
+            leave()

@@ -80,8 +80,12 @@ TABLE: Table = (
     )
     + client(
         "imaplib",
+        text(anywhere=True).of(
+            "abort",
+            (PERMANENT, PERHAPS, "Lib/imaplib.py", "it is not IMAP, or an answer to nothing", ("unexpected response",)),
+            (TRANSIENT, PERHAPS, _IMAP, "the connection is gone: log in anew", "other"),
+        ),
         by_class(
-            (TRANSIENT, PERHAPS, _IMAP, "the connection is gone, or out of step: log in anew", "abort"),
             (PERMANENT, SURELY_NOT, _IMAP, "somebody else has made the mailbox read-only", "readonly"),
         ),
         text(

@@ -157,10 +157,14 @@ def read_pg8000(error: Any, _: Asking, rows: Rows) -> Classification:
     return answer(error, row_of(at(error, ("args", 0, "C"))) or rows["no SQLSTATE"])
 
 
+_LINES = 50
+"""How many lines of a text are looked at."""
+
+
 def _by_text(error: Any) -> Classification:
     text = said(error)
     row, applied = _UNKNOWN, False
-    for line in text.splitlines()[:50]:
+    for line in text.split("\n", _LINES)[:_LINES]:
         if _speaks(line):
             row = _row_of_line(line)
             applied = applied or row.applied

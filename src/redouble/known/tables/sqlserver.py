@@ -37,15 +37,15 @@ def read_odbc(error: Any, _: Asking, rows: Rows) -> Classification | None:
 
 
 def read_dblib(error: Any, known: Asking, rows: Rows) -> Classification | None:
-    """By the number; a server that cannot be reached is told from a name that does not exist by the error of the net."""
+    """By the number; a server that cannot be reached is told from a name that does not exist by what is quoted of it."""
     text = at(error, ("args", 0, 1))
-    if whole(at(error, ("args", 0, 0))) == 20009 and not (
-        is_a(text, bytes) and b"Net-Lib error" in text[:LONGEST_TEXT]
-    ):
+    told = text[:LONGEST_TEXT] if is_a(text, bytes) else b""
+    if whole(at(error, ("args", 0, 0))) == 20009 and not (b"Net-Lib error" in told or _HUNG_UP in told):
         return answer(error, rows[_NO_NAME])
     return _by_number(error, known, rows)
 
 
+_HUNG_UP = b"TDS server connection failed"  # it was reached, and hung up in the handshake
 _NO_NAME = "20009 without an error of the net"
 _by_number = number_at("args.0.0", "args.0").read
 _LOGIN = "HYT00 Login timeout"

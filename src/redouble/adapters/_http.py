@@ -1,0 +1,239 @@
+"""On top of the floors: what the adapters of HTTP clients share, whatever the client. It imports none of them.
+
+A `Sender` has a policy, and makes each request a retried call of it: which of its attempts may be repeated is said by the
+request's method and key, and by its body. How a request is sent once is the adapter's to say.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from redouble.calls.call import call_at
+from redouble.control import faults
+from redouble.control.around import AROUND, is_attempt, links
+from redouble.control.policy import refuse_async_stop
+from redouble.core import checks
+from redouble.core.verdict import Verdict
+from redouble.known.handed import KEY_HEADERS
+from redouble.known.http_response import HttpResponse, http_response
+from redouble.known.request import SAFE_METHODS, key_of, posts_without_key
+from redouble.ways.policy import RetryPolicy, bind, own_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+    from redouble.control.policy import PolicyFields
+    from redouble.core.verdict import Classification, Fault
+
+T = TypeVar("T")
+
+
+class _Answers(HttpResponse):
+    """As `http_response`, but that a login is pending (RFC 8628) is for whoever asked, and nothing to wait for here."""
+
+    def ask(self, subject: Any, on_fault: Fault | None = None) -> Classification | None:
+        found = super().ask(subject, on_fault)
+        return found if found is None or found.verdict is Verdict.TRANSIENT else None
+
+
+ANSWERS = _Answers(http_response.wall)
+
+
+def policy_from(policy: RetryPolicy, fields: PolicyFields, name: str) -> RetryPolicy:
+    """Return the policy of an adapter, with fields written as keywords, whose attempts are told their time.
+
+    Raises:
+        TypeError: When it is no policy, or a keyword is no field.
+        ValueError: When a field breaks its rule.
+    """
+    if not isinstance(policy, RetryPolicy):
+        raise TypeError(f"policy must be a RetryPolicy, such as redouble.retry(attempts=5), got {checks.shown(policy)}")
+    policy = policy(**fields)
+    return policy(timeout_as="limit", name=policy.name or name)
+
+
+def say_own_retries(adapter: str, found: str, off: str) -> None:
+    """Log once that a client's own retries are on beneath an adapter, and what to write."""
+    if faults.once("own retries", adapter, found):
+        faults.warn(
+            "%s: %s tries again by itself beneath redouble, so waits and requests multiply; write %s",
+            adapter,
+            found,
+            off,
+        )
+
+
+class Body:
+    """A request's body, as far as sending it again needs to know it.
+
+    Bytes, text, and what can be iterated over anew are sent again as they are. A file goes back to where it was. What
+    can be read only once (a generator, a pipe) is not sent again once it was begun.
+
+    Attributes:
+        mark: What shows redouble whether the body is used up, by the rules of `known.used_up`: a generator itself, else
+            an iterator that is moved when the body is; `None`: it never is.
+        is_once: Whether it can be read only once.
+    """
+
+    __slots__ = ("_at", "_begun", "_file", "is_once", "mark")
+
+    def __init__(self, value: Any) -> None:
+        self._file: Any = None
+        self._at = 0
+        self._begun = self.is_once = False
+        self.mark: Any = None
+        if value is None or isinstance(value, (bytes, str)):
+            return
+        at = _position(value)
+        if at is not None:
+            self._file, self._at, self.mark = value, at, _unmoved()
+        elif hasattr(value, "read") or hasattr(value, "__next__") or hasattr(value, "__anext__"):
+            self.is_once = True
+            self.mark = value if type(value).__name__ in ("generator", "async_generator") else _unmoved()
+
+    def begin(self) -> None:
+        """An attempt begins to send it: let it begin where it began the first time."""
+        if self._file is not None and self._begun:
+            self._file.seek(self._at)
+        elif self.is_once and type(self.mark) is _ITERATOR:
+            next(self.mark, None)  # who knows how far a client reads it
+        self._begun = True
+
+    def end(self) -> None:
+        """An attempt is over: a file that was closed meanwhile cannot be sent again."""
+        if self._file is not None and getattr(self._file, "closed", False) is True:
+            next(self.mark, None)
+
+
+def _unmoved() -> Iterator[str]:
+    return iter("-")
+
+
+_ITERATOR = type(iter("-"))
+
+
+def _position(value: Any) -> int | None:
+    """Where a file is, if it can be brought back to there; `None`: it is no such file."""
+    try:
+        if not hasattr(value, "read") or (hasattr(value, "seekable") and not value.seekable()):
+            return None
+        at: int = value.tell()
+        return at if callable(value.seek) and type(at) is int else None
+    except Exception:  # a foreign object, which may raise what it likes
+        return None
+
+
+class _Sending:
+    """What the senders of both colours share: the policy, bound for each kind of request."""
+
+    __slots__ = ("_bound", "policy")
+
+    def __init__(self, client: str, policy: RetryPolicy, fields: PolicyFields) -> None:
+        policy = policy_from(policy, fields, client)
+        self.policy = policy if policy.result is not None else policy(result=ANSWERS)
+        own = own_of(self.policy)  # one for all requests of the adapter, of whatever kind
+        self._bound = {
+            idempotent: bind(self.policy(idempotent=idempotent), self._attempt, own)
+            for idempotent in (None, True, False)
+        }
+
+    _attempt: Callable[..., Any]
+
+    def _retried(self, request: Any, body: Body) -> Callable[..., Any]:
+        """Return what sends a request, by whether it may be sent again although it may have taken effect.
+
+        Not so is a POST or PATCH without an idempotency key, unless the policy says so, or an attempt around has taken a
+        key that travels in the body. A body that can be read only once makes even such a policy look whether it was.
+        """
+        idempotent = self.policy.idempotent
+        if idempotent is None and posts_without_key(request):
+            idempotent = _is_vouched_for()
+        if body.is_once and idempotent is True:
+            idempotent = False if posts_without_key(request) else None
+        return self._bound[idempotent]
+
+
+def _is_vouched_for() -> bool:
+    """Whether the attempt around the caller has taken an idempotency key: all that it sends is one effect then."""
+    around = next(filter(is_attempt, links(AROUND.get())), None)
+    return around is not None and call_at(around).tally.vouched
+
+
+def _keys(request: Any) -> dict[str, str] | None:
+    """Return the idempotency key of a request as redouble looks for one among what was handed in; `None`: it has none.
+
+    The same request is sent in every attempt, so whoever made the key, it is the same.
+    """
+    if request.method in SAFE_METHODS:
+        return None
+    key = key_of(request)
+    return {KEY_HEADERS[0]: key} if key else None
+
+
+class Sender(_Sending):
+    """Sends requests of one client in threads, each of them again until it succeeds or the policy gives up.
+
+    Args:
+        client: The adapter's name in logs, unless the policy has one.
+        policy: The policy.
+        fields: Changes of it.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, client: str, policy: RetryPolicy, fields: PolicyFields) -> None:
+        super().__init__(client, policy, fields)
+        refuse_async_stop(self.policy, f"adapter of {client}")
+
+    def __call__(self, request: Any, body: Any, send: Callable[[float | None], T]) -> T:
+        """Send a request.
+
+        Args:
+            request: It, or any object with its `method` and `headers`.
+            body: Its body, as far as it may be no bytes.
+            send: Sends it once, in at most so many seconds (`None`: without a limit of redouble's), and returns the
+                answer.
+        """
+        sent = Body(body)
+        answer: T = self._retried(request, sent)(send, sent, sent.mark, _keys(request))
+        return answer
+
+    @staticmethod
+    def _attempt(
+        send: Callable[[float | None], T],
+        sent: Body,
+        body: Any,  # noqa: ARG004  # it is redouble that looks at it, after the attempt; so with the keys
+        keys: Any,  # noqa: ARG004
+        limit: float | None = None,
+    ) -> T:
+        sent.begin()
+        try:
+            return send(limit)
+        finally:
+            sent.end()
+
+
+class AsyncSender(_Sending):
+    """As `Sender`, for coroutines."""
+
+    __slots__ = ()
+
+    async def __call__(self, request: Any, body: Any, send: Callable[[float | None], Awaitable[T]]) -> T:
+        """Send a request, as `Sender` does."""
+        sent = Body(body)
+        answer: T = await self._retried(request, sent)(send, sent, sent.mark, _keys(request))
+        return answer
+
+    @staticmethod
+    async def _attempt(
+        send: Callable[[float | None], Awaitable[T]],
+        sent: Body,
+        body: Any,  # noqa: ARG004  # as of `Sender`
+        keys: Any,  # noqa: ARG004
+        limit: float | None = None,
+    ) -> T:
+        sent.begin()
+        try:
+            return await send(limit)
+        finally:
+            sent.end()

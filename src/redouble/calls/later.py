@@ -1,0 +1,36 @@
+"""Floor 4. Values whose work is done only later, after the call that was retried: said once a function, with what to write."""
+
+from __future__ import annotations
+
+from redouble.control import faults
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from redouble.control.policy import Policy
+
+_ADVICE = {
+    "generator": "a generator, which does its work when it is iterated: write retry.opening(...), or return a list",
+    "async_generator": "an async generator, which does its work when it is iterated: write retry.opening(...)",
+    "_GeneratorContextManager": "a context manager, which does its work when it is entered: write retry.connect(...)",
+    "_AsyncGeneratorContextManager": "a context manager, which does its work when it is entered: write retry.connect(...)",
+    "Future": "a Future, whose work is done elsewhere: retry the function that is submitted",
+}
+"""What is said of a value, by the name of its class."""
+
+_MODULES = {"builtins", "contextlib", "concurrent.futures._base"}
+
+
+def tell_if_later(policy: Policy, name: str | None, value: object) -> None:
+    """Say once, where a function returned something whose work cannot be retried any more, what to write instead.
+
+    Nothing is said where the policy tells nothing (`observers=None`).
+    """
+    kind = type(value)
+    try:
+        advice = _ADVICE.get(kind.__name__)
+        known = advice is not None and kind.__module__ in _MODULES
+        if known and policy.observers is not None and faults.once("later", name):
+            faults.warn("%s: is not retried where it fails: it returns %s", name or "a retried call", advice)
+    except Exception as error:  # a metaclass that hides its names
+        if faults.raised_by_signal(error):
+            raise

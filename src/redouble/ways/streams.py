@@ -1,0 +1,375 @@
+"""Floor 5. Streams: only the opening is retried, up to the first item; the rest is passed on as it comes.
+
+An attempt calls the function and asks for the first item. From then on an error cannot be followed by another attempt,
+which would give out the same items again. Each colour has its attempt and its generator.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import update_wrapper
+
+from redouble.calls.awaitable import is_awaitable
+from redouble.calls.tracebacks import strip
+from redouble.control.policy import refuse_async_stop
+from redouble.ways import wrap
+from redouble.ways.shape import (
+    is_async_generator_function,
+    is_coroutine_function,
+    is_generator_function,
+    name_of,
+    refuse_timeout_without_keyword,
+    top_package,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Generator
+    from typing import Any, TypeAlias
+
+    from redouble.control.policy import Policy
+    from redouble.ways.first import Own
+
+    AnyGenerator: TypeAlias = Generator[Any, Any, Any]
+    AnyAsyncGenerator: TypeAlias = AsyncGenerator[Any, Any]
+
+
+class Begun:
+    """A stream whose first item is there, or that ended without any.
+
+    Attributes:
+        source: What the function returned.
+        items: The iterator over it.
+        first: The first item.
+        ended: Whether there is none.
+        value: What a generator without items returned.
+        refusal: Why it cannot be looped over; empty where it can.
+    """
+
+    __slots__ = ("ended", "first", "items", "refusal", "source", "value")
+
+    def __init__(self, source: Any, items: Any = None, first: Any = None, refusal: str = "") -> None:
+        self.source, self.items, self.first = source, items, first
+        self.value: Any = None
+        self.ended = False
+        self.refusal = refusal
+
+    def take_first(self) -> Any:
+        """Return the first item, or raise what says that there is none; it is held no longer."""
+        if self.refusal:
+            raise TypeError(self.refusal)
+        first, self.first = self.first, None
+        return first
+
+
+def opening(policy: Policy, fn: Any, own: Own) -> Callable[..., Any]:
+    """Return a function that gives the stream of `fn`, whose opening is retried.
+
+    Args:
+        policy: The policy.
+        fn: A generator function or an async generator function, which give one of their own kind; or what returns
+            something to loop over, for which the first use of what is given back decides.
+        own: What the function has of its own.
+    """
+    streams = _Streams(policy, fn, own)
+    made: Any
+    if is_async_generator_function(fn) or is_coroutine_function(fn):
+        made = streams.asynchronous()
+    elif is_generator_function(fn):
+        refuse_async_stop(policy, streams.name)
+        made = streams.synchronous()
+    else:
+        made = streams.either()
+    made.__name__ = made.__qualname__ = name_of(fn)  # of what has no name of its own, such as a partial
+    update_wrapper(made, fn)
+    return made  # type: ignore[no-any-return]
+
+
+class _Streams:
+    """Makes the streams of one function."""
+
+    __slots__ = ("_fn", "_own", "_policy", "_whose", "name")
+
+    def __init__(self, policy: Policy, fn: Any, own: Own) -> None:
+        # An item is no answer to be judged, as a connection is none.
+        self._policy = policy if policy.result is None else policy.overridden(result=None)
+        self._fn, self._own = fn, own
+        self._whose = top_package(fn)
+        self.name = policy.name or name_of(fn)
+
+    def synchronous(self) -> Callable[..., AnyGenerator]:  # noqa: C901  # one piece, see below
+        """Return the generator function of threads.
+
+        Raises:
+            TypeError: For a policy that limits what nothing can cut off.
+        """
+        refuse_timeout_without_keyword(self._policy, self.name)
+        begin = _beginning(self._fn, self.name)
+        open_ = wrap.retrying(self._policy, begin, self.name, self._own, self._whose)
+
+        def stream(*args: Any, **kwargs: Any) -> AnyGenerator:
+            try:
+                begun: Begun = open_(*args, **kwargs)
+                args, kwargs = (), {}  # what was handed in is not held for as long as the stream lasts
+                given = begun.take_first()
+            except BaseException as error:
+                strip(error)
+                raise
+            if begun.ended:
+                return begun.value
+            # One piece: each function that it were cut into would show in tracebacks.
+            try:
+                while True:
+                    try:
+                        sent = yield given
+                    except GeneratorExit:
+                        raise
+                    except BaseException as error:
+                        given = _throw(begun.items, error)
+                    else:
+                        given = next(begun.items) if sent is None else begun.items.send(sent)
+            except StopIteration as end:
+                _close(begun)
+                return end.value
+            except GeneratorExit:
+                _close(begun)
+                raise
+            except BaseException:
+                with suppress(Exception):  # the error of the stream matters more
+                    _close(begun)
+                raise
+
+        return stream
+
+    def asynchronous(self) -> Callable[..., AnyAsyncGenerator]:  # noqa: C901  # one piece, as above
+        """Return the async generator function of asyncio and trio."""
+        from redouble.ways import wrap_async
+
+        begin = _beginning_async(self._fn, self.name)
+        open_ = wrap_async.retrying(self._policy, begin, self.name, self._own, self._whose)
+
+        async def stream(*args: Any, **kwargs: Any) -> AnyAsyncGenerator:
+            try:
+                begun: Begun = await open_(*args, **kwargs)
+                args, kwargs = (), {}
+                given = begun.take_first()
+            except BaseException as error:
+                strip(error)
+                raise
+            if begun.ended:
+                return
+            try:
+                while True:
+                    try:
+                        sent = yield given
+                    except GeneratorExit:
+                        raise
+                    except BaseException as error:
+                        given = await _throw_async(begun.items, error)
+                    else:
+                        given = await (begun.items.__anext__() if sent is None else begun.items.asend(sent))
+            except StopAsyncIteration:
+                await _close_async(begun)
+            except GeneratorExit:
+                await _close_async(begun)
+                raise
+            except BaseException:
+                with suppress(Exception):  # the error of the stream matters more
+                    await _close_async(begun)
+                raise
+
+        return stream
+
+    def either(self) -> Callable[..., Stream]:
+        """Return a function whose streams may be looped over in both colours."""
+
+        def stream(*args: Any, **kwargs: Any) -> Stream:
+            return Stream(self, args, kwargs)
+
+        return stream
+
+
+class Stream:
+    """A stream of a function that does not say which colour it has: a generator for `for` and for `async for`."""
+
+    __module__ = "redouble"
+
+    __slots__ = ("_args", "_async", "_kwargs", "_streams", "_sync")
+
+    def __init__(self, streams: _Streams, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self._streams, self._args, self._kwargs = streams, args, kwargs
+        self._sync: AnyGenerator | None = None
+        self._async: AnyAsyncGenerator | None = None
+
+    def _handed(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return what the function is called with, which is not held any longer."""
+        handed = self._args, self._kwargs
+        self._args, self._kwargs = (), {}
+        return handed
+
+    def _for(self) -> AnyGenerator:
+        if self._async is not None:
+            raise TypeError(f"this stream of {self._streams.name} is looped over with `async for` already")
+        if self._sync is None:
+            refuse_async_stop(self._streams._policy, self._streams.name)
+            stream = self._streams.synchronous()
+            args, kwargs = self._handed()
+            self._sync = stream(*args, **kwargs)
+        return self._sync
+
+    def _async_for(self) -> AnyAsyncGenerator:
+        if self._sync is not None:
+            raise TypeError(f"this stream of {self._streams.name} is looped over with a plain `for` already")
+        if self._async is None:
+            args, kwargs = self._handed()
+            self._async = self._streams.asynchronous()(*args, **kwargs)
+        return self._async
+
+    def __iter__(self) -> AnyGenerator:
+        return self._for()
+
+    def __next__(self) -> Any:
+        return next(self._for())
+
+    def send(self, value: Any) -> Any:
+        """As of a generator."""
+        return self._for().send(value)
+
+    def throw(self, error: BaseException) -> Any:
+        """As of a generator."""
+        return self._for().throw(error)
+
+    def close(self) -> None:
+        """Close the stream, which may not have begun."""
+        self._for().close()
+
+    def __aiter__(self) -> AnyAsyncGenerator:
+        return self._async_for()
+
+    def __anext__(self) -> Any:
+        return self._async_for().__anext__()
+
+    def asend(self, value: Any) -> Any:
+        """As of an async generator."""
+        return self._async_for().asend(value)
+
+    def athrow(self, error: BaseException) -> Any:
+        """As of an async generator."""
+        return self._async_for().athrow(error)
+
+    def aclose(self) -> Any:
+        """Close the stream, which may not have begun."""
+        return self._async_for().aclose()
+
+    def __repr__(self) -> str:
+        return f"<redouble.Stream of {self._streams.name}>"
+
+
+# The attempts.
+
+
+def _beginning(factory: Any, name: str) -> Callable[..., Begun]:
+    def begin(*args: Any, **kwargs: Any) -> Begun:
+        source = factory(*args, **kwargs)
+        if not hasattr(type(source), "__iter__"):
+            return Begun(source, refusal=_refusal(source, name))
+        begun = Begun(source)
+        try:
+            begun.items = iter(source)
+            begun.first = next(begun.items)
+        except StopIteration as end:
+            begun.ended, begun.value = True, end.value
+            _close(begun)
+        except BaseException:
+            with suppress(Exception):  # the error of the attempt matters
+                _close(begun)
+            raise
+        return begun
+
+    return update_wrapper(begin, factory)
+
+
+def _beginning_async(factory: Any, name: str) -> Callable[..., Any]:
+    async def begin(*args: Any, **kwargs: Any) -> Begun:
+        source = factory(*args, **kwargs)
+        if is_awaitable(source) and not hasattr(type(source), "__aiter__"):
+            source = await source
+        if not hasattr(type(source), "__aiter__"):
+            return Begun(source, refusal=_refusal_async(source, name))
+        begun = Begun(source)
+        try:
+            begun.items = source.__aiter__()
+            begun.first = await begun.items.__anext__()
+        except StopAsyncIteration:
+            begun.ended = True
+            await _close_async(begun)
+        except BaseException:
+            with suppress(Exception):
+                await _close_async(begun)
+            raise
+        return begun
+
+    return update_wrapper(begin, factory)
+
+
+def _refusal(source: Any, name: str) -> str:
+    if is_awaitable(source) or hasattr(type(source), "__aiter__"):
+        if hasattr(source, "close") and is_awaitable(source):
+            source.close()  # a coroutine: let it not complain
+        return f"the stream of {name} is asynchronous: write `async for` instead of `for`"
+    return _no_stream(source, name)
+
+
+def _refusal_async(source: Any, name: str) -> str:
+    if hasattr(type(source), "__iter__"):
+        return f"the stream of {name} is not asynchronous: write `for` instead of `async for`"
+    return _no_stream(source, name)
+
+
+def _no_stream(source: Any, name: str) -> str:
+    return (
+        f"opening takes a function that gives something to loop over, and {name} gave {type(source).__qualname__}; to"
+        " open a connection, or enter a context manager, write connect"
+    )
+
+
+# What comes after the first item.
+
+
+def _throw(items: Any, error: BaseException) -> Any:
+    """Raise within the stream what its consumer threw in; where it is no generator, it ends with that."""
+    throw = getattr(items, "throw", None)
+    if throw is None:
+        raise error
+    return throw(error)
+
+
+async def _throw_async(items: Any, error: BaseException) -> Any:
+    throw = getattr(items, "athrow", None)
+    if throw is None:
+        raise error
+    return await throw(error)
+
+
+def _close(begun: Begun) -> None:
+    """Close the iterator, and what it iterates over."""
+    for each in _to_close(begun):
+        close = getattr(each, "close", None)
+        if callable(close):
+            close()
+
+
+async def _close_async(begun: Begun) -> None:
+    for each in _to_close(begun):
+        close = getattr(each, "aclose", None) or getattr(each, "close", None)
+        if callable(close):
+            closing: Any = close()
+            if is_awaitable(closing):
+                await closing
+
+
+def _to_close(begun: Begun) -> tuple[Any, ...]:
+    """Return what is to be closed: a generator is its own iterator."""
+    if begun.items is begun.source or begun.items is None:
+        return (begun.source,)
+    return begun.items, begun.source
