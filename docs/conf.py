@@ -31,7 +31,21 @@ default_role = "code"  # docstrings write `None` as Markdown does
 toc_object_entries_show_parents = "hide"
 
 autodoc_member_order = "groupwise"
-autodoc_mock_imports = ["redis"]  # an adapter is documented without the library that it is for
+# An adapter is documented without the library that it is for.
+autodoc_mock_imports = [
+    "aiohttp",
+    "celery",
+    "grpc",
+    "httpx",
+    "multidict",
+    "opentelemetry",
+    "prometheus_client",
+    "redis",
+    "sentry_sdk",
+    "sqlalchemy",
+    "structlog",
+]
+maximum_signature_line_length = 76
 autodoc_use_type_comments = False  # there are none, and looking for them trips over classes whose module is the facade
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True

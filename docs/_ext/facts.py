@@ -13,6 +13,50 @@ from typing import NamedTuple
 
 FACADES = ["redouble", "redouble.jitters", "redouble.loops", "redouble.rules", "redouble.testing", "redouble.types"]
 
+PLUMBING = {
+    "Classification": ("because", "but", "redacted"),
+    "FakeClock": ("call_later", "fresh_budget", "grace", "io_grace", "joining", "patience"),
+    "FleetBudget": ("ask", "fresh"),
+    "LogRetries": ("hears_retries", "wants"),
+    "RetryAdapter": ("send",),
+    "RetryBudget": ("fresh",),
+    "RetryPolicy": ("changed", "overridden", "opening"),
+    "Rule": ("ask", "discard"),
+    "Session": ("end", "is_entered", "take"),
+    "SystemClock": ("call_later",),
+    "Trap": ("catch",),
+    "log_retries": ("hears_retries", "wants"),
+    "override": ("clock", "outer", "over"),
+}
+"""The members of public classes that other parts of redouble call, and users do not; the reference leaves them out."""
+
+ALIASES = {
+    "Seconds": "`int | float | timedelta`: a duration, in seconds where it is a number.",
+    "RuleLike": (
+        "A :py:class:`~redouble.Rule`; or an exception type, `X | Y`, a tuple or a list of types, or a callable of the error or"
+        " the result that returns an `Answer`: these stand for `transient(...)`."
+    ),
+    "Answer": (
+        "`bool | Verdict | Classification | Seconds | None`: what a callable says of an error or a result. `None` and `False`:"
+        " it does not speak; a duration: transient, with that wait at least."
+    ),
+    "Curve": "A :py:class:`~redouble.Backoff`, or a callable of the number of failures in a row that returns seconds.",
+    "CurveLike": "The same as `Curve`.",
+    "JitterLike": (
+        "A :py:class:`~redouble.jitters.Jitter`, its name (`full`, `equal`, `decorrelated`, `none`), or `None`: no jitter."
+    ),
+    "Stop": "An event of `threading`, asyncio or trio: any object with `is_set()`. While it is set, nothing is tried again.",
+    "Observer": "A callable that takes an :py:class:`~redouble.Event`; its answer is not looked at.",
+    "Policy": "A :py:class:`~redouble.RetryPolicy`.",
+    "Path": "`str | os.PathLike[str]`: where a file is.",
+    "Group": "What :py:func:`~redouble.rules.row` returns: rows that say the same of several classes or codes.",
+    "Row": "One row of a table, as an :py:class:`~redouble.types.Explanation` names it.",
+    "RowLike": "The same as `Row`.",
+    "Read": "A callable that finds the row of an error: what :py:func:`~redouble.rules.by` makes a word of.",
+    "PolicyFields": "The keywords of :py:class:`~redouble.RetryPolicy`.",
+}
+"""The names of types that signatures use and that no module hands out, and what they stand for."""
+
 
 def syntax_of(module: str) -> ast.Module:
     """The syntax tree of a module's source."""
@@ -33,18 +77,46 @@ def exported(facade: str) -> dict[str, list[str]]:
     return dict(found)
 
 
-def beneath(prefix: str) -> list[tuple[str, str, list[str]]]:
-    """The facade, module and names of all that is exported from the modules beneath a prefix.
+def module_of(facade: str, name: str) -> str:
+    """The module that a facade hands a name out from; the facade itself where it is made there, or is no facade."""
+    if facade not in FACADES:
+        return facade
+    return next(module for module, names in exported(facade).items() if name in names)
 
-    A facade other than the package itself is a prefix of its own, whatever modules its names come from.
-    """
-    found = [
-        (facade, module, names)
-        for facade in FACADES
-        for module, names in exported(facade).items()
-        if f"{module if facade == FACADES[0] else facade}.".startswith(f"{prefix}.")
-    ]
-    return sorted(found, key=lambda each: each[1])  # what two facades hand out of one module stands together
+
+def record_signature(cls: type) -> str | None:
+    """How a record of ours is made, with the types and defaults of the fields that it documents; `None` for the rest."""
+    from redouble import RetryPolicy
+
+    if cls is RetryPolicy:
+        kinds = policy_types()
+        return f"(*, {', '.join(f'{name}: {kinds[name]} = {default}' for name, default, _ in policy_fields())})"
+    fields = meanings(inspect.getdoc(cls) or "", "Fields:")
+    parameters = inspect.signature(cls).parameters if fields else {}
+    return (
+        f"({', '.join(_parameter(parameters[field], cls.__annotations__[field]) for field in fields)})"
+        if fields
+        else None
+    )
+
+
+def _parameter(parameter: inspect.Parameter, kind: str) -> str:
+    default = "" if parameter.default is inspect.Parameter.empty else f" = {parameter.default!r}"
+    return f"{parameter.name}: {kind}{default}"
+
+
+def policy_types() -> dict[str, str]:
+    """The types of the fields of `RetryPolicy`, as its keywords are annotated for type checkers."""
+    (fields,) = (
+        node
+        for node in ast.walk(syntax_of("redouble.control.policy"))
+        if isinstance(node, ast.ClassDef) and node.name == "PolicyFields"
+    )
+    return {
+        node.target.id: ast.unparse(node.annotation)
+        for node in fields.body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+    }
 
 
 def about(module: str) -> str:
@@ -90,11 +162,11 @@ def sections(docstring: str) -> dict[str, list[str]]:
     return found
 
 
-def meanings(docstring: str) -> dict[str, str]:
-    """What the section `Args:` of a docstring says of each argument, on one line."""
+def meanings(docstring: str, section: str = "Args:") -> dict[str, str]:
+    """What a section of a docstring says of each argument or field, on one line."""
     found: dict[str, str] = {}
     name = ""
-    for line in sections(docstring)["Args:"]:
+    for line in sections(docstring)[section]:
         if line and not line.startswith(" "):
             name, _, found[name] = line.partition(": ")
         elif name:

@@ -7,6 +7,7 @@ written here. `docs/_static/redouble.css` has the colours, in both themes.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 from xml.sax.saxutils import escape, quoteattr
@@ -153,7 +154,7 @@ class Span(NamedTuple):
     words: str
 
 
-class Busy(Exception):
+class Busy(Exception):  # noqa: N818  # as a reader would name it
     """Stands for a 429 with `Retry-After: 2`."""
 
 
@@ -186,13 +187,18 @@ def play(*attempts: tuple[float, Exception | None]) -> list[Span]:
                 refused = policy.backoff.delay(event.failures, None, 0.5) or 0.0
                 spans.append(Span("refused", clock.now(), clock.now() + refused, f"gives up: {refused:g} s more"))
 
-        silent = log_retries(logging.Logger("silent", logging.CRITICAL))  # what is drawn belongs into no log
+        silent = log_retries(_silent())
         policy = policy_of_the_line()(observers=[note, silent])
-        try:
+        with suppress(OSError, Busy):
             policy.call(operation)
-        except (OSError, Busy):
-            pass
     return spans
+
+
+def _silent() -> logging.Logger:
+    """Return a logger that drops all: what is drawn belongs into no log."""
+    logger = logging.getLogger("redouble.pictures")
+    logger.setLevel(logging.CRITICAL + 1)
+    return logger
 
 
 def _brief(error: Exception) -> str:
@@ -274,11 +280,8 @@ def calls(nested: str) -> list[list[int]]:
         made[2].append(len(made[1]) - 1)
         raise ConnectionResetError("the server is down")
 
-    with fake_time(draw=0.5):
-        try:
-            job()
-        except ConnectionResetError:
-            pass
+    with fake_time(draw=0.5), suppress(ConnectionResetError):
+        job()
     return made
 
 

@@ -13,9 +13,13 @@ from typing import TYPE_CHECKING, Any
 import facts
 import pictures
 from docutils import nodes
-from docutils.parsers.rst import directives
+from sphinx.ext.autodoc.mock import mock
+from sphinx.pycode import ModuleAnalyzer
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
+from sphinx.util.inspect import signature, stringify_signature
+
+from redouble import RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +28,9 @@ if TYPE_CHECKING:
     from sphinx.environment import BuildEnvironment
 
 logger = logging.getLogger(__name__)
+
+MOST_OVERLOADS = 3
+"""How many signatures of one function a reader is shown at most."""
 
 
 class Written(SphinxDirective):
@@ -37,42 +44,66 @@ class Written(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(self.written()))
 
 
-class Exported(Written):
-    """Document every name that is exported from the modules beneath a prefix: `{exported} redouble.core`."""
+class Documented(Written):
+    """Document some names, in their order: `{documented} redouble.testing`, and a line for each name."""
 
     required_arguments = 1
-    option_spec = {"quiet": directives.flag}  # noqa: RUF012  # Sphinx wants it on the class
+    has_content = True
 
     def written(self) -> Iterator[str]:
-        found = facts.beneath(self.arguments[0])
-        if not found:
-            raise self.error(f"nothing is exported from {self.arguments[0]}")
-        above = None
-        for facade, module, names in found:
-            if "quiet" not in self.options and module != above:
-                yield from [f"**`{module}`** {facts.about(module)}", ""]
-            above = module
-            yield "```{eval-rst}"
-            for name in names:
-                yield from documented(facade, module, name)
-            yield "```"
+        """Return the reStructuredText of each name."""
+        facade = self.arguments[0]
+        with mock(self.config.autodoc_mock_imports):
+            module = importlib.import_module(facade)
+        yield "```{eval-rst}"
+        for name in self.content:
+            if not hasattr(module, name):
+                raise self.error(f"{facade} has no {name}")
+            yield from documented(facade, name)
+        yield "```"
 
 
-def documented(facade: str, module: str, name: str) -> Iterator[str]:
+def documented(facade: str, name: str) -> Iterator[str]:
     """The reStructuredText that documents one name."""
     value = getattr(importlib.import_module(facade), name)
+    module = facts.module_of(facade, name)
     if isinstance(value, type):
         kind = "autoexception" if issubclass(value, BaseException) else "autoclass"
         yield f".. {kind}:: {facade}.{name}"
         yield "   :undoc-members:" if issubclass(value, Enum) else "   :members:"
         yield f"   :inherited-members: {', '.join(foreign_bases(value))}"
+        yield f"   :exclude-members: {', '.join(facts.PLUMBING.get(name, ()))}"
+        for method in vars(value):
+            show_one_signature(module, f"{name}.{method}")
     elif inspect.isfunction(value):
+        show_one_signature(module, name)
         yield f".. autofunction:: {facade}.{name}"
     else:
         yield f".. py:data:: {facade}.{name}"
+        if isinstance(value, RetryPolicy):
+            yield "   :type: RetryPolicy"
         yield ""
         yield from (f"   {line}" for line in facts.text_beneath(module, name).splitlines())
     yield ""
+
+
+def show_one_signature(module: str, name: str) -> None:
+    """Show the signature that a function is written with, where its overloads are too many to read."""
+    analyzer = ModuleAnalyzer.for_module(module)
+    analyzer.analyze()
+    if len(analyzer.overloads.get(name, ())) > MOST_OVERLOADS:
+        del analyzer.overloads[name]
+
+
+class Aliases(Written):
+    """The names of unions of types that signatures use: each as an entry that they link to."""
+
+    def written(self) -> Iterator[str]:
+        """Return the reStructuredText of each alias."""
+        yield "```{eval-rst}"
+        for name, meaning in facts.ALIASES.items():
+            yield from [f".. py:type:: {name}", "", f"   {meaning}", ""]
+        yield "```"
 
 
 def foreign_bases(cls: type) -> list[str]:
@@ -122,12 +153,19 @@ class Picture(SphinxDirective):
         return [begin, *self.parse_content_to_nodes(), end]
 
 
-def hide_inner_constructor(
+def show_constructor(
     app: Sphinx, what: str, name: str, value: Any, options: Any, arguments: str | None, returns: str | None
 ) -> tuple[str, None] | None:
-    """Leave out how to make an object that only the library makes: its docstring speaks of no arguments."""
+    """Give the fields of a record their types, and leave out how to make an object that only the library makes."""
     if arguments is None or what not in {"class", "exception"}:
         return None
+    written = facts.record_signature(value)
+    if written is not None:
+        return (written, None)
+    if "*args: Any" in arguments and "__init__" in vars(
+        value
+    ):  # its base is a stand-in for a library that is not there
+        return (stringify_signature(signature(value.__init__, bound_method=True)), None)
     makeable = {"Args:", "Fields:"} & facts.sections(inspect.getdoc(value) or "").keys()
     return None if makeable else ("", None)
 
@@ -149,11 +187,12 @@ def warn_of_undocumented_names(app: Sphinx, env: BuildEnvironment) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Called by Sphinx."""
-    app.add_directive("exported", Exported)
+    app.add_directive("aliases", Aliases)
+    app.add_directive("documented", Documented)
     app.add_directive("picture", Picture)
     app.add_directive("policy-defaults", PolicyDefaults)
     app.add_directive("words-of", WordsOf)
-    app.connect("autodoc-process-signature", hide_inner_constructor)
+    app.connect("autodoc-process-signature", show_constructor)
     app.connect("autodoc-process-docstring", keep_colons, priority=400)  # Napoleon has 500
     app.connect("env-check-consistency", warn_of_undocumented_names)
     return {"parallel_read_safe": True}

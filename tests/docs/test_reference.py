@@ -2,33 +2,93 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+import redouble
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 FACADES = ["redouble", "redouble.jitters", "redouble.loops", "redouble.rules", "redouble.testing", "redouble.types"]
+DEEP = re.DOTALL | re.MULTILINE
+ADAPTERS = sorted((Path(redouble.__file__).parent / "adapters").glob("*.py"))
+API = (Path(__file__).parents[1] / "public_api.txt").read_text(encoding="utf-8")
+SOURCE = "\n".join(path.read_text(encoding="utf-8") for path in Path(redouble.__file__).parent.rglob("*.py"))
+BESIDES = {"Sequence"}  # a Backoff, of `sequence`; an entry of that name would be taken for the one of collections.abc
+OURS = set(re.findall(r"^ *class ([A-Z]\w+)|^ *([A-Z]\w+): TypeAlias", SOURCE, re.MULTILINE))
 PUBLIC = [(facade, name) for facade in FACADES for name in importlib.import_module(facade).__all__]
 
 
-def documented(facts: Any) -> Iterator[tuple[str, str]]:
-    """Facade and name of all that the `{exported}` directives of the reference stand for."""
-    for page in REFERENCE.rglob("*.md"):
-        for prefix in re.findall(r"^```\{exported\} +(\S+)$", page.read_text(encoding="utf-8"), re.MULTILINE):
-            for facade, _module, names in facts.beneath(prefix):
-                yield from ((facade, name) for name in names)
+def documented() -> list[tuple[str, str]]:
+    """Module and name of all that the `{documented}` directives of the reference list."""
+    pages = (page.read_text(encoding="utf-8") for page in REFERENCE.rglob("*.md"))
+    lists = [each for page in pages for each in re.findall(r"^```\{documented\} +(\S+)\n(.*?)^```$", page, DEEP)]
+    return [(module, name) for module, names in lists for name in names.split()]
 
 
-def test_every_exported_name_is_documented_once(facts: Any) -> None:
+def test_every_exported_name_is_documented_once() -> None:
     """Each exported name is in the reference, in one place."""
-    assert sorted(documented(facts)) == sorted(PUBLIC)
+    assert sorted(each for each in documented() if each[0] in FACADES) == sorted(PUBLIC)
+
+
+def public_names_of(adapter: Path) -> set[str]:
+    """The classes and functions of an adapter that are made there and begin with no underscore."""
+    body = ast.parse(adapter.read_text(encoding="utf-8")).body
+    makes = (node.name for node in body if isinstance(node, ast.ClassDef | ast.FunctionDef))
+    return {name for name in makes if not name.startswith("_")}
+
+
+def test_every_adapter_is_documented() -> None:
+    """Each adapter is in the reference, with names that it has."""
+    found = {(module.rpartition(".")[2], name) for module, name in documented() if ".adapters." in module}
+    adapters = {path.stem: public_names_of(path) for path in ADAPTERS if not path.stem.startswith("_")}
+    assert {adapter for adapter, _ in found} == set(adapters)
+    assert [(adapter, name) for adapter, name in found if name not in adapters[adapter]] == []
+
+
+def test_retry_and_its_policy_come_first() -> None:
+    """The reference begins with what everybody needs."""
+    assert documented()[:2] == [("redouble", "retry"), ("redouble", "RetryPolicy")]
+
+
+def test_signatures_name_only_types_with_an_entry(facts: Any) -> None:
+    """Each type of ours in a signature that the reference shows is exported, or explained as a word of signatures."""
+    left_out = "|".join(member for members in facts.PLUMBING.values() for member in members)
+    hidden = re.compile(rf"^ +(async )?(__\w+|{left_out})\b|^class .*\) -> None|^[\w.]+: ")
+    shown = " ".join(re.sub(r" is \w+$", "", line) for line in API.splitlines() if not hidden.search(line))
+    named = set(re.findall(r"(?<![\w.'])[A-Z]\w+", shown)) & {name for each in OURS for name in each if name}
+    assert sorted(named - {name for _, name in PUBLIC} - set(facts.ALIASES) - BESIDES) == []
+
+
+def test_plumbing_is_there_to_be_left_out(facts: Any) -> None:
+    """Each member that the reference leaves out exists: a list of exceptions must not outlive what it excepts."""
+    classes = {name: getattr(importlib.import_module(facade), name) for facade, name in PUBLIC}
+    gone = [
+        (name, member)
+        for name, members in facts.PLUMBING.items()
+        if name in classes
+        for member in members
+        if not hasattr(classes[name], member)
+    ]
+    assert gone == []
+
+
+def test_records_are_shown_with_types_and_defaults(facts: Any) -> None:
+    """The signature of a record has the types and defaults of the fields that it documents; of a policy, of all."""
+    from redouble import Classification, RetryPolicy
+    from redouble.types import PreviewRow
+
+    assert facts.record_signature(PreviewRow) == (
+        "(attempt: int, earliest: float, typical: float, latest: float, cumulated: float, past_deadline: bool = False)"
+    )
+    assert "attempts: int | None = 3, deadline: Seconds | None = 60.0" in facts.record_signature(RetryPolicy)
+    assert facts.record_signature(Classification).startswith("(verdict: Verdict, retry_after: float | None = None,")
+    assert facts.record_signature(int) is None
 
 
 @pytest.mark.parametrize(("facade", "name"), PUBLIC)
