@@ -68,7 +68,7 @@ DEBIAN = CACHE / "-".join(["sid", *IN_DEBIAN])
 MONTH = 30 * 24 * 3600
 PASSED_ON = ("http_proxy", "https_proxy", "no_proxy", "PIP_INDEX_URL", "PIP_DEFAULT_TIMEOUT", "CI")
 
-nox.options.sessions = ["lint", "types", "docs", "wheel", "integration", "coverage"]
+nox.options.sessions = ["lint", "types", "docs", "wheel", "integration", "browser", "coverage"]
 nox.options.sessions[-1:-1] = [*(f"tests-{version}" for version in IN_DEBIAN), "tests"]
 
 # nox looks along PATH: let it find there, last of all, what was found elsewhere.
@@ -156,11 +156,25 @@ def integration(session: nox.Session) -> None:
     places = session.posargs or [
         "tests/integration",
         f"--deselect={demo}",
+        "--ignore=tests/integration/docs",  # has a session of its own: browser
         "tests/known",
         "tests/docs/test_snippets.py",
     ]
     session.run("python", "-m", "pytest", *places)
     session.run("python", "-m", "pytest", "tests/cli/test_simulate.py", env={"REDOUBLE_EXAMPLES": "100"})
+
+
+@nox.session(python=NEWEST, requires=BUILD)
+def browser(session: nox.Session) -> None:
+    """Let a headless Chromium look at the built documentation; without one this is skipped, and says so.
+
+    Its screenshots go to the folder that REDOUBLE_SCREENSHOTS names, or else to .nox/screenshots.
+    """
+    install_wheel(session, "browser")
+    place = os.environ.get("REDOUBLE_SCREENSHOTS", str(HERE / ".nox" / "screenshots"))
+    session.run(
+        "python", "-m", "pytest", "tests/integration/docs", *session.posargs, env={"REDOUBLE_SCREENSHOTS": place}
+    )
 
 
 def run_tests(session: nox.Session, python: Callable[..., object], figures: str) -> None:

@@ -90,7 +90,7 @@ def record_signature(cls: type) -> str | None:
 
     if cls is RetryPolicy:
         kinds = policy_types()
-        return f"(*, {', '.join(f'{name}: {kinds[name]} = {default}' for name, default, _ in policy_fields())})"
+        return f"(*, {', '.join(f'{name}: {kinds[name]} = {_code(default)}' for name, default, _ in policy_fields())})"
     fields = meanings(inspect.getdoc(cls) or "", "Fields:")
     parameters = inspect.signature(cls).parameters if fields else {}
     return (
@@ -98,6 +98,15 @@ def record_signature(cls: type) -> str | None:
         if fields
         else None
     )
+
+
+def _code(default: str) -> str:
+    """A default as it may stand in a signature: one that is told in words is left to the docstring."""
+    try:
+        ast.parse(default, mode="eval")
+    except SyntaxError:
+        return "..."
+    return default
 
 
 def _parameter(parameter: inspect.Parameter, kind: str) -> str:
