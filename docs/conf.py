@@ -25,7 +25,12 @@ exclude_patterns = ["_build", "_ext"]
 # A broken reference is an error. Exempt is what annotations name: a name for type checkers only, a type variable, a class
 # inside the package, or one of the standard library's, whose documentation would have to be fetched to be linked.
 nitpicky = True
-nitpick_ignore_regex = [("py:(class|obj|data|exc)", r"(?!redouble\.((jitters|loops|testing|types)\.)?[^.]+$).+")]
+nitpick_ignore_regex = [
+    (
+        "py:(class|obj|data|exc)",
+        r"(?!redouble\.((jitters|loops|testing|types)\.)?[^.]+$).+",
+    )
+]
 
 default_role = "code"  # docstrings write `None` as Markdown does
 toc_object_entries_show_parents = "hide"

@@ -76,7 +76,7 @@ CUT_OFF = """
 (() => {
     const scrolls = element => ["auto", "scroll"].includes(getComputedStyle(element).overflowX);
     const inOwnBox = element => {
-        for (let each = element; each && each !== document.body; each = each.parentElement) {
+        for (let each = element; each && each.tagName !== "ARTICLE"; each = each.parentElement) {
             if (scrolls(each) && each.getBoundingClientRect().right <= innerWidth + 1) return true;
         }
         return false;
