@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from redouble.known.tables import PLACES, everything
-
 import facts
 import sources
+
+from redouble.known.tables import PLACES, everything
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

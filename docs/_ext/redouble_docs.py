@@ -10,16 +10,16 @@ import inspect
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+import facts
+import pictures
 from docutils import nodes
-from redouble import RetryPolicy
 from sphinx.ext.autodoc.mock import mock
 from sphinx.pycode import ModuleAnalyzer
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.inspect import signature, stringify_signature
 
-import facts
-import pictures
+from redouble import RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
