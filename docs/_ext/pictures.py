@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from xml.sax.saxutils import escape, quoteattr
 
 from redouble import (
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 # Elements of SVG.
 
 
-def element(name: str, text: str = "", **attributes: object) -> str:
+def element(name: str, text: str = "", **attributes: Any) -> str:
     """Return an element; `class_` and `text_anchor` are written `class` and `text-anchor`."""
     written = (
         f" {key.rstrip('_').replace('_', '-')}={quoteattr(str(_short(value)))}" for key, value in attributes.items()
@@ -58,7 +58,7 @@ def line(x1: float, y1: float, x2: float, y2: float, class_: str) -> str:
     return element("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=class_)
 
 
-def box(x: float, y: float, width: float, height: float, class_: str, **data: object) -> str:
+def box(x: float, y: float, width: float, height: float, class_: str, **data: float) -> str:
     """Draw a rectangle."""
     return element("rect", x=x, y=y, width=width, height=height, rx=3, class_=class_, **data)
 
