@@ -25,7 +25,7 @@ from redouble.known.row import named
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from redouble.core.verdict import Classification
@@ -80,8 +80,8 @@ def _when(error: Exception, found: Classification, name: str, maker: str) -> str
     """Return the condition by which a known error is told from others of its class; empty where there are no others."""
     if found.row is not None and not _is_fixed(error, found, maker):
         return f"when=lambda error: classify(error).reason == {classify(error).reason!r}"
-    if found.row is not None and _have_no_heirs([type(error)]):
-        return ""
+    if found.row is not None and all(entry_of(heir) is entry_of(type(error)) for heir in _heirs(type(error))):
+        return ""  # a class that inherits its meaning means the same
     return f"when=lambda error: type(error) is {name}"
 
 
@@ -145,6 +145,14 @@ def _name(cls: type) -> str:
 def _have_no_heirs(kinds: list[type[Exception]]) -> bool:
     """Whether no class is derived from these: then naming them names no other error."""
     return not any(type.__subclasses__(cls) for cls in kinds)
+
+
+def _heirs(cls: type) -> Iterator[type]:
+    """Yield all classes that are derived from a class."""
+    heirs: list[type] = type.__subclasses__(cls)
+    for heir in heirs:
+        yield heir
+        yield from _heirs(heir)
 
 
 def _may_stand_in_front(rule: Rule, kinds: list[type[Exception]]) -> bool:
