@@ -56,7 +56,7 @@ _numbers = count(1)
 
 
 def new_number() -> int:
-    """Return a number that no other link of any process on this machine has."""
+    """Return a number that is unique among the links of all processes on this machine."""
     return (os.getpid() << 40) + next(_numbers)
 
 

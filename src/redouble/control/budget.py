@@ -89,7 +89,7 @@ class RetryBudget:
 
     __module__ = "redouble"
 
-    is_remote = False  # whether `ask` may have to wait for a store: redouble.control.leases
+    is_remote = False  # True: `ask` may have to wait for a store (redouble.control.leases)
 
     __slots__ = (
         "__weakref__",
@@ -133,13 +133,13 @@ class RetryBudget:
     _tokens: float
     _back: float  # refunds that wait for the next `take`
     _base: int  # `hits` when counting began
-    _seen: int  # up to which of the `hits` there have been deposits
+    _seen: int  # the `hits` that have been deposited
     _began: float
     _at: float  # when the tokens were last counted
     _whole: int  # retries granted for a whole token
-    _hinted: int  # and for less
-    _whole_back: int  # of these, given back
-    _hinted_back: int
+    _hinted: int  # retries granted for `HINTED_COST`
+    _whole_back: int  # refunds of whole tokens
+    _hinted_back: int  # refunds of `HINTED_COST`
     _denied: int
 
     def __init__(
@@ -197,7 +197,7 @@ class RetryBudget:
         if name is None:
             raise TypeError("name must be a string that is not empty, got None")
         wanted = cls(name=name, **settings)
-        found = _named.setdefault((cls, name), wanted)  # of two threads that make one, both get the same
+        found = _named.setdefault((cls, name), wanted)  # two threads that make one both get the same
         for field in _DEFAULTS.keys() & settings:
             value, other = getattr(found, field), getattr(wanted, field)
             if value != other:
@@ -243,13 +243,13 @@ class RetryBudget:
             now = self._clock()
         with lock:
             passed = now - self._at
-            if 0.0 < passed < INFINITE:  # another thread may have read the clock later and come here first
+            if 0.0 < passed < INFINITE:  # below 0 when another thread read the clock later but got the lock first
                 self._at = now
             else:
                 passed = 0.0
             # Mark as credited first, then credit: an exception in between (Ctrl-C) may only lose credit.
             new = self.hits - self._seen
-            if new > 0:  # below 0 after a stale write, until `hits` has caught up
+            if new > 0:  # below 0 after a thread wrote a stale `hits`, until it has caught up
                 self._seen += new
             else:
                 new = 0
@@ -298,12 +298,12 @@ class RetryBudget:
             tokens += self._income * passed
             if tokens > full:
                 tokens = full
-        if new:  # of deposits from before the window, that part is gone
+        if new:  # deposits from before the window have faded
             deposit = self.ratio * new
             tokens += deposit * window / passed if passed > window else deposit
         return tokens + back
 
-    # Telling.
+    # State.
 
     def snapshot(self, now: float | None = None) -> dict[str, Any]:
         """Return the state as a dict for JSON and metrics, without changing it.

@@ -49,7 +49,7 @@ class CancelScope:
             self._cancel()
 
     def _fire(self) -> None:
-        if self._exited:  # a timer that could not be cancelled may still come
+        if self._exited:  # a timer that could not be cancelled may still fire
             return
         left = 0.0 if self._again is None else self._again()
         if left > 0:
@@ -107,7 +107,7 @@ class AsyncioCancelScope(CancelScope):
         self._task.cancel()
 
     def _was_this(self, error: BaseException | None) -> bool:
-        task, self._task = self._task, None  # an error's frames hold this, and a task holds its error
+        task, self._task = self._task, None  # else a cycle: an error's frames hold this scope, the task holds its error
         if not self.fired:
             return False
         others = task.uncancel() > self._before

@@ -115,7 +115,7 @@ class BackoffController:
     def retries(self) -> int:
         return max(0, self._tally.attempt - self._tally.earlier - 1)
 
-    # Telling it.
+    # Recording.
 
     def start(self, now: float | None = None) -> int:
         """Begin an attempt. The first one fixes the deadline; one after a success begins a new episode.
@@ -297,7 +297,7 @@ class BackoffController:
             self._key = fresh()
         return self._key
 
-    # Asking it.
+    # Reading.
 
     @property
     def elapsed(self) -> float:

@@ -96,7 +96,7 @@ class Cooldown:
         """
         if name is None:
             raise TypeError("name must be a string that is not empty, got None")
-        found: Self = _named.get((cls, name)) or _named.setdefault((cls, name), cls(name))  # one, also of two threads
+        found: Self = _named.get((cls, name)) or _named.setdefault((cls, name), cls(name))  # safe between threads
         return found
 
     def under(self, clock: Clock) -> Cooldown:
@@ -163,7 +163,7 @@ class Cooldown:
                 self.gate.clear()
         return 0.0
 
-    # Telling.
+    # State.
 
     def snapshot(self, now: float | None = None) -> dict[str, Any]:
         """Return the state as a dict for JSON and metrics.

@@ -58,7 +58,7 @@ class EventKind(Enum):
 
         def __hash__(self) -> int: ...
     else:
-        __hash__ = object.__hash__  # Enum's own hashes the name by a call in Python, and a success asks twice
+        __hash__ = object.__hash__  # Enum's own hashes the name in Python code, and each success asks for it twice
 
 
 ALL_KINDS = frozenset(EventKind)
@@ -254,7 +254,7 @@ class log_retries:  # noqa: N801  # used as a verb: observers=(log_retries(...),
 
     __slots__ = ("_exc_info", "_extra", "_found", "_level", "_logger", "_once", "_redact")
 
-    kinds: ClassVar[Collection[EventKind]] = (  # a retry or an end follows a drop, and has a line
+    kinds: ClassVar[Collection[EventKind]] = (  # not DROPPED: a retry or an end follows it, with a line of its own
         EventKind.RETRY,
         EventKind.GIVE_UP,
         EventKind.CONNECTED,
@@ -397,7 +397,7 @@ def _names_of_a_record() -> set[str]:
 
 
 def _takes_keywords(logger: object) -> bool:
-    """Tell whether a logger takes fields as keywords: structlog's, which would log an `extra=` as one more field."""
+    """Tell whether a logger takes fields as keywords, as structlog's: there `extra=` would be one more field."""
     return callable(getattr(logger, "bind", None))
 
 

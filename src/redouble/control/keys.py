@@ -23,7 +23,7 @@ def checked(value: Any) -> str | None:
 
 
 def fresh() -> str:
-    """Return a key that no other request has."""
+    """Return a new, unique key."""
     from uuid import uuid4
 
     return str(uuid4())

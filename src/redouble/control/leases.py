@@ -125,7 +125,7 @@ class Question:
             return found
         if now >= self.ends:
             return budget._decide_late(now, self._hinted, self._began)
-        if budget._served >= self._ticket:  # answered, but another retry was faster
+        if budget._served >= self._ticket:  # the store answered, but another retry took the tokens
             self._ticket = budget._register(self._hinted)
         return None
 
@@ -195,7 +195,7 @@ class LeasedBudget(RetryBudget):
 
     def _begin(self, now: float) -> None:
         super()._begin(now)
-        self._hand = self._out = self._owed = self._need = self._want = 0.0  # a child's parent has the leases
+        self._hand = self._out = self._owed = self._need = self._want = 0.0  # the leases stay with the parent
         self._tickets = self._served = self._serving = 0
         self._ahead = 1.0
         self._answered_at = None
@@ -246,7 +246,7 @@ class LeasedBudget(RetryBudget):
             return
         with self._lock:
             cost = self._returned(hinted)
-            if self._away or not cost or self._out < cost - TINY:  # the store has lent none
+            if self._away or not cost or self._out < cost - TINY:  # the token was not the store's
                 self._back += cost
                 return
             self._out = max(0.0, self._out - cost)
@@ -398,7 +398,7 @@ class LeasedBudget(RetryBudget):
         """Block until the ticket has been served, or until `ends`."""
         raise NotImplementedError
 
-    # Telling.
+    # State.
 
     def snapshot(self, now: float | None = None) -> dict[str, Any]:
         """Return the state in this process as a dict for JSON and metrics, without changing it.

@@ -177,7 +177,7 @@ def _is_of(data: dict[str, Any], since: float, number: int) -> bool:
     in_time = isinstance(began, float) and began >= since
     if type(around) is not tuple or not around:
         return in_time
-    if number == NOWHERE:  # within the same attempt, if any, and since it began
+    if number == NOWHERE:  # without a link of its own, the same outer attempt and the time decide
         mine = _numbers_around(None)
         return in_time and bool(mine) and mine[0] in around
     return number in around

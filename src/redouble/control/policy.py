@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from redouble.core.verdict import RuleLike
 
     class PolicyFields(TypedDict, total=False):
-        """The keywords of a policy."""
+        """The keyword arguments of a policy, for type checkers."""
 
         on: RuleLike | None
         result: RuleLike | None
@@ -62,7 +62,7 @@ LIMITS = frozenset({"attempts", "deadline"})
 """The two fields with defaults that hold only while both are unwritten."""
 
 NEARLY_ONE = 1 - 2**-53
-"""The highest draw."""
+"""The highest draw, for the longest wait that jitter allows."""
 
 
 class Policy(Record):

@@ -176,7 +176,7 @@ def _around() -> list[override]:
     """Return the open `override` scopes around the caller, innermost first, then those that hold everywhere."""
     link = innermost()
     own = [] if link is None else _changing(link[NODE])
-    for last in _everywhere[-1:]:  # one step: another thread may end the last one at any moment
+    for last in _everywhere[-1:]:  # read in one step: another thread may end the scope at any moment
         own += [each for each in (last, *last.outer) if each not in own]
     return own
 
@@ -285,7 +285,7 @@ class deadline:  # noqa: N801  # used as a noun with its number: with deadline(5
         cancel_scope, self._cancel_scope = self._cancel_scope, None
         was_this = cancel_scope is not None and cancel_scope.exit(error)
         if was_this:
-            self._bound[ENDS] = self._bound[NOW]()  # a timer may come a little early
+            self._bound[ENDS] = self._bound[NOW]()  # a timer may fire a little early, and the time is over all the same
         self.__exit__()
         if was_this:
             over = DeadlineExceeded(f"the deadline of {self._seconds:g} s has passed")

@@ -80,7 +80,7 @@ def _load(into: Tally, state: dict[str, Any], now: float) -> str:
     elapsed, due_in = _span("elapsed", state["elapsed"]), _span("due_in", state["due_in"])
     deadline_in = _span("deadline_in", state["deadline_in"])
     ended_ago = checks.seconds_or_none("ended_ago", state["ended_ago"])
-    waited = 0.0 if due_in is None else max(0.0, due_in)  # the wait has been waited in full
+    waited = 0.0 if due_in is None else max(0.0, due_in)  # the wait counts as waited in full
     into.started = None if elapsed is None else now - elapsed - waited - (ended_ago or 0.0)
     into.ended_at = None if ended_ago is None else now - ended_ago
     into.own_end = None if deadline_in is None else now + deadline_in - waited

@@ -257,7 +257,7 @@ class Tally:
 
     # The decision.
 
-    def decide(  # noqa: C901  # a list of questions, in the order that the contract gives
+    def decide(  # noqa: C901  # one list of steps, in the order that the documentation promises
         self,
         found: Classification,
         error: BaseException | None,
@@ -268,7 +268,7 @@ class Tally:
     ) -> float | GaveUp:
         """Return the seconds to wait after an outcome, or the decision to give up.
 
-        The numbers in comments are the steps of the decision order in the documentation.
+        The numbers in comments are the steps of the decision order in docs/explanation/architecture.md.
 
         Args:
             found: The judgement of the outcome.
@@ -283,6 +283,7 @@ class Tally:
             if found.verdict is _PENDING:
                 return self._ask_again_later(found, error, now, draw)
             return self.give_up(Reason.PERMANENT, now, found, error)  # 3
+        # Before any refusal: other calls must learn of the hint, even if this call gives up.
         held = 0.0 if self.cooldown is None else self._share(found, now, draw)
         self.failures = failures = self.failures + 1
         refused = self._refusal(found, error, value, number)
@@ -293,7 +294,7 @@ class Tally:
         limit = None if self.spared else policy.attempts
         if (limit is not None and failures >= limit) or (self.loops and self._has_had_its_most()):
             return self.give_up(Reason.ATTEMPTS, now, found, error)  # 7
-        if found.backoff is None and self.curves is None:
+        if found.backoff is None and self.curves is None:  # the common case, without the cost of a further call
             try:
                 wait = policy.backoff.delay(failures, self.previous, draw)
                 if wait.__class__ is not float or not 0.0 <= wait <= CEILING:  # pyright: ignore[reportOperatorIssue, reportOptionalOperand]  # a float: its class says so
@@ -321,10 +322,11 @@ class Tally:
         own = self.own_end
         if due > self.bound or (own is not None and due > own):
             return self.give_up(Reason.DEADLINE, now, found, error)  # 10
+        # Last, so that a retry that is refused for another reason takes no token.
         if self.budget is not None and not self._take():
             if not self.loops:
                 return self.give_up(Reason.BUDGET, now, found, error)  # 11
-            self.due, wait = now + 2 * wait, 2 * wait  # a loop sleeps once more instead
+            self.due, wait = now + 2 * wait, 2 * wait  # a loop does not end: it waits twice as long
             if self.due > self.ends:
                 return self.give_up(Reason.DEADLINE, now, found, error)  # 10
         if error is not None:

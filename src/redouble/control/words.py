@@ -108,7 +108,7 @@ def answered(word: str, fields: Collection[str] = ()) -> str:
     """
     ours = WORDS.get(word)
     if ours is None:
-        from difflib import get_close_matches  # only for a slip of the pen
+        from difflib import get_close_matches  # loaded late: only for misspelt fields
 
         ours = next((f"`{field}=`" for field in get_close_matches(word, fields, 1, 0.8)), None)
     return "" if ours is None else f"; write {ours}"

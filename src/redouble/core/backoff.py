@@ -1,4 +1,4 @@
-"""Floor 1. The delay curves: how long to wait after the n-th failure in a row.
+"""Floor 1. The backoff curves: the delay after the n-th failure in a row.
 
 A curve is a frozen value: no clock, no state, no randomness of its own. Methods change a curve; their order matters:
 `exponential(1).capped(15).jittered("equal")` spreads a capped wait, the other order caps a spread one. A plain function
@@ -206,7 +206,7 @@ class _Exponential(Record, _Ours):
             _at_least_one(failures)
         try:
             return self.initial * self.factor ** (failures - 1)
-        except OverflowError:  # only a factor above 1 gets there
+        except OverflowError:  # only with a factor above 1
             return CEILING if self.initial else 0.0
 
     def base(self, failures: int) -> float:
@@ -269,7 +269,7 @@ class _Fibonacci(Record, _Ours):
         if not self.initial:
             return 0.0
         now, after = self.initial, self.initial
-        for _ in range(failures - 1):  # ends at `most` long before a large number of failures
+        for _ in range(failures - 1):  # short even for 10**9 failures: it stops at `most`
             if now >= most:
                 break
             now, after = after, now + after
@@ -518,7 +518,7 @@ class _Called(Record, _Ours):
     def __hash__(self) -> int:
         try:
             return hash((_Called, self.function))
-        except TypeError:  # an object that is compared by its contents
+        except TypeError:  # a callable object that cannot be hashed
             return hash(_Called)
 
     def __repr__(self) -> str:

@@ -34,7 +34,7 @@ def origin_of(error: Any) -> BaseException | None:
     >>> origin_of(outer)
     KeyError()
     """
-    if not _is_hidden(error):  # as a cause sets it, too
+    if not _is_hidden(error):  # setting a cause sets this flag, too
         return cause_of(error)
     cause = cause_of(error)
     return _context_of(error) if cause is None else cause
@@ -101,7 +101,7 @@ def leaves(
         error = waiting.pop(0)
         if is_group(error) and (error is group or whole is None or not whole(error)):
             members = _members(error)
-            if len(members) > limit:  # each is a leaf, or holds one
+            if len(members) > limit:  # each is a leaf or holds at least one
                 return None
             waiting[:0] = members
         else:
@@ -154,6 +154,6 @@ def _told(text: str) -> list[BaseException]:
 def _numbered(number: int, message: str, windows: bool) -> OSError:
     if not windows or number in errorcode:
         return OSError(number, message)
-    error = OSError(EINVAL, message)  # so Windows reports a number that Python has no errno for
+    error = OSError(EINVAL, message)  # Python's own errno for a Windows error that has no other
     error.winerror = number  # type: ignore[attr-defined, unused-ignore]  # a member there, an attribute elsewhere
     return error

@@ -38,7 +38,7 @@ def _as_number(value: object) -> float | None:
     if isinstance(value, float):
         return float(value)
     kind: type[timedelta] | None = getattr(sys.modules.get("datetime"), "timedelta", None)
-    if kind is not None and isinstance(value, kind):  # none exists before datetime is loaded
+    if kind is not None and isinstance(value, kind):  # before datetime is loaded, no timedelta can exist
         return float(value.total_seconds())
     return None
 

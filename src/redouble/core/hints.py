@@ -294,7 +294,7 @@ def _stamp(words: list[str], century_of: float | None) -> float | None:
 
 def _full_year(year: int, rest: tuple[int, ...], now: float) -> int:
     """Return the latest year with these two digits that is at most 50 years ahead (RFC 9110, 5.6.7)."""
-    present, *since = _calendar(min(max(now, 0.0), 2e11))  # up to the year 8307: `_epoch` ends with 9999
+    present, *since = _calendar(min(max(now, 0.0), 2e11))  # at most the year 8307: `_epoch` supports up to 9999
     latest = present + 50
     full = latest - (latest - year) % 100
     return full - 100 if full == latest and rest > tuple(since) else full

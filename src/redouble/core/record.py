@@ -27,8 +27,8 @@ else:
 def _annotations(namespace: dict[str, Any]) -> dict[str, Any]:
     """Return the annotations of a class body, lazy ones as text.
 
-    Python 3.14 puts a function in their place, unless the file says `from __future__ import annotations`, as every file
-    of redouble does. That function is asked for text: values would need names that exist for type checkers alone.
+    Python 3.14 replaces them by a function, unless the file has `from __future__ import annotations`, as every file of
+    redouble does. The function is called for text: values would need names that only exist for type checkers.
     """
     lazy = namespace.get("__annotate_func__") or namespace.get("__annotate__")
     if sys.version_info >= (3, 14) and lazy is not None:  # pragma: no cover  # the Python that measures may be older
@@ -61,7 +61,7 @@ def _make_init(cls: type, fields: tuple[str, ...], defaults: dict[str, Any]) -> 
     lines = [f"    _set_{field}(self, {field})" for field in fields]
     scope: dict[str, Any] = {"_defaults": defaults}
     scope.update((f"_set_{field}", getattr(cls, field).__set__) for field in fields)
-    exec(f"def __init__(self, {parameters}):\n" + "\n".join(lines), scope)  # the source is made of field names alone
+    exec(f"def __init__(self, {parameters}):\n" + "\n".join(lines), scope)  # safe: the source consists of field names
     init = scope["__init__"]
     init.__qualname__ = f"{cls.__name__}.__init__"
     init.__module__ = cls.__module__

@@ -159,7 +159,7 @@ class Classification(Record):
         return f"{type(self).__name__}({shown}{', guessed=True' if self.guessed else ''})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return restore, (type(self), (*self._values()[:-1], None))  # a rule may hold a lambda
+        return restore, (type(self), (*self._values()[:-1], None))  # without `rule`: it may hold a lambda
 
 
 def checked(found: Classification) -> Classification:
@@ -221,7 +221,7 @@ class Rule:
     def discard(self, value: Any) -> Awaitable[object] | None:
         """Release the resources of a rejected result before the wait for the next one; the default releases none.
 
-        Called with each result that this rule, or one joined to it, judged TRANSIENT or PENDING.
+        Called with each result that this rule, or one joined to it, judged TRANSIENT or PENDING, if a retry follows.
 
         Returns:
             `None` when it is released; else an awaitable for asynchronous callers, which synchronous ones ignore.
