@@ -31,7 +31,7 @@ WINDOW = 10.0
 """Seconds after which a deposit above `burst` is gone."""
 
 TRICKLE = 1 / 300
-"""Tokens a second that need no success: enough to refill the bucket between hourly jobs, too few to feed a storm."""
+"""Tokens a second that need no success: 12 an hour, enough for the retries of an hourly job, too few for a storm."""
 
 HINTED_COST = 5 / 14
 """Tokens of a retry whose wait the server named (the AWS SDKs: 5 of their units for throttling, 14 for others)."""
@@ -269,7 +269,7 @@ class RetryBudget:
     def refund(self, hinted: bool = False) -> None:
         """Give back the token of a retry that succeeded; pass `hinted` as it was passed to `take`.
 
-        Does not change a `strict` budget, nor one without an outstanding retry: a refund never creates tokens.
+        A `strict` budget takes none back, nor does one without an outstanding retry: a refund never creates tokens.
         """
         lock = self._lock
         if self.strict or lock._is_owned():  # as in `take`: the credit is lost, which is the safe side

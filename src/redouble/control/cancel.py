@@ -151,7 +151,7 @@ def cancel_after(clock: Clock, seconds: float | None, again: Callable[[], float]
     """Cancel the running coroutine after `seconds`, unless the scope is left before; `None`: only on `fire`.
 
     Raises:
-        NoHost: When the coroutine runs under another library than asyncio or trio.
+        NoHost: When the coroutine does not run under asyncio or trio.
     """
     kind = TrioCancelScope if running_host() is Host.TRIO else AsyncioCancelScope
     return kind(clock, seconds, again)

@@ -57,7 +57,7 @@ else:
 
 
 STOP_POLL = 0.05
-"""Seconds between two looks of an asyncio wait at a `threading.Event`, which cannot be awaited."""
+"""Seconds between two checks of a `threading.Event` during an asyncio wait, which cannot await the event."""
 
 
 CANNOT_WAKE = "it does not end the wait at once, and is asked now and then"

@@ -45,8 +45,8 @@ class Status(Enum):
 class BackoffController:
     """Count attempts and decide about retries of one call or connection; never sleeps and never calls.
 
-    Use a lock to share one between threads. Every method takes `now` (a reading of the policy's clock, in seconds) and
-    `draw` (a float in [0, 1)); left out, they come from the policy. Tests and other event loops pass them.
+    Use a lock to share one between threads. `now` (a reading of the policy's clock, in seconds) and `draw` (a float in
+    [0, 1)) default to the policy's clock and draw in every method; tests and other event loops pass them.
 
     Args:
         policy: A `RetryPolicy`.

@@ -138,7 +138,7 @@ class Audience:
         self._surely = frozenset(kind for each, kinds in heard if not _is_log(each) for kind in kinds)
 
     def hears(self, kind: EventKind) -> bool:
-        """Tell whether an event of this kind would reach an observer, so that no other events are made.
+        """Tell whether an event of this kind would reach an observer; if not, the event need not be made.
 
         For `ATTEMPT` and `CALL` the answer never changes, so ask once per policy. For other kinds it depends on the
         level of a logger, so ask once per call.

@@ -30,7 +30,7 @@ def running_host() -> Host:
     Trio is asked first, because in its guest mode an asyncio loop runs around it. Asyncio counts only within a task.
 
     Raises:
-        NoHost: When another library runs the coroutine.
+        NoHost: When the coroutine does not run under asyncio or trio.
     """
     if in_trio():
         return Host.TRIO

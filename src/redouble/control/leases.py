@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from redouble.core.checks import Seconds
 
 LEASE = 5.0
-"""The most tokens that a process leases at a time; it leases more than one only if it last asked within `EMPTY`."""
+"""The most leased tokens that a process keeps; it asks for more than one only if it asked before within `EMPTY`."""
 
 EMPTY = 1.0
 """Seconds for which a refusal of the store holds: further retries are refused without asking."""

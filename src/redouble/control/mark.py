@@ -66,7 +66,7 @@ def read(error: object) -> dict[str, Any] | None:
 
 
 def mark_answer(answer: object, end: GaveUp, own: Link) -> None:
-    """Mark an HTTP response that is returned with the end of its retries, for an outer retry; skip other values."""
+    """Write the end of its retries on a returned HTTP response, for an outer retry; skip other values."""
     if whole(probe(answer, "status_code")) is not None or whole(probe(answer, "status")) is not None:
         mark(answer, end, end.attempts > 1, own)
 
@@ -79,7 +79,7 @@ def mark(
     bound: Node | None = None,
     advice: str = "",
 ) -> None:
-    """Mark an error with the end of its retries: data for `outcome`, and a PEP 678 note unless it adds no information.
+    """Write the end of its retries on an error: data for `outcome` and, where it helps, one PEP 678 note.
 
     Args:
         error: The user's error, or an HTTP response (it gets no note). One that refuses attributes is left unchanged.
@@ -117,7 +117,7 @@ def mark(
 
 
 def mark_bound(error: BaseException, bound: Node) -> None:
-    """Mark an error that redouble raises with the scope or watchdog that ended the call."""
+    """Write the scope or watchdog that ended the call on an error that redouble raises."""
     setattr(error, MARK, {"bound": named(bound), "at": monotonic()})
 
 
