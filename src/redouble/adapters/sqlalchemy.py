@@ -33,6 +33,16 @@ COMMITTING: ContextVar[bool] = ContextVar("COMMITTING", default=False)
 """Whether the transaction of the attempt that ended last here had come to its COMMIT."""
 
 
+def without_session(fn: Callable[..., Any]) -> Callable[[Any], Any]:
+    """Return a decorator that gives a wrapper the name and text of `fn`, but not its signature, which has the session."""
+
+    def decorate(wrapper: Any) -> Any:
+        del wraps(fn)(wrapper).__wrapped__
+        return wrapper
+
+    return decorate
+
+
 class Begins(Protocol[S_co]):
     """An `Engine`, a `sessionmaker`, or their asyncio kin: `begin()` opens what a `with` commits."""
 
@@ -85,7 +95,7 @@ class Transactions(Generic[S]):
         return without_session
 
     def _run(self, fn: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(fn)
+        @without_session(fn)
         def whole(*args: Any, **kwargs: Any) -> Any:
             COMMITTING.set(False)
             with self._begin() as session:
@@ -93,11 +103,10 @@ class Transactions(Generic[S]):
                 COMMITTING.set(True)
             return value
 
-        del whole.__wrapped__  # its signature has the session
         return whole
 
     def _run_async(self, fn: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(fn)
+        @without_session(fn)
         async def whole(*args: Any, **kwargs: Any) -> Any:
             COMMITTING.set(False)
             async with self._begin() as session:
@@ -105,7 +114,6 @@ class Transactions(Generic[S]):
                 COMMITTING.set(True)
             return value
 
-        del whole.__wrapped__
         return whole
 
     def _undone(self, error: Exception) -> Classification | None:

@@ -71,8 +71,12 @@ def _show(chosen: Namespace) -> None:
         preview.show(options.policy_of(chosen), chosen.failures)
 
 
+def _new_parser(**given: str) -> ArgumentParser:
+    return options.Parser(**given)
+
+
 def _parser() -> ArgumentParser:
-    parser: ArgumentParser = options.Parser(prog="redouble", description="Retries that know when to stop.")
+    parser = _new_parser(prog="redouble", description="Retries that know when to stop.")
     parser.add_argument("--version", action=options.ShowVersion, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     options.add_demo(commands)

@@ -18,7 +18,7 @@ from redouble.control.events import record_fields
 from redouble.core import checks
 
 if TYPE_CHECKING:
-    from argparse import Namespace
+    from argparse import ArgumentParser, Namespace
     from collections.abc import Callable
 
     from redouble import Event, RetryPolicy
@@ -36,8 +36,9 @@ COLOURS = {EventKind.RETRY: 33, EventKind.SUCCESS: 32, EventKind.GIVE_UP: 31}
 
 def run(chosen: Namespace) -> int:
     """Run the command, again as chosen; return the exit code."""
+    parser: ArgumentParser = chosen.parser
     if os.name != "posix":
-        chosen.parser.error("redouble run needs the process groups and signals of POSIX")
+        parser.error("redouble run needs the process groups and signals of POSIX")
     from redouble.cli.processes import Job
 
     job = Job(chosen.argv, search=chosen.on_output is not None)
@@ -46,7 +47,7 @@ def run(chosen: Namespace) -> int:
         limit = checks.seconds_or_none("attempt_timeout", chosen.attempt_timeout, positive=True)
         policy = options.policy_of(chosen)
     except (TypeError, ValueError) as error:  # the library's own messages name argument, rule and value
-        chosen.parser.error(str(error))
+        parser.error(str(error))
     policy = policy(on=rules(chosen), stop=job.stop, observers=tellers, name=chosen.argv[0])
     with job.signals():
         return code_of(policy, partial(attempt, job, limit), job)

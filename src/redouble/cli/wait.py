@@ -23,7 +23,7 @@ from redouble.control.events import describe
 from redouble.core import checks
 
 if TYPE_CHECKING:
-    from argparse import Namespace
+    from argparse import ArgumentParser, Namespace
     from collections.abc import Callable
 
     from redouble import Event
@@ -46,11 +46,12 @@ class End(NamedTuple):
 
 def run(chosen: Namespace) -> int:
     """Wait for all targets side by side; return the exit code."""
+    parser: ArgumentParser = chosen.parser
     try:
         limit = checks.seconds_or_none("deadline", chosen.deadline, positive=True)
         timeout = checks.seconds("timeout", chosen.timeout, positive=True)
     except (TypeError, ValueError) as error:
-        chosen.parser.error(str(error))
+        parser.error(str(error))
     stop = threading.Event()
     say = Say(quiet=chosen.quiet, as_json=chosen.json)
     with ThreadPoolExecutor(len(chosen.targets), thread_name_prefix="wait") as pool:

@@ -27,7 +27,7 @@ from redouble.control.around import (
 from redouble.control.cancel import CancelScope, cancel_after
 from redouble.control.clock import SYSTEM, guarded_now
 from redouble.control.mark import ended_by, mark_bound, read
-from redouble.control.outcome import DeadlineExceeded
+from redouble.control.outcome import DeadlineExceeded, Reason
 from redouble.control.policy import Policy
 from redouble.core import checks
 
@@ -297,7 +297,8 @@ class gave_up_as:  # noqa: N801  # used as a verb: with gave_up_as(MyError):
     """Raise an exception of another type when a retried call within this `with` gives up; the error is its cause.
 
     For callers that catch one type, as they did with a library that wraps errors. An error on which no retried call
-    gave up passes unchanged: one that was permanent on the first attempt, or one that was never retried.
+    gave up passes unchanged, and so does a permanent one, on whichever attempt it came: trying again was no matter of
+    patience, and the caller should see the mistake.
 
     Args:
         kind: An exception type, called with the text of the error; or a callable that makes the new exception from the
@@ -338,7 +339,9 @@ class gave_up_as:  # noqa: N801  # used as a verb: with gave_up_as(MyError):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         data = None if error is None else read(error)
-        if error is None or data is None or data.get("reason") is None or data["at"] < self._began:
+        if error is None or data is None or data.get("reason") in (None, Reason.PERMANENT.name):
+            return
+        if data["at"] < self._began:
             return
         raise self._kind(str(error) if isinstance(self._kind, type) else error) from error
 
