@@ -1,4 +1,4 @@
-"""Floor 2. SQLSTATE: the five characters by which PostgreSQL and its kin say what went wrong, in no language."""
+"""Floor 2. SQLSTATE: the five characters that name a failure of PostgreSQL and its kin, independent of the language."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _OTHER = _BY_CODE["other"]
 
 
 def row_of(state: Any) -> Row | None:
-    """The row of an SQLSTATE, else that of its class; `None` for what is no SQLSTATE, or says that all is well.
+    """Return the row of an SQLSTATE, else that of its class; `None` for any other text, or one that means success.
 
     Source: PostgreSQL documentation, appendix A (error codes); ISO/IEC 9075 for the classes.
 

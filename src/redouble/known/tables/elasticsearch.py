@@ -1,4 +1,4 @@
-"""Floor 2. elasticsearch and its elastic-transport, opensearch-py: by status, connections by what lies beneath.
+"""Floor 2. elasticsearch and its elastic-transport, opensearch-py: by status, connections by the error beneath.
 
 elasticsearch 8 and later keep the status and the headers of an answer in `meta`; elasticsearch 7, and opensearch-py, which
 comes of it, keep the status alone, and the error beneath as the third argument.

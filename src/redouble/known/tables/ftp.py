@@ -20,7 +20,7 @@ _DOCS = "ftplib documentation"
 
 
 def read_reply(error: Any, _: Asking, rows: Rows) -> Classification:
-    """A reply of 400 to 499."""
+    """Read a reply of 400 to 499."""
     return answer(error, rows.get(said(error)[:3]) or rows["4yz"])
 
 

@@ -25,7 +25,7 @@ _MANY = 100
 
 
 def read_recipients(error: Any, _: Asking, rows: Rows) -> Classification:
-    """Every recipient was refused, each with a code: one that is refused for good decides."""
+    """Read the refusal of every recipient, each with a code: one permanent refusal decides."""
     refused = probe(error, "recipients")
     if is_a(refused, dict):  # smtplib: address to (code, text)
         codes = [at(each, (0,)) for each in list(dict.values(refused))[:_MANY]]

@@ -34,11 +34,11 @@ _BY_TEXT: dict[int, tuple[tuple[str, tuple[str, ...]], ...]] = {
     3024: (("3024 Read Operation timed out", ("The Read Operation timed out", "The Write Operation timed out")),),
     -1: (("pool exhausted", ("pool exhausted",)), ("not available", ("MySQL Connection not available",))),
 }
-"""The numbers that mean something else with one of these words in the text; -1 where there is no number."""
+"""The numbers that have another meaning with one of these words in the text; -1 where there is no number."""
 
 
 def read(error: Any, known: Asking, rows: Rows) -> Classification:
-    """An error of any driver for MySQL or MariaDB."""
+    """Read an error of any driver for MySQL or MariaDB."""
     number = _number(error)
     for code, marks in _BY_TEXT.get(number, ()):
         if any_in(said(error), *marks):
@@ -52,7 +52,7 @@ def read(error: Any, known: Asking, rows: Rows) -> Classification:
 
 
 def _number(error: Any) -> int:
-    """The number: the first argument, or `errno`, which is no errno here."""
+    """Return the number: the first argument, or `errno`, which is not a system errno here."""
     args = probe(error, "args")
     number = whole(args[0]) if type(args) is tuple and args else None
     number = whole(probe(error, "errno")) if number is None else number

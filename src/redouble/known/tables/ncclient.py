@@ -21,7 +21,7 @@ _EXC = "ncclient/transport/errors.py"
 
 
 def read_ssh(error: Any, known: Asking, rows: Rows) -> Classification:
-    """A session that did not come about: by its text, else by the error of paramiko beneath."""
+    """Read a session that failed to open: by its text, else by the error of paramiko beneath."""
     row = first_match(said(error), rows)
     if row is not None:
         return answer(error, row)

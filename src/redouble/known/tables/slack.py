@@ -20,7 +20,7 @@ _API = "Slack Web API documentation, errors"
 
 
 def read(error: Any, known: Asking, rows: Rows) -> Classification | None:
-    """An answer of Slack; its data are a dict, or bytes where the answer is no JSON."""
+    """Read an answer of Slack; its data are a dict, or bytes where the answer is not JSON."""
     word = at(error, ("response", "data", "error"))
     row = rows.get(clipped(word)) if is_a(word, str) else None
     if row is not None:

@@ -21,7 +21,7 @@ _TLS = "a certificate or a protocol"
 
 
 def read_reasons(error: Any, known: Asking, rows: Rows) -> Classification:
-    """A request that failed, for reasons that are Failures: one that is permanent decides, TLS's own among them."""
+    """Read a failed request by its reasons, which are Failures: one that is permanent decides, TLS's own among them."""
     reasons = probe(error, "reasons")
     for reason in reasons[:16] if is_a(reasons, list) else ():
         value = probe(reason, "value")

@@ -1,6 +1,6 @@
-"""Floor 2. websockets: how a connection closed, by the code in `rcvd` (`code` itself warns), and why none came about.
+"""Floor 2. websockets: closed connections by the code in `rcvd` (`code` itself warns), and failed handshakes.
 
-Nothing was asked of a server that refused the handshake; a message before the end of a connection it may have heeded.
+A server that refused the handshake got no message; it may have acted on one sent before a connection ended.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MANY = 256
 
 
 def read_closed(error: Any, _: Asking, rows: Rows) -> Classification:
-    """A connection that was closed: by the code that came, else by the one that was sent, if that tells of a fault."""
+    """Read a closed connection by the code received, else by the code sent, if that tells of a fault."""
     code = whole(probe(probe(error, "rcvd"), "code"))
     if code is not None:
         return answer(error, rows.get(str(code)) or rows["other"])
@@ -38,7 +38,7 @@ def read_closed(error: Any, _: Asking, rows: Rows) -> Classification:
 
 
 def read_status(error: Any, known: Asking, rows: Rows) -> Classification:
-    """A handshake, or a proxy, that was answered with another status."""
+    """Read a handshake, or a proxy's CONNECT, that got another status."""
     answered = probe(error, "response")
     answered = error if answered is None else answered
     headers = _as_dict(probe(answered, "headers"))
@@ -47,11 +47,11 @@ def read_status(error: Any, known: Asking, rows: Rows) -> Classification:
 
 
 def _as_dict(headers: Any) -> Any:
-    """The headers as a plain dict, the first of each name: websockets' own raises and catches for each that is missing."""
+    """Return the headers as a plain dict, the first of each name: websockets' own raises and catches for each miss."""
     try:
         pairs = [pair for _, pair in zip(range(_MANY), headers.raw_items(), strict=False)]
         return dict(reversed(pairs))
-    except Exception:  # none, or not such an object
+    except Exception:  # missing, or not such an object
         return headers
 
 
