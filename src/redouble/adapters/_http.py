@@ -154,7 +154,7 @@ class _Sending:
 
 
 def _is_vouched_for() -> bool:
-    """Return whether the attempt around the caller has taken an idempotency key, which makes its requests one effect."""
+    """Return whether the attempt around has taken an idempotency key, which makes its requests one effect."""
     around = next(filter(is_attempt, links(AROUND.get())), None)
     return around is not None and call_at(around).tally.vouched
 

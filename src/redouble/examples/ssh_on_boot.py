@@ -22,7 +22,7 @@ asyncssh: Any = stage.client("asyncssh")
 
 
 def notice(event: Event) -> None:
-    """Say once that there is something to wait for, and only when there is."""
+    """Print a line at the first wait, and only then."""
     if event.kind is EventKind.RETRY and event.attempt == 1:
         stage.say("Waiting for SSH to become available ...")
 
@@ -81,7 +81,7 @@ async def look(machine: LateSshd) -> None:
 
 
 def show(event: Event) -> None:
-    """Print what happens inside."""
+    """Print the outcome of the block."""
     if event.kind is EventKind.RETRY and event.error is not None and event.delay is not None:
         stage.say(f"  attempt {event.attempt}: {type(event.error).__name__}; the next one in {event.delay:.2f} s")
 

@@ -32,7 +32,7 @@ _CLOUDFLARE = "Cloudflare documentation, 5xx errors"
 _SDKS = "openai/_base_client.py, _should_retry"
 _GROUPS = (
     (TRANSIENT, False, "RFC 9110 15.5.9", "the server gave up waiting for the request", "408"),
-    (TRANSIENT, False, "RFC 9110 15.5.20", "on another connection, whatever the method", "421"),
+    (TRANSIENT, False, "RFC 9110 15.5.20", "on another connection, with any method", "421"),
     (TRANSIENT, False, "RFC 8470 5.2", "not in early data", "425"),
     (TRANSIENT, False, "RFC 6585 4", "too many requests", "429"),
     (TRANSIENT, True, "RFC 9110 15.6", "the server may have done it", "500 502 504"),

@@ -1,4 +1,4 @@
-"""On top of all floors: an HTTP server on a free port of the loopback, in threads; subclasses say what it answers."""
+"""On top of all floors: an HTTP server on a free port of the loopback, in threads; subclasses give the answers."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class _Listener(ThreadingHTTPServer):
     answers: HttpServer
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of clients that hang up."""
+        """Print nothing about clients that hang up."""
 
 
 class _Handler(BaseHTTPRequestHandler):

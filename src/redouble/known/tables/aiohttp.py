@@ -71,7 +71,7 @@ def _defined_in(error: Any, module: str) -> bool:
 
 
 _CUT = (TRANSIENT, PERHAPS, _EXC, "the answer was cut")
-_NOT_HTTP = (PERMANENT, PERHAPS, _EXC, "what came is no HTTP, or not what was asked for", "")
+_NOT_HTTP = (PERMANENT, PERHAPS, _EXC, "the answer is not HTTP, or not as requested", "")
 _CHUNK = (*_CUT, ("chunk size",))
 
 TABLE: Table = client(

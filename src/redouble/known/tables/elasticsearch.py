@@ -31,7 +31,7 @@ _SEVEN = (
             PERMANENT,
             PERHAPS,
             _HELPERS + "; policy",
-            "a part was done: repeat what its `errors` names",
+            "a part was done: repeat the items in its `errors`",
             "BulkIndexError",
         ),
         (PERMANENT, PERHAPS, _HELPERS, "the scroll is gone, or has holes", "ScanError"),

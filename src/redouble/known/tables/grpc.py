@@ -147,10 +147,16 @@ TABLE: Table = client(
         ),
         (TRANSIENT, SURELY_NOT, f"{_STATUS}; policy", "refused for want of quota or room", "RESOURCE_EXHAUSTED"),
         (TRANSIENT, SURELY_NOT, _AIP, "a conflict: repeat the whole transaction", "ABORTED"),
-        (PERMANENT, PERHAPS, _AIP, "nobody knows what happened", "INTERNAL UNKNOWN DATA_LOSS CANCELLED"),
-        (PERMANENT, SURELY_NOT, _AIP, "who asks is not known or not allowed", "UNAUTHENTICATED PERMISSION_DENIED"),
+        (PERMANENT, PERHAPS, _AIP, "the outcome is unknown", "INTERNAL UNKNOWN DATA_LOSS CANCELLED"),
+        (
+            PERMANENT,
+            SURELY_NOT,
+            _AIP,
+            "the caller is unknown, or lacks the permission",
+            "UNAUTHENTICATED PERMISSION_DENIED",
+        ),
         (PERMANENT, SURELY_NOT, _AIP, "the request", "INVALID_ARGUMENT NOT_FOUND OUT_OF_RANGE UNIMPLEMENTED"),
-        (PERMANENT, SURELY_NOT, _AIP, "the state of what is asked for", "ALREADY_EXISTS FAILED_PRECONDITION"),
+        (PERMANENT, SURELY_NOT, _AIP, "the state of the resource", "ALREADY_EXISTS FAILED_PRECONDITION"),
         (PERMANENT, PERHAPS, _STATUS, "an error with a code that says that all is well", "OK"),
         (
             TRANSIENT,
@@ -167,7 +173,7 @@ TABLE: Table = client(
             "a certificate that is refused, or a port that does not speak TLS",
             (_NO_TLS,),
         ),
-        (PERMANENT, SURELY_NOT, f"{_STATUS}; policy", "what answers is no gRPC server", (_NO_HTTP2,)),
+        (PERMANENT, SURELY_NOT, f"{_STATUS}; policy", "the server does not speak gRPC", (_NO_HTTP2,)),
         (
             PERMANENT,
             PERHAPS,

@@ -96,7 +96,7 @@ _ALL = (
             PERMANENT,
             SURELY_NOT,
             "httpcore, http_proxy.py, socks_proxy.py",
-            "by the status that the proxy gave to CONNECT, or by what a SOCKS proxy objects to",
+            "by the status that the proxy gave to CONNECT, or by the objection of a SOCKS proxy",
             ("by its text",),
         ),
     ),

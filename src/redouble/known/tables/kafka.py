@@ -92,7 +92,7 @@ TABLE: Table = client(
             ("Cancelled", _NET, "a request in flight when the connection was closed"),
         )
     ),
-    by_class((PERMANENT, PERHAPS, _JAVA, "the broker does not know what happened", "UnknownError")),
+    by_class((PERMANENT, PERHAPS, _JAVA, "the broker does not know the cause", "UnknownError")),
     by(read_connection).of(
         "KafkaConnectionError",
         (TRANSIENT, SURELY_NOT, _NET, "without a text: closed before it was ready", ""),

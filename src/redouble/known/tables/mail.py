@@ -52,7 +52,7 @@ TABLE: Table = (
             (PERMANENT, SURELY_NOT, _DOCS, "a mistake in the calls", ("please run connect() first",)),
             (TRANSIENT, PERHAPS, _DOCS, "the connection is gone: the server may have taken the message", ""),
         ),
-        by_class((PERMANENT, SURELY_NOT, _DOCS, "the server does not offer what is needed", "SMTPException")),
+        by_class((PERMANENT, SURELY_NOT, _DOCS, "the server lacks a needed extension", "SMTPException")),
     )
     + client(
         "aiosmtplib",
@@ -75,7 +75,7 @@ TABLE: Table = (
                 "the connection is gone: the server may have taken the message",
                 "SMTPServerDisconnected",
             ),
-            (PERMANENT, SURELY_NOT, _AIO, "the server does not offer what is needed", "SMTPException SMTPNotSupported"),
+            (PERMANENT, SURELY_NOT, _AIO, "the server lacks a needed extension", "SMTPException SMTPNotSupported"),
         ),
     )
     + client(

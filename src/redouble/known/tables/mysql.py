@@ -125,11 +125,17 @@ _NUMBERS = rows_of(
             PERMANENT,
             SURELY_NOT,
             _SERVER,
-            "who asks is not known or not allowed",
+            "the user is unknown, or lacks the permission",
             "1044 1045 1130 1142 1143 1227 1698",
         ),
         (PERMANENT, SURELY_NOT, _SERVER, "this host is blocked until somebody clears it", "1129"),
-        (PERMANENT, SURELY_NOT, _SERVER, "what is asked for does not exist", "1046 1049 1051 1054 1146 1305"),
+        (
+            PERMANENT,
+            SURELY_NOT,
+            _SERVER,
+            "the table, column or database does not exist",
+            "1046 1049 1051 1054 1146 1305",
+        ),
         (
             PERMANENT,
             SURELY_NOT,
@@ -152,7 +158,7 @@ _NUMBERS = rows_of(
             "read-only; after a failover only a new connection helps",
             "1290 1792 1836",
         ),
-        (PERMANENT, SURELY_NOT, _SERVER + "; policy", "what an account may do in an hour is used up", "1226"),
+        (PERMANENT, SURELY_NOT, _SERVER + "; policy", "the account's hourly limit is used up", "1226"),
         (PERMANENT, PERHAPS, _SERVER, "an error while committing", "1180"),
         (
             PERMANENT,

@@ -47,6 +47,6 @@ TABLE: Table = client(
         "SSHError",
         (TRANSIENT, SURELY_NOT, "ncclient/transport/ssh.py", "no connection came about", ("Could not open socket to",)),
         (TRANSIENT, PERHAPS, "ncclient/transport/ssh.py", "any other: by what lies beneath", ("by what lies beneath",)),
-        (PERMANENT, PERHAPS, "ncclient/transport/ssh.py", "what lies beneath is not known", OTHER),
+        (PERMANENT, PERHAPS, "ncclient/transport/ssh.py", "the error beneath is not known", OTHER),
     ),
 )

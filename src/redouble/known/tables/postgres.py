@@ -202,7 +202,7 @@ TABLE: Table = (
         by(read_pg8000).of(
             "DatabaseError",
             _BY_STATE,
-            (PERMANENT, PERHAPS, "pg8000/core.py", "nothing tells what it was", ("no SQLSTATE",)),
+            (PERMANENT, PERHAPS, "pg8000/core.py", "the cause is unknown", ("no SQLSTATE",)),
         ),
         text({_LOST: (_LOST,), _UNREACHED: (_UNREACHED,)}, firm=True).of(
             "InterfaceError",
@@ -231,7 +231,7 @@ TABLE: Table = (
         by(read_asyncpg).of(
             "PostgresError",
             _BY_STATE,
-            (PERMANENT, PERHAPS, _ASYNCPG, "nothing tells what it was", ("no SQLSTATE",)),
+            (PERMANENT, PERHAPS, _ASYNCPG, "the cause is unknown", ("no SQLSTATE",)),
         ),
         by_class(
             (TRANSIENT, SURELY_NOT, _ASYNCPG, "it is prepared anew", "InvalidCachedStatementError"),

@@ -153,7 +153,7 @@ TABLE: Table = client(
         ),
         (TRANSIENT, PERHAPS, _SERVER, "network and pools between servers", "202 317 384"),
         (TRANSIENT, SURELY_NOT, _SERVER, "the router did not know the newest layout", "63 150 234 13388"),
-        (PERMANENT, SURELY_NOT, _SERVER, "who asks is not known or not allowed", "13 18"),
+        (PERMANENT, SURELY_NOT, _SERVER, "the user is unknown, or lacks the permission", "13 18"),
         (PERMANENT, SURELY_NOT, _SERVER + "; policy", "MaxTimeMSExpired: the same operation meets it again", "50"),
         (PERMANENT, SURELY_NOT, _SERVER, "a key that is there already", "11000 11001 12582"),
         (PERMANENT, PERHAPS, _SERVER + "; policy", "written, but not as widely as was asked for", "64 79 100"),
@@ -174,7 +174,7 @@ TABLE: Table = client(
     by_class(
         (TRANSIENT, SURELY_NOT, _ERRORS, "no connection of its own pool was free", "WaitQueueTimeoutError"),
         (PERMANENT, SURELY_NOT, _ERRORS, "also InvalidURI", "ConfigurationError"),
-        (PERMANENT, PERHAPS, _ERRORS, "what answers does not speak the protocol", "ProtocolError"),
+        (PERMANENT, PERHAPS, _ERRORS, "the server does not speak the protocol", "ProtocolError"),
     ),
     by(read_encryption)((PERMANENT, SURELY_NOT, _ERRORS, "as its cause means, where it is known", "EncryptionError")),
 ) + client(

@@ -125,7 +125,7 @@ _BOTH = (
         (TRANSIENT, SURELY_NOT, _EXC, "a slot that no known node has (yet)", "SlotNotCoveredError"),
         (TRANSIENT, PERHAPS, "redis/multidb/exception.py", "a failover", "TemporaryUnavailableException"),
         (PERMANENT, SURELY_NOT, _EXC + "; policy", "not owned, or not acquired in time", "LockError"),
-        (PERMANENT, PERHAPS, _EXC, "what answers does not speak RESP", "InvalidResponse"),
+        (PERMANENT, PERHAPS, _EXC, "the server does not speak RESP", "InvalidResponse"),
     ),
 )
 

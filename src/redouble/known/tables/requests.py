@@ -33,7 +33,7 @@ TABLE: Table = client(
     handshake((TRANSIENT, PERHAPS, _EXC, "the server may have done it", "ReadTimeout")),
     as_beneath()(
         (TRANSIENT, PERHAPS, _SEND, "as the urllib3 error that it wraps", "ConnectionError"),
-        (TRANSIENT, SURELY_NOT, _SEND, "as what its retries ended with: too many answers of a status", "RetryError"),
+        (TRANSIENT, SURELY_NOT, _SEND, "its retries ended: too many answers of a status", "RetryError"),
         (TRANSIENT, SURELY_NOT, _SEND, "as the urllib3 error that it wraps: no way through the proxy", "ProxyError"),
         (PERMANENT, SURELY_NOT, _SEND, "as the urllib3 error that it wraps; else as a certificate", "SSLError"),
     ),

@@ -34,7 +34,7 @@ TABLE: Table = client(
         (TRANSIENT, SURELY_NOT, _EXC, "the page has changed: look for it again", "StaleElementReferenceException"),
         (TRANSIENT, SURELY_NOT, _EXC, "something else lies over it", "ElementClickInterceptedException"),
         (TRANSIENT, SURELY_NOT, _EXC, "it is there, and not ready", "ElementNotInteractableException"),
-        (TRANSIENT, PERHAPS, _EXC, "what was waited for did not come in time", "TimeoutException"),
+        (TRANSIENT, PERHAPS, _EXC, "the condition was not met in time", "TimeoutException"),
     ),
     by(read).of(
         "WebDriverException",

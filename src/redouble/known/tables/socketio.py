@@ -27,7 +27,7 @@ def read(error: Any, known: Asking, rows: Rows) -> Classification:
 _PARTS = by(read).of(
     "ConnectionError",
     (TRANSIENT, PERHAPS, _CLIENT, "by the status, or the error of the system, in its text", ("quoted in its text",)),
-    (PERMANENT, PERHAPS, _CLIENT, "refused by the server, or nothing is told", "other"),
+    (PERMANENT, PERHAPS, _CLIENT, "refused by the server, or without a reason", "other"),
 )
 
 TABLE: Table = client(

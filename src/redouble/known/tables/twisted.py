@@ -47,7 +47,7 @@ TABLE: Table = client(
         (PERMANENT, SURELY_NOT, _ERROR + "; policy", "no such name: more often a slip than a delay", "DNSLookupError"),
         (TRANSIENT, PERHAPS, _ERROR, "the connection is gone", "ConnectionClosed"),
         (PERMANENT, PERHAPS, _ERROR, "a program ended", "ProcessDone ProcessTerminated"),
-        (PERMANENT, PERHAPS, _CLIENT, "what answers does not speak HTTP", "ParseError"),
+        (PERMANENT, PERHAPS, _CLIENT, "the server does not speak HTTP", "ParseError"),
     ),
     by(read_reasons).of(
         "_WrapperException",
