@@ -1,6 +1,6 @@
 """The words of redouble's own tables, for the tables of other libraries: `client`, and the ways to read its rows.
 
-A library that raises dozens of classes, or one class with dozens of codes, writes them as a table, and registers it:
+A library with dozens of error classes, or one class with dozens of codes, writes them as a table, and registers it:
 
 >>> from redouble import classify, register
 >>> from redouble.rules import by_class, client, number_at, row

@@ -1,7 +1,7 @@
 """Retries in OpenTelemetry: events of spans, metrics, and a span per attempt. Needs `pip install redouble[opentelemetry]`.
 
 `SpanEvents` and `RetryMetrics` are observers. `attempt_span` opens the span of an attempt, within it: an observer could
-not close a span where an attempt is cancelled, of which no event tells.
+not close a span when an attempt is cancelled, since there is no event for that.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ S = TypeVar("S")
 S_co = TypeVar("S_co", covariant=True)
 
 COMMITTING: ContextVar[bool] = ContextVar("COMMITTING", default=False)
-"""Whether the transaction of the attempt that ended last here had come to its COMMIT."""
+"""Whether the transaction of the last attempt in this context had reached its COMMIT."""
 
 
 class Begins(Protocol[S_co]):

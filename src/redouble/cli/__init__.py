@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Args:
-        argv: The arguments. `None`: those of the process.
+        argv: The arguments. `None`: the process's own.
 
     Returns:
         The exit code: 0 for success, 1 when the demo got no answer, 2 for a mistake in the arguments, 130 after Ctrl-C.

@@ -38,7 +38,7 @@ def answer_of(url: str, received: bytes) -> bytes:
 
     Raises:
         HTTPError: When its status is 400 or more.
-        ConnectionResetError: When there is no answer.
+        ConnectionResetError: When the connection ends without an answer.
     """
     stream = io.BytesIO(received)
     words = stream.readline().decode().split(maxsplit=2)

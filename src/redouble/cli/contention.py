@@ -42,7 +42,7 @@ class Work(NamedTuple):
 
 
 def contend(model: Contention, policy: RetryPolicy, progress: Callable[[float], None] | None = None) -> Work:
-    """Play all trials with one policy, whose `on` names `ConflictError`; return the means.
+    """Play all trials with one policy, which retries `ConflictError`; return the means.
 
     Args:
         model: The clients and the network.

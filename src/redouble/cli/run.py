@@ -62,7 +62,7 @@ def attempt(job: Job, limit: float | None) -> None:
 
 
 def rules(chosen: Namespace) -> Any:
-    """Return the rules for retrying: those of the options, else those known of the program."""
+    """Return the rules for retrying: from the options, else from the table of programs."""
     codes, regex = chosen.on, chosen.on_output
 
     def asked(error: subprocess.CalledProcessError) -> bool:

@@ -156,7 +156,7 @@ def unwanted(server: PushTarget, state: State) -> None:
 
 
 def have_come(server: PushTarget, count: int) -> None:
-    """Wait until so many pushes have been tried, and the client knows how the last one ended."""
+    """Wait until this many pushes have been tried, and the last one has ended for the client too."""
     stage.wait_until(lambda: len(server.pushed) >= count, f"push {count} has come")
     time.sleep(0.1)
 

@@ -1,4 +1,4 @@
-"""Wait for SSH on a machine that is booting: only "refused" and "timed out" may pass, anything else is raised at once.
+"""Wait for SSH on a machine that is booting: only "refused" and "timed out" are retried, other errors end it at once.
 
 It starts an SSH server of its own a little late: sshd where that is installed, else one of asyncssh. On asyncio the probe
 is a login by asyncssh; on threads and trio, for which asyncssh has no client, it is a look at the server's greeting.

@@ -3,8 +3,8 @@
 `change` makes all of it, from the rule in force. Following the advice changes the verdict on this error, and on errors
 of the same meaning, and no other verdict:
 
-- an error that no rule knows is named by its type, in a rule behind all others, which changes no verdict of theirs; the
-  usual form, in front of `known_errors`, is shown only where it is equivalent;
+- an error that no rule knows is named by its type, in a rule behind all others, which leaves their verdicts unchanged;
+  the usual form, in front of `known_errors`, is shown only where it is equivalent;
 - an error known by its class alone, or by a rule of the user's, is named by exactly that class, in front;
 - an error known by its contents (a status, an errno) is named by the reason that `classify` gives for it.
 """
@@ -235,5 +235,5 @@ def _ways(error: BaseException | None, idempotent: bool | None, rule: Rule | Non
 def _not_applied(error: Exception, rule: Rule) -> str:
     try:
         return change(error, rule, "transient", "applied=False")
-    except Exception:  # no stack left, or a class of theirs that hides its name
+    except Exception:  # no stack left, or a class that hides its name
         return "transient(..., applied=False)"

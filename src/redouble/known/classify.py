@@ -91,7 +91,7 @@ def judge_exception(error: Exception, rule: Rule | None, on_fault: Fault | None 
                     return found
             elif _is_alone(error):
                 return unknown(error)
-        except Exception as fault:  # no descriptor left to load the tables with; a property of theirs
+        except Exception as fault:  # no file descriptor left for the tables; a property of the client's that raises
             _report(known_errors, fault, on_fault)
     elif rule is None:
         return Classification(Verdict.PERMANENT, reason="no error is retried (on=None)")

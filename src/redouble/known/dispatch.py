@@ -144,9 +144,9 @@ def _find(cls: type) -> Entry | None:
         package = base.__module__.partition(".")[0]
         key = (package, base.__name__)
         if foreign and package == "builtins":
-            # A client's own OSError or EOFError says nothing by that alone: requests' HTTPError and even its
-            # JSONDecodeError are OSErrors, and an `errno` may be a broker's code. Only the builtins that say what
-            # happened are inherited.
+            # That a client's own error is an OSError or EOFError has no meaning: requests' HTTPError and even its
+            # JSONDecodeError are OSErrors, and an `errno` may be a broker's code. Only builtins with a meaning of their
+            # own are inherited.
             entry = INHERITED.get(key)
         else:
             table = table_of(package)

@@ -1,6 +1,6 @@
 """Floor 2. Where the frames of HTTP engines keep the method of a request, and which functions POST only to read.
 
-Plain data for `request.py`: a module and a function by its qualified name, as the frame of a traceback shows them. A path
+Plain data for `request.py`: modules, and functions by qualified name, as a frame of a traceback shows them. A path
 begins with a local variable and goes on through attributes of instances (a number stands for the item of a list).
 """
 
@@ -105,7 +105,7 @@ ENGINES: dict[str, Functions] = {
     },
     "httplib2": {"Http.request": METHOD},
     "curl_cffi.requests.session": {"Session.request": METHOD, "AsyncSession.request": METHOD},
-    # These raise of an answer only when the engine beneath has returned.
+    # These raise an answer's error only after the engine beneath has returned.
     "elasticsearch._sync.client._base": {"BaseClient._perform_request": METHOD},
     "elasticsearch._async.client._base": {"BaseClient._perform_request": METHOD},
     "opensearchpy.transport": {"Transport.perform_request": METHOD},
@@ -129,8 +129,8 @@ class Reads:
         names: Their qualified names.
         beginnings: How such names begin.
         endings: How such names end.
-        operation: The local variable that names the operation, where one function serves all; then `beginnings` are
-            those of its value.
+        operation: The local variable that names the operation, where one function serves all; then `beginnings` are the
+            beginnings of its value.
     """
 
     __slots__ = ("beginnings", "endings", "names", "operation")

@@ -1,4 +1,4 @@
-"""Floor 2. Explains why an error is retried or not: `explain`, for people.
+"""Floor 2. `explain`, which tells people why an error is retried or not.
 
 It walks as `classify` does, with a rule in between that records each question and its answer.
 """
@@ -163,7 +163,7 @@ class _Asked:
     __slots__ = ("steps",)
 
     def __init__(self, error: BaseException) -> None:
-        self.steps: list[Step] = [Step(error)] if is_group(error) else []  # of which the leaves are asked about
+        self.steps: list[Step] = [Step(error)] if is_group(error) else []  # its leaves are asked about
 
     def ask(self, part: Rule, subject: Any, on_fault: Fault | None) -> Classification | None:
         """Ask one rule about one error."""
@@ -245,9 +245,7 @@ def _override(error: BaseException, verdict: Verdict, rule: Rule) -> str:
             return f"retry(on={change(error, rule, maker)})"
         except Exception:  # a metaclass that hides its names or refuses to be hashed
             return f"retry(on={maker}({type_name(type(error))}) | {_shown(rule)})"
-    return (
-        f"retry(on={maker}({importable_name(type(error))}) | {_shown(rule)})"  # in a group that is no Exception itself
-    )
+    return f"retry(on={maker}({importable_name(type(error))}) | {_shown(rule)})"  # in a BaseExceptionGroup
 
 
 def _shown(rule: Rule) -> str:

@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from redouble.known.row import Asking
 
 FRAMES = 500
-"""How many frames of a traceback are looked at; a deeper traceback is not used."""
+"""The most frames of a traceback that are read; a deeper traceback is not used."""
 
 MEMBERS = 16
-"""How many errors of a collection are looked at: a host has few addresses."""
+"""The most errors of a collection that are read: a host has few addresses."""
 
 _SERVERS = (
     *("fastapi", "starlette", "rest_framework", "django", "falcon", "werkzeug", "flask", "flask_restful"),
@@ -104,7 +104,7 @@ def _top(module: Any) -> str:
 
 
 def _may_be_received(cls: type) -> bool:
-    """Return whether a class may be that of an error which a client received; asked once per type."""
+    """Return whether errors of a class may have been received by a client; asked once per type."""
     found = _received.get(cls)
     return remember(_received, cls, _is_of_a_client(cls)) if found is None else found
 

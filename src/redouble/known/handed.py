@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     """A function, its positional arguments and its keyword arguments."""
 
 KEY_HEADERS = ("idempotency-key", "x-idempotency-key", "paypal-request-id", "repeatability-request-id")
-"""The headers by which a server tells a repeated request from a new one: draft-ietf-httpapi-idempotency-key-header,
-PayPal's API, OASIS Repeatable Requests. Ids that only serve tracing (X-Request-ID) do not count."""
+"""The headers by which a server recognises a repeated request: draft-ietf-httpapi-idempotency-key-header, PayPal's
+API, OASIS Repeatable Requests. Ids that only serve tracing (X-Request-ID) do not count."""
 
 LONGEST_KEY = 1000
-"""Characters of a key at most: those of services have 36 to 255."""
+"""The most characters of a key: services use 36 to 255."""
 
 DEPTH = 5
-"""How deep a key is looked for: bound method, client, settings, dict, value."""
+"""The depth of the search for a key: bound method, client, settings, dict, value."""
 
 MANY = 300
-"""How many objects are looked at."""
+"""The most objects that are searched."""
 
 _PLAIN = frozenset((bool, complex, float, int, type(None), str, bytes, bytearray))
 _ENGINES = frozenset(

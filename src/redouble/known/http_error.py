@@ -25,7 +25,7 @@ class HttpError(Rule, Record):
         types: The exception types that it judges.
         status: The path of the attribute that holds the status; `None`: where HTTP clients keep it.
         headers: The path of the attribute that holds the headers.
-        wall: The wall clock, as that of `known_errors`: seconds since the epoch, for a Retry-After date without a Date.
+        wall: The wall clock, as for `known_errors`: seconds since the epoch, for a Retry-After date without a Date.
     """
 
     types: tuple[type, ...]
@@ -57,8 +57,9 @@ class HttpError(Rule, Record):
 def http_error(*types: type[Exception], status: str | None = None, headers: str = "headers") -> Rule:
     """Make a rule for errors of your own client: judge them by the HTTP status and the headers that they carry.
 
-    An error is judged as `known_errors` judges those of common clients, and `http_response` a response: a 429 or 503 is
-    retried after its Retry-After, a 404 is permanent. An error without a status of 300 or more is left to the next rule.
+    Errors are judged as `known_errors` judges errors of common clients, and `http_response` judges responses: a 429 or
+    503 is retried after its Retry-After, a 404 is permanent. An error without a status of 300 or more is left to the
+    next rule.
 
     Args:
         types: Exception types, subclasses included.

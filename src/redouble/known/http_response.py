@@ -22,7 +22,7 @@ class HttpResponse(Rule, Record):
     """The rule for returned responses; `http_response` is the one to use.
 
     Fields:
-        wall: The wall clock, as that of `known_errors`: seconds since the epoch, for a Retry-After date without a Date.
+        wall: The wall clock, as for `known_errors`: seconds since the epoch, for a Retry-After date without a Date.
 
     Raises:
         TypeError: When `wall` is not callable.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from redouble.core.backoff import Backoff
 
 POLL = constant(5.0)
-"""How often a device grant is asked for when the server does not say (RFC 8628, 3.2 and 3.5)."""
+"""The backoff between polls of a device grant when the server gives no interval (RFC 8628, 3.2 and 3.5)."""
 
 SLOWER = constant(10.0)
 """The same after a slow_down, which adds five seconds to all later polls (RFC 8628, 3.5). The caller remembers that."""
@@ -200,12 +200,12 @@ def now_of(wall: Callable[[], float]) -> float | None:
     """Read a wall clock, in seconds since the epoch; `None` when it raises."""
     try:
         return float(wall())
-    except Exception:  # a user's clock; without it a date has no meaning, but all else has
+    except Exception:  # a user's clock; without it only dates are ignored
         return None
 
 
 def _oauth(body: Any) -> tuple[str | None, float | None]:
-    """Return the `error` of a small JSON object if it is that of a pending login, and its `interval`."""
+    """Return the `error` of a small JSON object if it means a pending login, and its `interval`."""
     try:
         if is_a(body, (bytes, str)):
             if len(body) > 10_000 or not any(word in body for word in _PENDING_IN[is_a(body, bytes)]):

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 LONGEST_TEXT = 1000
-"""How much of an error's text is looked at: a driver may quote a whole statement."""
+"""The most characters of an error's text that are read: a driver may quote a whole statement."""
 
 
 def first_text(error: Any) -> str:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from redouble.known.row import Asking
 
 LENGTH = 1000
-"""How much of a text is looked at."""
+"""The most characters of a text that are read."""
 
 _SYSTEM = ("[Errno ", "ConnectionResetError(", "BrokenPipeError(")
 _ERRNO = re.compile(r"\[Errno (-?\d{1,5})\]|(?:ConnectionResetError|BrokenPipeError)\((\d{1,5}),")
@@ -38,7 +38,7 @@ _STATUS = re.compile(
     rf"|{_PHRASE}\W{{1,3}}([45]\d\d)\b"
 )
 _BEFORE, _AFTER = 8, 60
-"""How much of a text around a mark is matched: an expression that is tried at each of a thousand places takes 0.5 ms."""
+"""The characters around a mark that are matched: an expression tried at a thousand places takes 0.5 ms."""
 
 
 def quoted_status(error: Any) -> int | None:

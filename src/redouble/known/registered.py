@@ -45,10 +45,11 @@ def register(rule: RuleLike, *, package: str) -> Callable[[], None]:
 
     From then on the rule is asked about every error with a class from `package` in its MRO, before the tables of
     `known_errors`: a package outranks redouble's own table for it. A rule that the user writes in front
-    (`permanent(mylib.Busy) | known_errors`) is asked earlier. Where several packages have a class in the MRO, that of
-    the nearest class is asked first; of several rules for one package, the latest.
+    (`permanent(mylib.Busy) | known_errors`) is asked earlier. Where several packages have a class in the MRO, the
+    package of the nearest class is asked first; of several rules for one package, the latest.
 
-    The same rule for the same package again changes nothing. Registering is safe in threads, and holds for the process.
+    Registering the same rule for the same package again has no effect. Registration is thread-safe, and holds for the
+    process.
 
     Args:
         rule: Anything that is accepted as a rule, except `known_errors`, which asks it. A fault in it counts as no

@@ -29,10 +29,10 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 """The methods that are idempotent (RFC 9110 9.2.2)."""
 
 FRAMES = 100
-"""How many frames are looked at, in all tracebacks of one failure together."""
+"""The most frames that are read, in all tracebacks of one failure together."""
 
 LINKS = 64
-"""How many errors are looked at: causes, contexts and members of groups."""
+"""The most errors that are read: causes, contexts and members of groups."""
 
 _SAYS_NOTHING = frozenset({"botocore"})
 """Clients whose method does not tell: most of AWS's protocols send every operation, reading or writing, as a POST."""
@@ -73,7 +73,7 @@ def sends_unsafely(
     which it ends, no request is seen.
 
     Args:
-        subject: The error; or a response that was returned, of which only its own request is known.
+        subject: The error; or a returned response, which shows only its own request.
         handed: The function of the call, its arguments and its keyword arguments; `None`: not known. A key counts when
             its value is found there, and not when the client or the function made it.
         until: The error that was being handled when the call began: it and its causes belong to another call.
@@ -170,7 +170,7 @@ def values_in_frames(error: BaseException, modules: Collection[str], function: s
 
 
 class _Exchange:
-    """One exchange with a server, as far as the frames and errors that belong to it show it.
+    """One exchange with a server, as far as its frames and errors show it.
 
     Attributes:
         began: Whether a frame of an engine, or of a function that reads, was met.

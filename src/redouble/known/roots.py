@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from redouble.known.row import Asking
 
 ADDRESSES = 16
-"""How many errors of a group are looked at: a host has few addresses, a hostile group is endless."""
+"""The most errors of a group that are read: a host has few addresses, a hostile group is endless."""
 
 _LOW = frozenset(("builtins", "socket", "ssl"))
 
@@ -33,7 +33,7 @@ def beneath(error: Any, known: Asking, *names: str) -> Classification | None:
     None`, as httpcore and elastic-transport do); else only that of `error` itself, and not a plain builtin error, which
     may come from a caller's own `except`. Errors of unknown classes (anyio's) are passed through.
 
-    Bounded and safe against cycles; only `Exception`s are looked at, so that a cancellation far below decides nothing.
+    Bounded and safe against cycles. It reads only `Exception`s, so that a cancellation far below does not decide.
     """
     waiting = _links(error, names)
     seen = [error]

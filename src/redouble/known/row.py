@@ -132,7 +132,7 @@ def named(error: Any) -> str:
     try:
         name = _names.get(cls)
         return remember(_names, cls, type_name(cls)) if name is None else name
-    except Exception:  # a metaclass of theirs
+    except Exception:  # a metaclass that raises
         return "an error"
 
 

@@ -214,7 +214,7 @@ def client(packages: str, *parts: Part) -> Table:
 
 
 class TableRule(Rule, Record):
-    """A table as a rule: for a library that registers one, or a user who writes one in front of `known_errors`.
+    """A table as a rule: to be registered by a library, or written in front of `known_errors` by a user.
 
     Fields:
         table: The table.

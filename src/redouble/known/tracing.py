@@ -26,7 +26,7 @@ class Step:
         found: The classification; `None`: no opinion.
         rule: The rule that decided, if one did.
         package: The package that registered that rule; empty for a rule of the user's.
-        key: The top package and the name of the class by which the tables know it; `None`: they do not.
+        key: The top package and class name by which the tables know it; `None`: they do not.
         row: The row that decided; `None` where an error beneath did.
         faults: The exceptions raised by rules, by rule.
         steps: The errors beneath that a table asked about in turn.

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 DEPTH = 3
-"""How deep containers among the arguments are looked into: `files={"report": ("report.csv", file)}`."""
+"""The depth of the search in containers: `files={"report": ("report.csv", file)}`."""
 
 MANY = 20
-"""How many members of a container are looked at: rows of data are many, files among them few."""
+"""The most members of a container that are read: rows of data are many, files among them few."""
 
 
 def used_up(fn: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str | None:

@@ -151,7 +151,7 @@ def answer_at(where: str, *, unsent: bool = False, seconds_first: bool = False) 
 
     Args:
         where: The path to the response.
-        unsent: Whether the request itself was not sent: the answer is that of a handshake, a proxy or a token endpoint.
+        unsent: Whether the request itself was not sent: the answer comes from a handshake, a proxy or a token endpoint.
         seconds_first: Whether Retry-After outranks its kin in milliseconds.
     """
     return _Answer(path(where), unsent, seconds_first)

@@ -33,7 +33,7 @@ LOOK_AGAIN = 0.05
 
 
 class LoopDriver:
-    """Puts one event loop on virtual time: that of the clock that attached last, until it detaches."""
+    """Puts one event loop on the virtual time of the clock that attached last, until it detaches."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop: asyncio.AbstractEventLoop = loop

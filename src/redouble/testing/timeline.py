@@ -41,7 +41,7 @@ CALM_POLL = 0.05
 """The real seconds between the keeper's other looks, and checks whether it is still needed."""
 
 FEW = 100
-"""How many waits that ended early may stay in the heap, beyond the number of live ones."""
+"""The waits that ended early and may stay in the heap, beyond the number of live ones."""
 
 
 class Driver(Protocol):

@@ -25,7 +25,7 @@ class Request(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """Is an answer; a body that is no bytes is sent as JSON."""
+    """Is an answer; a body that is not bytes is sent as JSON."""
 
     status: int
     body: Any

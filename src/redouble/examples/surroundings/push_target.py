@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class PushTarget(HttpServer):
-    """`/snapshots` answers with the words of the script in turn, and accepts everything when there is none left.
+    """`/snapshots` answers with the words of the script in turn, and accepts all pushes at its end.
 
     A word is one of `ok`, `rejected` (the server refuses this one), `unimplemented`, `hang up`, `hold` (no answer until
     `release` is set, then `ok`), or a status such as 503.

@@ -1,4 +1,4 @@
-"""Floor 2. Cassandra: the driver's classes, which are those of the protocol's errors."""
+"""Floor 2. Cassandra: the driver's classes, one for each error of the protocol."""
 
 from __future__ import annotations
 

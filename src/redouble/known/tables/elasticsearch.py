@@ -53,7 +53,7 @@ TABLE: Table = (
             (TRANSIENT, SURELY_NOT, _EXC, "no node was found (yet)", "SniffingError"),
             (PERMANENT, PERHAPS, _EXC, "a body that cannot be read or written", "SerializationError"),
         ),
-        # Their `errors` come last: after retries the transport fills it with those of earlier attempts.
+        # Their `errors` come last: after retries the transport fills it with the errors of earlier attempts.
         as_beneath()(
             (TRANSIENT, PERHAPS, _NODES, "as the error beneath it", "ConnectionError ConnectionTimeout"),
             (PERMANENT, SURELY_NOT, _NODES, "as the error beneath it; else as a certificate", "TlsError"),

@@ -1,4 +1,4 @@
-"""Floor 2. google-api-core and google-auth: errors of HTTP by status, those of gRPC by their code.
+"""Floor 2. google-api-core and google-auth: errors of HTTP by status, errors of gRPC by code.
 
 The classes are the same for both, and carry a `grpc_status_code` even for HTTP (a 503 and UNAVAILABLE are one class).
 `response` tells them apart: an HTTP response, or an RpcError. An error without a response was made by hand (for a

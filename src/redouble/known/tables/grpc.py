@@ -68,7 +68,7 @@ def is_rpc_error(value: Any) -> bool:
     """Return whether a value is an RpcError, by the names of its classes."""
     try:
         names = [(base.__module__.partition(".")[0], base.__name__) for base in type(value).__mro__]
-    except Exception:  # a metaclass of theirs
+    except Exception:  # a metaclass that raises
         return False
     return ("grpc", "RpcError") in names
 

@@ -21,7 +21,7 @@ _AIO = "aiosmtplib/errors.py"
 _IMAP = "imaplib documentation"
 _POP = "poplib documentation"
 _MANY = 100
-"""How many recipients are looked at."""
+"""The most recipients that are read."""
 
 
 def read_recipients(error: Any, _: Asking, rows: Rows) -> Classification:

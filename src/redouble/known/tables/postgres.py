@@ -158,7 +158,7 @@ def read_pg8000(error: Any, _: Asking, rows: Rows) -> Classification:
 
 
 _LINES = 50
-"""How many lines of a text are looked at."""
+"""The most lines of a text that are read."""
 
 
 def _by_text(error: Any) -> Classification:

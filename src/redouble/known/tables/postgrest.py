@@ -1,4 +1,4 @@
-"""Floor 2. postgrest (supabase): by the code of PostgREST, or the SQLSTATE that it hands on; statuses are not kept."""
+"""Floor 2. postgrest (supabase): by the code of PostgREST, or the SQLSTATE that it passes on; statuses are not kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Floor 2. requests, and niquests, its fork: HTTPError by its response, the others by class and by the urllib3 error that they wrap.
+"""Floor 2. requests, and niquests, its fork: HTTPError by its response, the others by class and urllib3 error.
 
 requests raises without `from`: the urllib3 error is the first argument, and the context. Most of these classes are
 OSErrors without an errno, a JSONDecodeError included.

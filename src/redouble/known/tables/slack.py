@@ -1,4 +1,4 @@
-"""Floor 2. slack_sdk: by the word in the answer, which Slack gives with a 200; else by the status of the answer."""
+"""Floor 2. slack_sdk: by the error code in the answer, which Slack sends with a 200; else by status."""
 
 from __future__ import annotations
 

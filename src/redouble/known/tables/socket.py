@@ -1,4 +1,4 @@
-"""Floor 2. Name resolution: `socket.gaierror` and `socket.herror`, whose `errno` is no errno.
+"""Floor 2. Name resolution: `socket.gaierror` and `socket.herror`, in which `errno` is not an errno.
 
 The numbers differ from platform to platform, so they are compared with the names in `socket`, which must be loaded: it
 raised the error.

@@ -23,7 +23,7 @@ _CODES = "RFC 6455 7.4.1, IANA WebSocket close codes"
 _EXC = "websockets/exceptions.py"
 _HANDSHAKE = "websockets/client.py, process_exception"
 _MANY = 256
-"""How many headers are looked at; websockets itself takes 128."""
+"""The most headers that are read; websockets itself takes 128."""
 
 
 def read_closed(error: Any, _: Asking, rows: Rows) -> Classification:
