@@ -67,7 +67,7 @@ class Body:
     """A request's body, with the facts needed to send it again.
 
     Bytes, text, and re-iterable objects are sent again as they are. A file is rewound to its first position. A body
-    that can be read only once (a generator, a pipe) is not sent again after its first byte was read.
+    that can be read only once (a generator, a pipe) is not sent again once an attempt has begun to send it.
 
     Attributes:
         mark: An object that shows whether the body is used up, by the rules of `known.used_up`: a generator itself,
@@ -96,7 +96,7 @@ class Body:
         if self._file is not None and self._begun:
             self._file.seek(self._at)
         elif self.is_once and type(self.mark) is _ITERATOR:
-            next(self.mark, None)  # a client may read any part of it
+            next(self.mark, None)  # redouble cannot see how far the client reads it
         self._begun = True
 
     def end(self) -> None:
@@ -140,7 +140,7 @@ class _Sending:
     _attempt: Callable[..., Any]
 
     def _retried(self, request: Any, body: Body) -> Callable[..., Any]:
-        """Return the function that sends a request, by whether a request that may have taken effect may be sent again.
+        """Return the sender of a request, by whether it may be repeated although it may have taken effect.
 
         A POST or PATCH without an idempotency key may not, unless the policy allows it, or an attempt around has taken
         a key that travels in the body. For a body that can be read only once, even such a policy checks whether it was.

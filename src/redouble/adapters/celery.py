@@ -122,7 +122,7 @@ class _Delivery:
 
     def _again(self, wait: Wait | None, error: Exception | None = None) -> NoReturn:
         """Send the message again, for when the wait is over; Celery's `Retry` ends this delivery."""
-        assert wait is not None  # only late news has no decision
+        assert wait is not None  # only late news comes without a wait
         self._tell(EventKind.RETRY, error, wait)
         state = {"snapshot": self._controller.snapshot(), "sent": time.time()}
         headers = {**(self._task.request.headers or {}), HEADER: state}

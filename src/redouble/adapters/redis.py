@@ -162,8 +162,8 @@ class FleetBudget(LeasedBudget):
     def _begin(self, now: float) -> None:
         super()._begin(now)
         self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()  # rung when a request may be due
-        self._waiting: list[threading.Event] = []  # set by retries, for the next answer
-        self._runs = False  # whether the thread does; in a child, the parent's does not
+        self._waiting: list[threading.Event] = []  # one for each retry that waits for the next answer
+        self._runs = False  # whether the thread runs; a child process does not inherit it
         self._own: _Server | None = None
 
     @property

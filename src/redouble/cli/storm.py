@@ -218,7 +218,7 @@ class _Play:
         self._chance = Random(f"waits of {storm.seed}")
         self._server = Server(storm)
         self._course = Course(storm)
-        self._number = 0  # number of the last event: of two that are due at once, the older one goes first
+        self._number = 0  # of the last event: of two due at once, the older one goes first
         self._due: list[tuple[float, int, _Call, bool | None]] = []  # how the attempt ends; `None`: the next one begins
 
     def play(self, progress: Callable[[float], None] | None) -> Course:

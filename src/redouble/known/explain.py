@@ -129,7 +129,7 @@ def _of_class(cls: type[BaseException], rule: Rule) -> Explanation:
 
 
 def _fixes(error: BaseException, entry: Entry) -> bool:
-    """Return whether a class fixes the contents that its errors are read by: it finds a row with a code."""
+    """Return whether a class itself fixes the contents of its errors: then a blank class finds another row."""
     package, name = entry.key
     blank = type(name, (Exception,), {"__module__": entry.word.within or package})()
     rows = [None if found is None else found.row for found in map(_asking(entry), (error, blank))]

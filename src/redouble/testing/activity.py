@@ -14,7 +14,7 @@ look a thread has begun and ended (see `Keeper`), so other threads have had as m
 
 
 class _Hold:
-    """The length of a hold, in real seconds without a sign of life, counted from the first look after the last sign."""
+    """A hold on time: it ends after some real seconds without a sign of life, from the first look after the last one."""
 
     __slots__ = ("_left", "_news", "_seconds", "_seen")
 
@@ -105,7 +105,7 @@ class Activity:
         return bool(self._running - {threading.get_ident()})
 
     def is_held(self) -> bool:
-        """Return whether a hold alone keeps time from moving."""
+        """Return whether there are holds; asked when all members wait."""
         self.held = bool(self._holds)
         return self.held
 

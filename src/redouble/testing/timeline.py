@@ -159,7 +159,7 @@ class Timeline:
     def carry(self, fn: Callable[P, R], by: int) -> Callable[P, R]:
         """Return `fn` as a member: time stands still while it runs outside of a wait, and until it has begun once.
 
-        The calling thread gets time to begin a wait of its own.
+        The thread that hands it on, `by`, gets time to begin a wait of its own.
         """
         ticket = object()
         with self.changed:
@@ -267,7 +267,7 @@ class Timeline:
         self.wake_due()
 
     def wake_due(self) -> None:
-        """End all waits that are due by now."""
+        """End all waits that are due by now, and wake the loops whose timers are due."""
         while (wait := self._next_wait()) is not None and wait.due <= self.now:
             self.end(wait)
         for driver in self.loops:
