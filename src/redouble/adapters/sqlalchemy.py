@@ -1,7 +1,7 @@
 """A transaction that is run again whole: `@Transactions(Session)`. Needs `pip install redouble[sqlalchemy]`.
 
-A serialization failure, a deadlock or a lost connection undoes the whole transaction, so nothing less than the whole can
-be run again. Until COMMIT was sent, nothing of it had an effect, whatever the driver's error says of one statement.
+A serialization failure, a deadlock or a lost connection undoes the whole transaction, so only the whole can be run
+again. Until COMMIT was sent, no part of it had an effect, even where the driver's error says so of one statement.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ S = TypeVar("S")
 S_co = TypeVar("S_co", covariant=True)
 
 COMMITTING: ContextVar[bool] = ContextVar("COMMITTING", default=False)
-"""Whether the transaction of the attempt that ended last here had come to its COMMIT."""
+"""Whether the transaction of the last attempt in this context had reached its COMMIT."""
 
 
 def without_session(fn: Callable[..., Any]) -> Callable[[Any], Any]:
@@ -44,7 +44,7 @@ def without_session(fn: Callable[..., Any]) -> Callable[[Any], Any]:
 
 
 class Begins(Protocol[S_co]):
-    """An `Engine`, a `sessionmaker`, or their asyncio kin: `begin()` opens what a `with` commits."""
+    """An `Engine`, a `sessionmaker`, or their asyncio kin: `begin()` opens a transaction that a `with` commits."""
 
     def begin(self) -> AbstractContextManager[S_co] | AbstractAsyncContextManager[S_co]:
         """Open a transaction."""
@@ -52,22 +52,22 @@ class Begins(Protocol[S_co]):
 
 
 class Transactions(Generic[S]):
-    """A decorator that runs a function in a transaction of its own, and again as a whole when it may pass.
+    """A decorator that runs a function in a transaction of its own, and retries the whole transaction.
 
     The function gets the session (of an `Engine`: the connection) as its first argument, and its return commits. It may
-    run several times, so everything that it does besides, such as sending mail, belongs after the call.
+    run several times, so other effects, such as sending mail, belong after the call.
 
-    Errors are judged as the policy says. Those of the database that came before COMMIT count as surely not applied, since
-    the transaction was rolled back; a connection that is lost during COMMIT may have committed, so such an error ends a
+    The policy judges errors. Database errors before COMMIT count as surely not applied, since the transaction was
+    rolled back. A transaction may have committed when the connection is lost during COMMIT, so such an error ends a
     call with `idempotent=False` as `UNSAFE`.
 
     Args:
         target: A `sessionmaker`, an `Engine`, an `async_sessionmaker` or an `AsyncEngine`; for a coroutine function one
             of the latter two.
-        policy: How it is tried again.
+        policy: The policy of the retries.
 
     Raises:
-        TypeError: For a target without `begin`, or a policy that is none.
+        TypeError: For a target without `begin`, or a value that is not a policy.
 
     >>> from sqlalchemy import create_engine, text
     >>> atomic = Transactions(create_engine("sqlite://"))
@@ -88,7 +88,7 @@ class Transactions(Generic[S]):
         self._policy = policy if policy.on is None else policy(on=self._undone | policy.on)
 
     def __call__(self, fn: Callable[Concatenate[S, P], R]) -> Callable[P, R]:
-        """Return the function, run in transactions; it is called without the session."""
+        """Wrap the function in transactions; the result is called without the session."""
         whole: Any = self._run_async(fn) if iscoroutinefunction(fn) else self._run(fn)
         decorated: Any = self._policy(whole)
         without_session: Callable[P, R] = decorated

@@ -1,6 +1,6 @@
 """On top of the floors: the command line, `redouble` or `python -m redouble`.
 
-What a command needs is imported when that command is run, so that `redouble --help` answers at once.
+Each command imports its modules when it is run, so that `redouble --help` answers at once.
 """
 
 from __future__ import annotations
@@ -24,11 +24,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Args:
-        argv: The arguments. `None`: those of the process.
+        argv: The arguments. `None`: the process's own.
 
     Returns:
-        The exit code: 0 when all went well, 1 when the demo's answer was not got, 2 for a mistake in the arguments, 130
-        after Ctrl-C.
+        The exit code: 0 for success, 1 when the demo got no answer, 2 for a mistake in the arguments, 130 after Ctrl-C.
     """
     try:
         return _run(_parser().parse_args(argv))
@@ -51,7 +50,7 @@ def _run(chosen: Namespace) -> int:
         return code
     try:
         _show(chosen)
-    except (TypeError, ValueError) as error:  # the library's own messages name argument, rule and value
+    except (TypeError, ValueError) as error:  # redouble's own messages name argument, rule and value
         chosen.parser.error(str(error))
     return 0
 
