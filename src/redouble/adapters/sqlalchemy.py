@@ -27,17 +27,19 @@ __all__ = ["Transactions"]
 
 R = TypeVar("R")
 S = TypeVar("S")
+F = TypeVar("F", bound="Callable[..., Any]")
 S_co = TypeVar("S_co", covariant=True)
 
 COMMITTING: ContextVar[bool] = ContextVar("COMMITTING", default=False)
 """Whether the transaction of the last attempt in this context had reached its COMMIT."""
 
 
-def without_session(fn: Callable[..., Any]) -> Callable[[Any], Any]:
+def without_session(fn: Callable[..., Any]) -> Callable[[F], F]:
     """Return a decorator that gives a wrapper the name and text of `fn`, but not its signature, which has the session."""
 
-    def decorate(wrapper: Any) -> Any:
-        del wraps(fn)(wrapper).__wrapped__
+    def decorate(wrapper: F) -> F:
+        named: Any = wraps(fn)(wrapper)
+        del named.__wrapped__
         return wrapper
 
     return decorate
