@@ -68,6 +68,15 @@ DEBIAN = CACHE / "-".join(["sid", *IN_DEBIAN])
 MONTH = 30 * 24 * 3600
 PASSED_ON = ("http_proxy", "https_proxy", "no_proxy", "PIP_INDEX_URL", "PIP_DEFAULT_TIMEOUT", "CI")
 
+# What only tests with real libraries and real sockets reach.
+MEASURED = [
+    "tests/integration/test_demo.py",
+    "tests/integration/adapters",
+    "tests/integration/transports",
+    "tests/integration/servers/test_fleet_budget.py",
+    "tests/integration/servers/test_sqlalchemy_transactions.py",
+]
+
 nox.options.sessions = ["lint", "types", "docs", "wheel", "integration", "browser", "coverage"]
 nox.options.sessions[-1:-1] = [*(f"tests-{version}" for version in IN_DEBIAN), "tests"]
 
@@ -147,20 +156,18 @@ def wheel(session: nox.Session) -> None:
 def integration(session: nox.Session) -> None:
     """Run what needs real sockets and real time, and real clients, in an environment of its own, on the newest Python.
 
-    A server that is not installed is skipped with a line that says so; `.ci/run` installs them all. Only the demo is
-    measured: the rest goes through lines that the other tests measure, and some of it is about time.
+    A server that is not installed is skipped with a line that says so; `.ci/run` installs them all. Measured are the demo
+    and the adapters, which nothing else reaches: the rest goes through lines that the other tests measure, and some of it
+    is about time.
     """
     install_wheel(session, "integration")
-    demo = "tests/integration/test_demo.py"
-    measure(session, demo)
-    places = session.posargs or [
-        "tests/integration",
-        f"--deselect={demo}",
-        "--ignore=tests/integration/docs",  # has a session of its own: browser
-        "tests/known",
-        "tests/docs/test_snippets.py",
-    ]
-    session.run("python", "-m", "pytest", *places)
+    if session.posargs:
+        session.run("python", "-m", "pytest", *session.posargs)
+        return
+    measure(session, *MEASURED)
+    others = ["tests/integration", "tests/known", "tests/docs/test_snippets.py"]
+    elsewhere = [*MEASURED, "tests/integration/docs"]  # the last one has a session of its own: browser
+    session.run("python", "-m", "pytest", *others, *(f"--ignore={place}" for place in elsewhere))
     session.run("python", "-m", "pytest", "tests/cli/test_simulate.py", env={"REDOUBLE_EXAMPLES": "100"})
 
 

@@ -59,8 +59,8 @@ def line(x1: float, y1: float, x2: float, y2: float, class_: str) -> str:
 
 
 def box(x: float, y: float, width: float, height: float, class_: str, **data: float) -> str:
-    """Draw a rectangle."""
-    return element("rect", x=x, y=y, width=width, height=height, rx=3, class_=class_, **data)
+    """Draw a rectangle, with the numbers that it stands for."""
+    return element("rect", "", x=x, y=y, width=width, height=height, rx=3, class_=class_, **data)
 
 
 def drawing(title: str, width: int, height: int, parts: Sequence[str]) -> str:

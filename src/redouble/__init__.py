@@ -2,17 +2,17 @@
 
 The floors, each importing only from those below it:
 
-1. `core`: the delay curves, the jitters, the rules. Pure: time and randomness come in as arguments.
-2. `known`: what the errors of real clients mean, in tables.
+1. `core`: the backoff curves, the jitters, the rules. Pure: time and randomness come in as arguments.
+2. `known`: the meaning of the errors of real clients, in tables.
 3. `control`: the policy, the controller that counts and decides, retry budgets, cooldowns, events, clocks and scopes.
 4. `calls`: one retried call under way, the scripts by which it goes on, and the drivers of threads, asyncio and trio.
-5. `ways`: what users write: decorator, direct call, block, connect. Above it `loops`: long-lived work on the same scripts:
-   connections that drop, answers that are not ready, reads that resume.
+5. `ways`: the forms that users write: decorator, direct call, block, connect. Above it `loops`: long-lived work on the
+   same scripts: connections that drop, results that are not ready, reads that resume.
 
-Names that few programs write are handed out by `redouble.loops` (the types of the loops), `redouble.jitters` and
-`redouble.types`. On top stand `rules` (the words of the tables), `testing` (virtual time), `adapters` (one file per
-third-party library) and `cli` (the command line). This file only hands out names; those of `_LATER` are loaded when they
-are first asked for, so that a program without loops does not load them.
+`redouble.loops` (the types of the loops), `redouble.jitters` and `redouble.types` export names that few programs need.
+On top stand `rules` (to extend the tables), `testing` (virtual time), `adapters` (one file per third-party library)
+and `cli` (the command line). This file only exports names. Those in `_LATER` are loaded at their first use, so that a
+program without loops does not load them.
 """
 
 from redouble.calls.attempt import Attempt, current_attempt
@@ -73,11 +73,11 @@ else:
 
         try:
             return version(__name__)
-        except PackageNotFoundError:  # run from its source; an AttributeError is what `getattr(..., None)` expects
+        except PackageNotFoundError:  # run from its source; `getattr(..., None)` expects an AttributeError
             raise AttributeError(f"{__name__} is not installed, so its version is not known") from None
 
     def _where(name):
-        """Say which public module hands a name out that is looked for here."""
+        """Name the public module that exports a name which is looked up here."""
         return "".join(f": it is redouble.{module}.{name}" for module, names in _ELSEWHERE.items() if name in names)
 
     def __getattr__(name):

@@ -1,7 +1,7 @@
 """The jitters as values; curves also take them by name: `exponential(jitter="equal")` is `exponential(jitter=equal)`.
 
-`proportional(share)` and `additive(most)`, which take an argument, are handed out by `redouble` itself. A jitter of your
-own is a subclass of `Jitter`. This file only hands out names.
+The jitters with an argument, `proportional(share)` and `additive(most)`, are in `redouble` itself. For a jitter of your
+own, subclass `Jitter`. This file only exports names.
 
 >>> from redouble import exponential
 >>> exponential(1, jitter="equal") == exponential(1, jitter=equal)

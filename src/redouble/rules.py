@@ -1,6 +1,6 @@
-"""The words of redouble's own tables, for the tables of other libraries: `client`, and how its rows are read.
+"""The words of redouble's own tables, for the tables of other libraries: `client`, and the ways to read its rows.
 
-A library that raises dozens of classes, or one class with dozens of codes, writes them as a table, and registers it:
+A library with dozens of error classes, or one class with dozens of codes, writes them as a table, and registers it:
 
 >>> from redouble import classify, register
 >>> from redouble.rules import by_class, client, number_at, row
@@ -19,7 +19,7 @@ False
 >>> unregister()
 
 A word that is called takes a row for each class; its `of` takes one class, or several, and a row for each code. The code
-`other` stands for any that has no row. Nothing of the library is imported: errors are known by the names of their classes.
+`other` stands for any that has no row. The library is not imported: errors are known by the names of their classes.
 """
 
 from redouble.known.client import client, row

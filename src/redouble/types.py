@@ -1,6 +1,6 @@
 """Types that redouble's functions take and return: for annotations, and for a clock of your own.
 
-This file only hands out names.
+This file only exports names.
 
 >>> from redouble import RetryPolicy, retry
 >>> def first_waits(policy: RetryPolicy, clock: Clock) -> list[PreviewRow]:

@@ -29,7 +29,7 @@ from redouble.control import tally as tally_module
 from redouble.control.mark import MARK, unmark
 from redouble.control.tally import Tally
 from redouble.known.request import _values_in, shows_engine
-from redouble.testing import fake_time
+from redouble.testing import fake_time, scripted
 
 DOWN = Classification(Verdict.TRANSIENT, reason="down")
 NOT_READY = Classification(Verdict.PENDING, reason="not ready")
@@ -95,6 +95,13 @@ def test_gave_up_as_passes_what_no_retry_gave_up_on() -> None:
         pass
     with pytest.raises(ConnectionResetError), gave_up_as(Unavailable):
         down()
+
+
+def test_gave_up_as_passes_a_permanent_error_whenever_it_comes() -> None:
+    """A mistake that shows after a failure that passed is as much a mistake as one that shows at once."""
+    for before in ([], [ConnectionResetError()]):
+        with fake_time(), pytest.raises(KeyError), gave_up_as(Unavailable):
+            retry.call(scripted(*before, KeyError("a mistake")))
 
 
 def test_gave_up_as_works_in_coroutines() -> None:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 import threading
-from typing import TYPE_CHECKING, assert_type
+from typing import TYPE_CHECKING, Any, assert_type
 
 from redouble import clamp_under, http_response, latest, poll, reconnect, resume, retry, watchdog
 from redouble.loops import FileCheckpoint, Link, Session
@@ -59,6 +59,10 @@ for session in reconnect(entered):
         assert_type(connection, int)
 
 
+def anything() -> Any:
+    """Return something."""
+
+
 def state() -> str | None:
     """The state, if there is one."""
     return None
@@ -70,6 +74,7 @@ async def state_async() -> str:
 
 
 assert_type(poll(state, until=lambda found: found is not None), str | None)
+assert_type(poll(anything), Any)
 
 
 def send(state: str) -> None:

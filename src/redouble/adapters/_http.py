@@ -1,7 +1,7 @@
-"""On top of the floors: what the adapters of HTTP clients share, whatever the client. It imports none of them.
+"""On top of the floors: the parts that the adapters of all HTTP clients share. It imports none of the clients.
 
-A `Sender` has a policy, and makes each request a retried call of it: which of its attempts may be repeated is said by the
-request's method and key, and by its body. How a request is sent once is the adapter's to say.
+A `Sender` has a policy, and makes each request a retried call. The request's method, idempotency key and body decide
+whether an attempt may be repeated. The adapter sends the request once.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 class _Answers(HttpResponse):
-    """As `http_response`, but that a login is pending (RFC 8628) is for whoever asked, and nothing to wait for here."""
+    """As `http_response`, except that a pending login (RFC 8628) goes to the caller, and is not waited for here."""
 
     def ask(self, subject: Any, on_fault: Fault | None = None) -> Classification | None:
         found = super().ask(subject, on_fault)
@@ -40,10 +40,10 @@ ANSWERS = _Answers(http_response.wall)
 
 
 def policy_from(policy: RetryPolicy, fields: PolicyFields, name: str) -> RetryPolicy:
-    """Return the policy of an adapter, with fields written as keywords, whose attempts are told their time.
+    """Return the policy of an adapter, with fields as keywords; its attempts get their time limit.
 
     Raises:
-        TypeError: When it is no policy, or a keyword is no field.
+        TypeError: When it is not a policy, or a keyword is not a field.
         ValueError: When a field breaks its rule.
     """
     if not isinstance(policy, RetryPolicy):
@@ -53,7 +53,7 @@ def policy_from(policy: RetryPolicy, fields: PolicyFields, name: str) -> RetryPo
 
 
 def say_own_retries(adapter: str, found: str, off: str) -> None:
-    """Log once that a client's own retries are on beneath an adapter, and what to write."""
+    """Log once that a client's own retries are on beneath an adapter, and how to turn them off."""
     if faults.once("own retries", adapter, found):
         faults.warn(
             "%s: %s tries again by itself beneath redouble, so waits and requests multiply; write %s",
@@ -64,14 +64,14 @@ def say_own_retries(adapter: str, found: str, off: str) -> None:
 
 
 class Body:
-    """A request's body, as far as sending it again needs to know it.
+    """A request's body, with the facts needed to send it again.
 
-    Bytes, text, and what can be iterated over anew are sent again as they are. A file goes back to where it was. What
-    can be read only once (a generator, a pipe) is not sent again once it was begun.
+    Bytes, text, and re-iterable objects are sent again as they are. A file is rewound to its first position. A body
+    that can be read only once (a generator, a pipe) is not sent again once an attempt has begun to send it.
 
     Attributes:
-        mark: What shows redouble whether the body is used up, by the rules of `known.used_up`: a generator itself, else
-            an iterator that is moved when the body is; `None`: it never is.
+        mark: An object that shows whether the body is used up, by the rules of `known.used_up`: a generator itself,
+            else an iterator that moves with the body; `None`: a body that is never used up.
         is_once: Whether it can be read only once.
     """
 
@@ -92,15 +92,15 @@ class Body:
             self.mark = value if type(value).__name__ in ("generator", "async_generator") else _unmoved()
 
     def begin(self) -> None:
-        """An attempt begins to send it: let it begin where it began the first time."""
+        """Rewind the body for an attempt that begins to send it."""
         if self._file is not None and self._begun:
             self._file.seek(self._at)
         elif self.is_once and type(self.mark) is _ITERATOR:
-            next(self.mark, None)  # who knows how far a client reads it
+            next(self.mark, None)  # redouble cannot see how far the client reads it
         self._begun = True
 
     def end(self) -> None:
-        """An attempt is over: a file that was closed meanwhile cannot be sent again."""
+        """Note the end of an attempt: a file that was closed meanwhile cannot be sent again."""
         if self._file is not None and getattr(self._file, "closed", False) is True:
             next(self.mark, None)
 
@@ -113,25 +113,25 @@ _ITERATOR = type(iter("-"))
 
 
 def _position(value: Any) -> int | None:
-    """Where a file is, if it can be brought back to there; `None`: it is no such file."""
+    """Return the position of a file that can be rewound to it; `None` for any other object."""
     try:
         if not hasattr(value, "read") or (hasattr(value, "seekable") and not value.seekable()):
             return None
         at: int = value.tell()
         return at if callable(value.seek) and type(at) is int else None
-    except Exception:  # a foreign object, which may raise what it likes
+    except Exception:  # a foreign object, which may raise any error
         return None
 
 
 class _Sending:
-    """What the senders of both colours share: the policy, bound for each kind of request."""
+    """The part that the sync and async senders share: the policy, bound for each kind of request."""
 
     __slots__ = ("_bound", "policy")
 
     def __init__(self, client: str, policy: RetryPolicy, fields: PolicyFields) -> None:
         policy = policy_from(policy, fields, client)
         self.policy = policy if policy.result is not None else policy(result=ANSWERS)
-        own = own_of(self.policy)  # one for all requests of the adapter, of whatever kind
+        own = own_of(self.policy)  # one for all requests of the adapter, of every kind
         self._bound = {
             idempotent: bind(self.policy(idempotent=idempotent), self._attempt, own)
             for idempotent in (None, True, False)
@@ -140,10 +140,10 @@ class _Sending:
     _attempt: Callable[..., Any]
 
     def _retried(self, request: Any, body: Body) -> Callable[..., Any]:
-        """Return what sends a request, by whether it may be sent again although it may have taken effect.
+        """Return the sender of a request, by whether it may be repeated although it may have taken effect.
 
-        Not so is a POST or PATCH without an idempotency key, unless the policy says so, or an attempt around has taken a
-        key that travels in the body. A body that can be read only once makes even such a policy look whether it was.
+        A POST or PATCH without an idempotency key may not, unless the policy allows it, or an attempt around has taken
+        a key that travels in the body. For a body that can be read only once, even such a policy checks whether it was.
         """
         idempotent = self.policy.idempotent
         if idempotent is None and posts_without_key(request):
@@ -154,15 +154,15 @@ class _Sending:
 
 
 def _is_vouched_for() -> bool:
-    """Whether the attempt around the caller has taken an idempotency key: all that it sends is one effect then."""
+    """Return whether the attempt around has taken an idempotency key, which makes its requests one effect."""
     around = next(filter(is_attempt, links(AROUND.get())), None)
     return around is not None and call_at(around).tally.vouched
 
 
 def _keys(request: Any) -> dict[str, str] | None:
-    """Return the idempotency key of a request as redouble looks for one among what was handed in; `None`: it has none.
+    """Return the idempotency key of a request in the form in which redouble finds it; `None`: it has none.
 
-    The same request is sent in every attempt, so whoever made the key, it is the same.
+    Every attempt sends the same request, and so the same key, even one that the client made.
     """
     if request.method in SAFE_METHODS:
         return None
@@ -176,7 +176,7 @@ class Sender(_Sending):
     Args:
         client: The adapter's name in logs, unless the policy has one.
         policy: The policy.
-        fields: Changes of it.
+        fields: Changes of the policy.
     """
 
     __slots__ = ()
@@ -189,10 +189,10 @@ class Sender(_Sending):
         """Send a request.
 
         Args:
-            request: It, or any object with its `method` and `headers`.
-            body: Its body, as far as it may be no bytes.
-            send: Sends it once, in at most so many seconds (`None`: without a limit of redouble's), and returns the
-                answer.
+            request: The request, or any object with its `method` and `headers`.
+            body: Its body, which may be more than bytes.
+            send: Sends it once, within the seconds that it gets (`None`: without a limit of redouble's), and returns
+                the answer.
         """
         sent = Body(body)
         answer: T = self._retried(request, sent)(send, sent, sent.mark, _keys(request))
@@ -202,7 +202,7 @@ class Sender(_Sending):
     def _attempt(
         send: Callable[[float | None], T],
         sent: Body,
-        body: Any,  # noqa: ARG004  # it is redouble that looks at it, after the attempt; so with the keys
+        body: Any,  # noqa: ARG004  # redouble reads it, after the attempt; the keys too
         keys: Any,  # noqa: ARG004
         limit: float | None = None,
     ) -> T:

@@ -1,7 +1,7 @@
 """On top of the floors: a client middleware for aiohttp, which sends a request again by a redouble policy.
 
-What is particular to aiohttp: it rewinds bodies itself and says which ones it cannot; and it has one retry of its own,
-without a switch, around its middlewares. All else is in `_http.py`.
+Particular to aiohttp: it rewinds bodies itself, and tells which ones it cannot; and it has one retry of its own, which
+cannot be turned off, around its middlewares. The rest is in `_http.py`.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class RetryMiddleware:
 
     Args:
         policy: The policy; its `result` is `http_response` unless written.
-        read_body: Whether the body of an answer is read within the attempt, so that an answer that breaks off is asked
-            for again; `read()`, `text()` and `json()` have it then, and the stream `content` is empty. `False`: bodies
-            are streamed, and one that breaks off is the caller's.
+        read_body: Whether the body of an answer is read within the attempt, so that a truncated answer is retried; then
+            `read()`, `text()` and `json()` return it, and the stream `content` is empty. `False`: bodies are streamed,
+            and the caller handles a truncated one.
         fields: Changes of the policy, as keywords: `attempts=5`.
 
     Raises:
-        TypeError, ValueError: For a policy that is none, and for wrong fields.
+        TypeError, ValueError: For a value that is not a policy, and for wrong fields.
 
     >>> from redouble.adapters.aiohttp import RetryMiddleware
     >>> middlewares = (RetryMiddleware(attempts=5),)  # for aiohttp.ClientSession(middlewares=middlewares)
@@ -56,7 +56,7 @@ class RetryMiddleware:
     async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
         _raise_again(request)
 
-        async def send(_: float | None) -> ClientResponse:  # whose time redouble itself cuts
+        async def send(_: float | None) -> ClientResponse:  # with a timeout that redouble itself shortens
             await request.close()  # the writer of an attempt before, which reads the same body
             response = await handler(request)
             if self._reads:
@@ -73,7 +73,7 @@ class RetryMiddleware:
             response._released, response._body = False, b""
         if read(response) is not None:
             response._request_info = _Marked.of(response)
-            getattr(response, "_cache", {}).pop("request_info", None)  # what was asked for before is kept there
+            getattr(response, "_cache", {}).pop("request_info", None)  # the earlier requests are kept there
         return response
 
 
@@ -88,23 +88,23 @@ class _Marked(RequestInfo):
 
 
 def _body_of(request: ClientRequest) -> Any:
-    """Return what the caller handed in as the body; of a multipart form, a part that can be read only once."""
+    """Return the body that the caller handed in; of a multipart form, a part that can be read only once."""
     values = [getattr(part, "_value", None) for part, *_ in getattr(request.body, "_parts", ())]
     once = [value for value in values if hasattr(value, "__anext__")]
     return once[0] if once else getattr(request.body, "_value", None)
 
 
 def _remember(request: ClientRequest, error: Exception) -> None:
-    """Keep the error for aiohttp's own retry, which follows at once where it follows at all."""
+    """Keep the error for aiohttp's own retry, which follows at once, if at all."""
     timer: Any = getattr(request, "_timer", None)
     if timer is not None and request.method in SAFE_METHODS:
         _ended.set((timer, error))
 
 
 def _raise_again(request: ClientRequest) -> None:
-    """Raise the error on which this very request was given up: aiohttp sends it once more by itself.
+    """Raise the error on which the policy gave up this very request, when aiohttp sends it once more by itself.
 
-    Its own retry, of idempotent methods whose connection broke, stands around the middlewares, and would double all
+    aiohttp's own retry (of idempotent methods, after a lost connection) is around the middlewares, and would double all
     attempts.
     """
     ended = _ended.get()

@@ -32,25 +32,25 @@ F = TypeVar("F", bound="Callable[..., Any]")
 
 HEADER = "redouble"
 ENDS = (Retry, Ignore, Reject)
-"""What a task raises to tell Celery something: no failure."""
+"""The exceptions by which a task tells Celery to act: not failures."""
 
 
 def retrying(policy: RetryPolicy = retry) -> Callable[[F], F]:
-    """Return a decorator for the function of a bound task, whose attempts are deliveries of its message.
+    """Return a decorator for the function of a bound task: each attempt is a delivery of its message.
 
     The deadline bounds all deliveries together, the time that messages wait in the broker included (by the hosts' wall
-    clocks); a written one is also a `deadline()` scope around each attempt. `max_retries` of the task is not looked at. A
-    give-up raises the attempt's own error, with its note, so that Celery records it as the task's failure. A task that is
-    called as a function is retried where it is called, with waits.
+    clocks); a written one is also a `deadline()` scope around each attempt. The task's `max_retries` is ignored. A
+    give-up raises the attempt's own error, with its note, so that Celery records it as the task's failure. A task that
+    is called as a function is retried where it is called, with waits.
 
     A worker that is killed during an attempt loses that message unless the task has `acks_late=True`; the attempt then
     begins again with the same number.
 
     Args:
-        policy: The policy. Its `stop` and `attempt_timeout` have no place here: Celery has time limits of its own.
+        policy: The policy, without `stop` and `attempt_timeout`: Celery has time limits of its own.
 
     Raises:
-        TypeError: For a policy that is none.
+        TypeError: For a value that is not a policy.
         ValueError: For a policy with `stop` or `attempt_timeout`.
 
     >>> from celery import Celery
@@ -122,7 +122,7 @@ class _Delivery:
 
     def _again(self, wait: Wait | None, error: Exception | None = None) -> NoReturn:
         """Send the message again, for when the wait is over; Celery's `Retry` ends this delivery."""
-        assert wait is not None  # only late news has none
+        assert wait is not None  # only late news comes without a wait
         self._tell(EventKind.RETRY, error, wait)
         state = {"snapshot": self._controller.snapshot(), "sent": time.time()}
         headers = {**(self._task.request.headers or {}), HEADER: state}
@@ -153,7 +153,7 @@ class _Delivery:
 
 
 def _controller_of(policy: RetryPolicy, request: Any) -> BackoffController:
-    """Return the controller that the message carries, else a new one.
+    """Restore the controller that the message carries, else make a new one.
 
     The time that the message spent in the broker beyond its wait counts too.
     """

@@ -1,8 +1,8 @@
 """On top of the floors: client interceptors for grpc and grpc.aio, which make a call again by a redouble policy.
 
-A call with one request and one response is retried whole. Of a call whose responses are a stream, only what comes before
-its first message is: then nothing of it has been handed out. Requests that are a stream are sent again where they can be
-iterated over anew, such as a list; an iterator is used up, so such a call is made once.
+A call with one request and one response is retried whole. A call with a stream of responses is retried only before its
+first message: until then the caller has received no part of it. A stream of requests is sent again where it can be
+iterated over anew, such as a list; an iterator is used up, so a call with one is made once.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from redouble.ways.policy import RetryPolicy
 
 _END: Any = object()
-"""Instead of a first message: there is none."""
+"""Stands for the first message of a stream without messages."""
 
 
 class RetryInterceptor(
@@ -37,16 +37,16 @@ class RetryInterceptor(
 ):
     """An interceptor for `grpc.intercept_channel` that makes a call again until it succeeds or the policy gives up.
 
-    Not retried: a call made with `.future()`, what comes after the first message of a stream of responses, and a call
-    whose requests come from an iterator. gRPC does not say which methods can be repeated: `idempotent=False` retries only
-    what the server surely did not do.
+    Not retried: a call made with `.future()`, a stream of responses after its first message, and a call with an
+    iterator of requests. gRPC does not say which methods can be repeated: `idempotent=False` retries only calls that
+    surely had no effect on the server.
 
     Args:
         policy: The policy.
-        fields: Changes of it, as keywords: `attempts=5`.
+        fields: Changes of the policy, as keywords: `attempts=5`.
 
     Raises:
-        TypeError, ValueError: For a policy that is none, and for wrong fields.
+        TypeError, ValueError: For a value that is not a policy, and for wrong fields.
 
     >>> import grpc
     >>> from redouble.adapters.grpc import RetryInterceptor
@@ -90,7 +90,7 @@ class _Requests:
 
     @classmethod
     def of(cls, requests: Any) -> _Requests | None:
-        """Return them; `None` for an iterator, which can be read only once."""
+        """Wrap requests that can be iterated over anew; `None` for an iterator, which can be read only once."""
         is_once = requests is None or hasattr(requests, "__next__") or hasattr(requests, "__anext__")
         return None if is_once else cls(requests)
 
@@ -103,7 +103,7 @@ def _again(request: Any) -> Any:
 
 
 class _Details(NamedTuple):
-    """The details of a call, with a timeout of ours."""
+    """The details of a call, with a timeout of redouble's."""
 
     method: Any
     timeout: float | None
@@ -114,7 +114,7 @@ class _Details(NamedTuple):
 
 
 def _limited(details: Any, limit: float | None) -> Any:
-    """Return the details of a call that takes at most so many seconds; never a longer time than it had."""
+    """Return the details of a call with a timeout of at most `seconds`, and never a longer one than it had."""
     if limit is None:
         return details
     kept = (getattr(details, name, None) for name in ("metadata", "credentials", "wait_for_ready", "compression"))
@@ -122,7 +122,7 @@ def _limited(details: Any, limit: float | None) -> Any:
 
 
 def _call(continuation: Any, details: Any, request: Any, limit: float | None = None) -> Any:
-    """Make a call with one response, once: return it when it has succeeded, else raise its error."""
+    """Make a call with one response, once; return it when it has succeeded, else raise its error."""
     call = continuation(_limited(details, limit), _again(request))
     if _goes_on_alone(call):
         if faults.once("grpc future", details.method):
@@ -135,7 +135,7 @@ def _call(continuation: Any, details: Any, request: Any, limit: float | None = N
 
 
 def _goes_on_alone(call: Any) -> bool:
-    """Whether a call was begun with `.future()`: a blocking one is over when it gets here."""
+    """Return whether a call was begun with `.future()`: a blocking one is over when it gets here."""
     return type(call).__name__ == "_MultiThreadedRendezvous" or not call.done()
 
 
@@ -145,10 +145,10 @@ def _open(responses: _Responses, limit: float | None = None) -> Any:  # noqa: AR
 
 
 class _Responses:
-    """A stream of responses, opened again until its first message has come; all else is that of the current call.
+    """A stream of responses, opened again until its first message has come; it delegates to the current call.
 
-    The first attempt begins with the call, as a call of grpc's does; whoever asks for the first message waits for it,
-    through all its attempts. Its timeout is for the whole stream, so an attempt's own does not cut it.
+    The first attempt begins with the call, as in grpc; the first `next` waits through all attempts. The call's timeout
+    is for the whole stream, so an attempt's own does not shorten it.
     """
 
     def __init__(self, opened: Callable[..., Any], continuation: Any, details: Any, request: Any) -> None:
@@ -170,7 +170,7 @@ class _Responses:
         return first
 
     def open_once(self) -> Any:
-        """Wait for the first message of a call: of the one that was made already, then of new ones."""
+        """Wait for the first message: of the call that was made already, then of new ones."""
         if self._is_taken:
             continuation, details, request = self._make
             self._current = continuation(details, _again(request))
@@ -184,7 +184,7 @@ class _Responses:
 
 
 class _Async:
-    """What the asynchronous interceptors share: the policy, bound to a call and to a stream of responses."""
+    """The part that the asynchronous interceptors share: the policy, bound to a call and to a stream of responses."""
 
     def __init__(self, policy: RetryPolicy = retry, **fields: Unpack[PolicyFields]) -> None:
         policy = policy_from(policy, fields, "grpc")
@@ -194,7 +194,7 @@ class _Async:
 
 
 class AsyncRetryUnaryUnary(_Async, aio.UnaryUnaryClientInterceptor):  # type: ignore[misc]  # grpcio has no types
-    """As `RetryInterceptor`, for `grpc.aio`: calls with one request and one response; `interceptors()` makes all four."""
+    """As `RetryInterceptor`, for `grpc.aio`: calls with one request and one response; see `interceptors()`."""
 
     async def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
         return await self._call(continuation, client_call_details, request)
@@ -218,7 +218,7 @@ class AsyncRetryUnaryStream(_Async, aio.UnaryStreamClientInterceptor):  # type: 
 
 
 class AsyncRetryStreamStream(_Async, aio.StreamStreamClientInterceptor):  # type: ignore[misc]
-    """As `AsyncRetryUnaryUnary`: calls with streams of both, retried as far as either allows it."""
+    """As `AsyncRetryUnaryUnary`: calls with streams of both, under the limits of both."""
 
     async def intercept_stream_stream(self, continuation: Any, client_call_details: Any, request_iterator: Any) -> Any:
         requests = _Requests.of(request_iterator)
@@ -230,15 +230,15 @@ class AsyncRetryStreamStream(_Async, aio.StreamStreamClientInterceptor):  # type
 def interceptors(policy: RetryPolicy = retry, **fields: Unpack[PolicyFields]) -> list[aio.ClientInterceptor]:
     """Return the interceptors of all four kinds of calls, for `grpc.aio.insecure_channel(interceptors=...)`.
 
-    grpc.aio takes an interceptor for one kind alone, so there are four. What is not retried is said at
-    `RetryInterceptor`; of a stream, `attempt_timeout` cuts the wait for its first message.
+    In grpc.aio an interceptor is for one kind of call, so there are four. See `RetryInterceptor` for the calls that are
+    not retried; for a stream, `attempt_timeout` bounds the wait for its first message.
 
     Args:
         policy: The policy.
-        fields: Changes of it, as keywords: `attempts=5`.
+        fields: Changes of the policy, as keywords: `attempts=5`.
 
     Raises:
-        TypeError, ValueError: For a policy that is none, and for wrong fields.
+        TypeError, ValueError: For a value that is not a policy, and for wrong fields.
 
     >>> from redouble.adapters.grpc import interceptors
     >>> [type(each).__name__ for each in interceptors(attempts=5)]
@@ -260,7 +260,7 @@ async def _open_async(continuation: Any, details: Any, request: Any) -> Any:
     try:
         return await anext(responses, _END), responses
     except BaseException:
-        call.cancel()  # an attempt that was cut off is no longer waited for
+        call.cancel()  # an attempt that timed out is no longer awaited
         raise
 
 

@@ -1,7 +1,7 @@
 """On top of the floors: transports for httpx, which send a request again by a redouble policy.
 
-What is particular to httpx is its timeouts, which travel in the request's extensions, and its bodies, which are streams
-around what the caller handed in. All else is in `_http.py`.
+Particular to httpx are its timeouts, which travel in the request's extensions, and its bodies, which are streams around
+the caller's object. The rest is in `_http.py`.
 """
 
 from __future__ import annotations
@@ -33,15 +33,16 @@ class RetryTransport(httpx.BaseTransport):
     It is beneath the client's redirects and its authentication: each request of theirs is retried by itself.
 
     Args:
-        transport: What sends a request once. `None`: a new `httpx.HTTPTransport()`. It is closed with this one.
+        transport: The transport that sends a request once. `None`: a new `httpx.HTTPTransport()`. It is closed with
+            this one.
         policy: The policy; its `result` is `http_response` unless written.
-        read_body: Whether the body of an answer is read within the attempt, so that an answer that breaks off is asked
-            for again; `client.stream(...)` then has it whole before it begins. `False`: bodies are streamed, and one
-            that breaks off is the caller's.
+        read_body: Whether the body of an answer is read within the attempt, so that a truncated answer is retried;
+            `client.stream(...)` then has the whole body before it begins. `False`: bodies are streamed, and the caller
+            handles a truncated one.
         fields: Changes of the policy, as keywords: `attempts=5`.
 
     Raises:
-        TypeError, ValueError: For a policy that is none, and for wrong fields.
+        TypeError, ValueError: For a value that is not a policy, and for wrong fields.
 
     >>> import httpx
     >>> from redouble.adapters.httpx import RetryTransport
@@ -96,7 +97,8 @@ class AsyncRetryTransport(httpx.AsyncBaseTransport):
     """As `RetryTransport`, for `httpx.AsyncClient`, on asyncio and trio.
 
     Args:
-        transport: What sends a request once. `None`: a new `httpx.AsyncHTTPTransport()`. It is closed with this one.
+        transport: The transport that sends a request once. `None`: a new `httpx.AsyncHTTPTransport()`. It is closed
+            with this one.
         policy, read_body, fields: As of `RetryTransport`.
 
     Raises:
@@ -144,7 +146,7 @@ class AsyncRetryTransport(httpx.AsyncBaseTransport):
 
 @contextmanager
 def _limited(request: httpx.Request, seconds: float | None) -> Iterator[None]:
-    """Cut the request's timeouts to what the attempt has; the caller's own are there again afterwards."""
+    """Shorten the request's timeouts to the time of the attempt; restore the caller's own afterwards."""
     if seconds is None:
         yield
         return
@@ -158,11 +160,11 @@ def _limited(request: httpx.Request, seconds: float | None) -> Iterator[None]:
 
 
 def _body_of(request: httpx.Request) -> Any:
-    """Return what the caller handed in as the body, where httpx streams it; a form is as good as its worst file."""
+    """Return the body that the caller handed in, where httpx streams it; for a form, its worst file."""
     stream = request.stream
     if isinstance(stream, httpx.ByteStream):
         return None
-    for field in getattr(stream, "fields", ()):  # of a multipart form, whose files httpx itself brings back
+    for field in getattr(stream, "fields", ()):  # of a multipart form: httpx itself rewinds its files
         file = getattr(field, "file", None)
         if hasattr(file, "read") and not hasattr(file, "seek"):
             return file
@@ -184,15 +186,15 @@ async def _read_async(response: httpx.Response) -> bytes:
 
 
 def _keep(response: httpx.Response, body: bytes) -> None:
-    """Let a response have its body, still encoded, instead of a stream that is read already."""
+    """Give a response its body, still encoded, instead of a stream that is read already."""
     response.stream = httpx.ByteStream(body)
     response.is_closed = False
 
 
 def _readable(response: httpx.Response) -> httpx.Response:
-    """Let a response that was dropped, and is the last one after all, be read as one without a body.
+    """Make a dropped response, which is the last one after all, readable as one without a body.
 
-    A wait that is ended, by `stop` or a deadline, is one for another answer: the connection of this one went back.
+    When `stop` or a deadline ends a wait, the connection of this response has already gone back to its pool.
     """
     if response.is_closed and not hasattr(response, "_content"):
         _keep(response, b"")
@@ -200,7 +202,7 @@ def _readable(response: httpx.Response) -> httpx.Response:
 
 
 def _look_for_retries(transport: object) -> None:
-    """Say once where the transport beneath tries again by itself."""
+    """Log once when the transport beneath has retries of its own."""
     name = type(transport).__name__
     if getattr(getattr(transport, "_pool", None), "_retries", 0):
         say_own_retries("httpx", f"{name}(retries=...)", "retries=0")

@@ -1,7 +1,7 @@
 """Retries in OpenTelemetry: events of spans, metrics, and a span per attempt. Needs `pip install redouble[opentelemetry]`.
 
-`SpanEvents` and `RetryMetrics` are observers. `attempt_span` opens the span of an attempt, within it: what an observer
-opened could not be closed where an attempt is cancelled, of which no event tells.
+`SpanEvents` and `RetryMetrics` are observers. `attempt_span` opens the span of an attempt, within it: an observer could
+not close a span when an attempt is cancelled, since there is no event for that.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class SpanEvents:
     """An observer that adds an event to the current span per retry, give-up, and change of a connection.
 
     Its attributes are `error.type`, as the semantic conventions name it, and `redouble.attempt`, `redouble.delay` and the
-    other fields of the event that say something. No message of an error is among them.
+    other fields of the event that are not empty. Error messages are not among them.
 
     >>> from redouble import retry
     >>> policy = retry(observers=[SpanEvents()])
@@ -64,7 +64,7 @@ class RetryMetrics:
     | `redouble.call.attempts` | {attempt} | `redouble.call`, `redouble.outcome` | attempts of a call |
     | `redouble.retry.delay` | s | `redouble.call`, `error.type` | waits before an attempt |
 
-    All are histograms. It asks to hear of calls that succeed at once: such a call then costs an event.
+    All are histograms. It also listens to calls that succeed at once: such a call then costs an event.
 
     Args:
         provider: The provider of meters. `None`: the one of the process.
@@ -93,7 +93,7 @@ class RetryMetrics:
 
 
 def attributes_of(event: Event) -> dict[str, AttributeValue]:
-    """Return the fields of an event that say something, as attributes."""
+    """Return the non-empty fields of an event, as attributes."""
     fields = record_fields(event)
     del fields["kind"]
     error = fields.pop("error")
@@ -112,7 +112,7 @@ def attempt_span(name: str | None = None, provider: TracerProvider | None = None
         provider: The provider of tracers. `None`: the one of the process.
 
     Yields:
-        The span. Its attribute `redouble.attempt` is the number of the attempt, where a retried call is around.
+        The span. Its attribute `redouble.attempt` is the number of the attempt, inside a retried call.
 
     >>> with attempt_span("fetch") as span:
     ...     answer = 42

@@ -33,14 +33,14 @@ class RetryMetrics:
     | --- | --- | --- |
     | `redouble_calls_total` | `call`, `outcome` | calls that ended: `success`, `success after retries`, `gave up` |
     | `redouble_attempts_total` | `call` | attempts that ended; of a connection, when it was lost |
-    | `redouble_give_ups_total` | `call`, `reason` | why: `attempts`, `deadline`, `budget`, `permanent`, ... |
+    | `redouble_give_ups_total` | `call`, `reason` | give-ups: `attempts`, `deadline`, `budget`, `permanent`, ... |
     | `redouble_wait_seconds` | `call` | the waits, a histogram, those of a cooldown too |
     | `redouble_budget_tokens` | `budget` | the tokens left, of budgets that `watch` was told of |
 
-    It asks to hear of calls that succeed at once, so that there is a success rate: such a call then costs an event.
+    It also listens to calls that succeed at once, for the success rate: such a call then costs an event.
 
     Args:
-        registry: Where the metrics are registered. `None`: the registry of the process.
+        registry: The registry of the metrics. `None`: the registry of the process.
         buckets: The upper bounds of the histogram of waits, in seconds.
 
     Raises:
@@ -63,14 +63,14 @@ class RetryMetrics:
         self._tokens = Gauge("redouble_budget_tokens", "Tokens left in a retry budget.", ["budget"], registry=place)
 
     def watch(self, budget: RetryBudget, name: str | None = None) -> None:
-        """Show the tokens of a budget, as they are whenever the metrics are asked for.
+        """Export the tokens of a budget, read at each scrape.
 
         Args:
             budget: The budget.
             name: The label. `None`: the budget's own name.
 
         Raises:
-            ValueError: Where neither has a name.
+            ValueError: When `name` is `None` and the budget has no name.
         """
         label = budget.name if name is None else name
         if not label or not isinstance(label, str):

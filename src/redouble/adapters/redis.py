@@ -1,21 +1,21 @@
 """On top of the floors: a retry budget for a fleet, kept by Redis or Valkey, through redis-py.
 
-The success path of a call is one increment of an integer of the process. When a retry is wanted, tokens that the process
-has leased are spent; where it has none, one script on the server (`SCRIPT`) counts the successes of the process in and
-leases some. `redouble.control.leases` has what is decided by which numbers; here is how the server is reached.
+The success path of a call is one increment of an integer of the process. A retry spends a token that the process has
+leased; where it has none, one script on the server (`SCRIPT`) adds the successes of the process and leases some. The
+arithmetic is in `redouble.control.leases`; this module reaches the server.
 
-A thread of the budget's own makes the requests, one at a time, and serves with one all retries that wait. So
+A thread of the budget's own makes the requests, one at a time; one request serves all retries that wait. So
 
-- a retry in a thread waits for at most `timeout`, whatever the network, the resolver or the client do;
+- a retry in a thread waits for at most `timeout`, even where the network, the resolver or the client hangs;
 - a retry in asyncio or trio never holds up the loop: its coroutine waits for the answer before its backoff begins;
 - the decision is written once, in `redouble.control.leases`, for both.
 
 A direct call of the server would save the switch to that thread and back (some 60 us) and could keep no time limit: a socket's
-timeout is one for the connection, for each read, and none for the resolver. The other way, tokens leased ahead of any
-want, would need as many tokens as there are processes, which no burst has.
+timeout is one for the connection, for each read, and none for the resolver. The alternative, tokens leased in advance,
+would need as many tokens as there are processes, which no burst has.
 
-The thread begins with the first question, ends when it has been idle, and is not inherited by a fork. A process that
-ends in order gives its tokens back first, so that a job which runs for a moment leaves no hole.
+The thread begins with the first request, ends when it has been idle, and is not inherited by a fork. A process that
+exits normally gives its tokens back first, so that short jobs do not drain the bucket.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ SERVER = frozenset({
     "client_name", "credential_provider", "db", "host", "password", "path", "port", "protocol",
     "socket_keepalive", "socket_keepalive_options", "socket_type", "username",
 })  # fmt: skip
-"""What a connection is made with that says which server it is and who comes, besides all that begins with `ssl_`."""
+"""The settings of a connection that identify its server and its user, besides those that begin with `ssl_`."""
 
 _shared: WeakValueDictionary[Any, FleetBudget] = WeakValueDictionary()
 """Budgets that were unpickled: one object for each name, server and settings."""
@@ -91,16 +91,16 @@ _alive: WeakSet[FleetBudget] = WeakSet()
 class FleetBudget(LeasedBudget):
     """A `RetryBudget` that all processes and hosts share through Redis or Valkey.
 
-    Write it as `budget=`, or ask it as any budget. In tokens, over all processes that give the same name, settings and
+    Pass it as `budget=`, or ask it as any budget. In tokens, over all processes that give the same name, settings and
     server, and under any interleaving, while the store answers:
 
         granted - refunded <= burst + ratio * first_try_successes + trickle * elapsed
 
-    The store is asked only when a retry is wanted, no leased token is at hand, and it has not refused within the last
-    second. A first attempt never waits for it, and a retry no longer than `timeout`. Where the store fails or does not
-    answer in time, the process goes by a budget of its own with the same settings, `burst` and `trickle` times `share`,
-    and tries the store again every 5 s, in the background. So retries are never unlimited, and *n* processes without
-    their store may spend *n* times `share * burst`.
+    The store is asked only for a retry without a leased token at hand, and not within a second after it refused. A
+    first attempt never waits for it, and a retry no longer than `timeout`. Where the store fails or does not answer in
+    time, the process uses a budget of its own with the same settings, `burst` and `trickle` times `share`, and tries
+    the store again every 5 s, in the background. So retries are never unlimited, and *n* processes without their store
+    may spend *n* times `share * burst`.
 
     A process that is killed takes its leases with it, at most 5 tokens, and the refunds of its last second. A bucket
     without requests is deleted when it would be full; a store that has lost its data begins with a full one.
@@ -116,9 +116,9 @@ class FleetBudget(LeasedBudget):
         ratio: Tokens that a success on the first attempt deposits, in [0, 1].
         burst: Tokens of a full bucket, >= 0, for the whole fleet.
         window: Seconds after which deposits above `burst` have faded, > 0.
-        trickle: Tokens a second that come for nothing, >= 0, for the whole fleet; above 0 where `burst` is.
+        trickle: Tokens a second that are added without a success, >= 0, for the whole fleet; above 0 where `burst` is.
         strict: Whether a retry that worked keeps its token.
-        share: The part of `burst` and `trickle` by which this process goes while the store is away, in (0, 1].
+        share: The part of `burst` and `trickle` that this process uses while the store is away, in (0, 1].
         timeout: Seconds that a retry waits for the store, > 0.
 
     Raises:
@@ -156,14 +156,14 @@ class FleetBudget(LeasedBudget):
         self._client = _checked(client)
         self._offset = 0.0  # seconds that a test adds to the time of the server
         _refuse_braces(name)
-        _milliseconds(self)  # refuses here what could never expire
+        _milliseconds(self)  # refuses here a window that could never expire
         _alive.add(self)
 
     def _begin(self, now: float) -> None:
         super()._begin(now)
         self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()  # rung when a request may be due
-        self._waiting: list[threading.Event] = []  # of retries, for the next answer
-        self._runs = False  # whether the thread does; in a child, the parent's does not
+        self._waiting: list[threading.Event] = []  # one for each retry that waits for the next answer
+        self._runs = False  # whether the thread runs; a child process does not inherit it
         self._own: _Server | None = None
 
     @property
@@ -172,7 +172,7 @@ class FleetBudget(LeasedBudget):
         settings = (self.ratio, self.burst, self.window, self.trickle)
         return f"redouble:budget:{{{self.name}}}:{','.join(f'{each:.12g}' for each in settings)}"
 
-    # The thread that makes the requests. Nothing waits while the budget's lock is held: with gevent, greenlets of one
+    # The thread that makes the requests. No code waits while it holds the budget's lock: with gevent, greenlets of one
     # thread would pass it.
 
     def _wake(self) -> None:
@@ -196,12 +196,12 @@ class FleetBudget(LeasedBudget):
         heard.wait(max(0.0, ends - self._clock()))
 
     def _work(self) -> None:
-        """Make requests, until there is nothing to ask and nothing to give back."""
+        """Make requests, until there is no question and no token to give back."""
         try:
             while self._waits_for_want():
                 while (request := self._next(self._clock())) is not None:
                     self._make(request)
-        except BaseException:  # no error of a request: the next one gets another thread
+        except BaseException:  # not an error of a request: the next request gets another thread
             self._runs = False
             raise
 
@@ -221,7 +221,7 @@ class FleetBudget(LeasedBudget):
             heard.set()
 
     def _waits_for_want(self) -> bool:
-        """Wait until a request may be due; return whether the thread goes on: it ends when it has been idle."""
+        """Wait until a request may be due; return whether the thread goes on. It ends when it has been idle."""
         try:
             self._bell.get(timeout=IDLE if self._has_some() else REST)
         except queue.Empty:
@@ -234,7 +234,7 @@ class FleetBudget(LeasedBudget):
         return self._hand + self._owed > 0 and not self._away
 
     def _give_back(self) -> None:
-        """Give back the tokens at hand now; wait for that as long as a retry would."""
+        """Give back the tokens at hand now; wait for it at most as long as a retry would."""
         with self._lock:
             if not self._has_some():
                 return
@@ -292,11 +292,11 @@ def _reply(values: Any) -> Reply:
 def _digest(script: str) -> str:
     from hashlib import sha1
 
-    return sha1(script.encode(), usedforsecurity=False).hexdigest()  # by which servers name scripts
+    return sha1(script.encode(), usedforsecurity=False).hexdigest()  # the digest by which servers name scripts
 
 
 def _milliseconds(budget: FleetBudget) -> int:
-    """Return after how long without a request the bucket is full again, and may be forgotten."""
+    """Return the time without requests after which the bucket is full again, and may be deleted."""
     if budget.burst > 0 and budget.trickle == 0:
         raise ValueError(
             "trickle must be above 0 where burst is, got 0: a bucket without requests could never be forgotten"
@@ -315,10 +315,10 @@ def _refuse_braces(name: str) -> None:
 
 
 def _checked(client: Any) -> Any:
-    """Refuse what the script cannot be sent by."""
+    """Refuse an object that cannot send the script."""
     if isinstance(client, str):
         url = f"redis{client[6:]}" if client.startswith(("valkey://", "valkeys://")) else client
-        redis.ConnectionPool.from_url(url)  # refuses here what is no URL
+        redis.ConnectionPool.from_url(url)  # refuses here a text that is not a URL
         return url
     if isinstance(client, type) or not callable(getattr(client, "evalsha", None)):
         raise TypeError(f"client must be a client of redis-py or the URL of a server, got {checks.shown(client)}")
@@ -372,7 +372,7 @@ def _client_of(given: Any, timeout: float) -> Any:
 _UNNAMED: dict[str, Any] = (
     {"driver_info": None} if hasattr(redis, "driver_info") else {"lib_name": None, "lib_version": None}
 )
-"""Not to tell the server which library comes: the version is looked up for 40 ms, nearly all the time of a first retry."""
+"""Keeps redis-py from sending its name: the look-up of its version takes 40 ms, most of a first retry's time."""
 
 
 def _unpickled_fleet(cls: Callable[..., FleetBudget], url: str, settings: dict[str, Any]) -> FleetBudget:

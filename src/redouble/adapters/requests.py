@@ -1,7 +1,7 @@
 """On top of the floors: an adapter for requests, which sends a request again by a redouble policy.
 
-What is particular to requests is that the adapter is told whether the answer will be streamed: if not, its body is read
-within the attempt, so that an answer that breaks off is asked for again. All else is in `_http.py`.
+Particular to requests is that the adapter learns whether the answer will be streamed: if not, its body is read within
+the attempt, so that a truncated answer is retried. The rest is in `_http.py`.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 class RetryAdapter(HTTPAdapter):
     """An adapter that sends a request again until it succeeds or the policy gives up; to be mounted on a session.
 
-    It is beneath the session's redirects: each request of theirs is retried by itself. With `stream=True` an answer's
-    body is read by the caller, and one that breaks off is the caller's.
+    It is beneath the session's redirects: each request of theirs is retried by itself. With `stream=True` the caller
+    reads an answer's body, and handles a truncated one.
 
     Args:
         policy: The policy; its `result` is `http_response` unless written.
@@ -37,7 +37,7 @@ class RetryAdapter(HTTPAdapter):
         fields: Changes of the policy, as keywords: `attempts=5`.
 
     Raises:
-        TypeError, ValueError: For a policy that is none, and for wrong fields.
+        TypeError, ValueError: For a value that is not a policy, and for wrong fields.
 
     >>> import requests
     >>> from redouble.adapters.requests import RetryAdapter
@@ -45,7 +45,7 @@ class RetryAdapter(HTTPAdapter):
     >>> session.mount("https://", RetryAdapter(attempts=5))
     """
 
-    __attrs__ = [*HTTPAdapter.__attrs__, "_policy"]  # noqa: RUF012  # what requests pickles, in its own spelling
+    __attrs__ = [*HTTPAdapter.__attrs__, "_policy"]  # noqa: RUF012  # the attributes that requests pickles
 
     def __init__(
         self,

@@ -19,8 +19,8 @@ LEVELS = {EventKind.GIVE_UP: "warning", EventKind.PARKED: "warning"}
 class Breadcrumbs:
     """An observer that leaves a breadcrumb per retry, give-up, and change of a connection.
 
-    An error that Sentry reports later then shows which retries came before it. A breadcrumb has the category `retry`, the
-    line that the log has (what looks secret in a URL is masked), and the event's fields as its data.
+    An error that Sentry reports later then shows the retries before it. A breadcrumb has the category `retry`, the line
+    of the log (secrets in URLs are masked), and the event's fields as its data.
 
     >>> from redouble import retry
     >>> policy = retry(observers=[Breadcrumbs()])

@@ -1,7 +1,7 @@
 """A transaction that is run again whole: `@Transactions(Session)`. Needs `pip install redouble[sqlalchemy]`.
 
-A serialization failure, a deadlock or a lost connection undoes the whole transaction, so nothing less than the whole can
-be run again. Until COMMIT was sent, nothing of it had an effect, whatever the driver's error says of one statement.
+A serialization failure, a deadlock or a lost connection undoes the whole transaction, so only the whole can be run
+again. Until COMMIT was sent, no part of it had an effect, even where the driver's error says so of one statement.
 """
 
 from __future__ import annotations
@@ -27,14 +27,26 @@ __all__ = ["Transactions"]
 
 R = TypeVar("R")
 S = TypeVar("S")
+F = TypeVar("F", bound="Callable[..., Any]")
 S_co = TypeVar("S_co", covariant=True)
 
 COMMITTING: ContextVar[bool] = ContextVar("COMMITTING", default=False)
-"""Whether the transaction of the attempt that ended last here had come to its COMMIT."""
+"""Whether the transaction of the last attempt in this context had reached its COMMIT."""
+
+
+def without_session(fn: Callable[..., Any]) -> Callable[[F], F]:
+    """Return a decorator that gives a wrapper the name and text of `fn`, but not its signature, which has the session."""
+
+    def decorate(wrapper: F) -> F:
+        named: Any = wraps(fn)(wrapper)
+        del named.__wrapped__
+        return wrapper
+
+    return decorate
 
 
 class Begins(Protocol[S_co]):
-    """An `Engine`, a `sessionmaker`, or their asyncio kin: `begin()` opens what a `with` commits."""
+    """An `Engine`, a `sessionmaker`, or their asyncio kin: `begin()` opens a transaction that a `with` commits."""
 
     def begin(self) -> AbstractContextManager[S_co] | AbstractAsyncContextManager[S_co]:
         """Open a transaction."""
@@ -42,22 +54,22 @@ class Begins(Protocol[S_co]):
 
 
 class Transactions(Generic[S]):
-    """A decorator that runs a function in a transaction of its own, and again as a whole when it may pass.
+    """A decorator that runs a function in a transaction of its own, and retries the whole transaction.
 
     The function gets the session (of an `Engine`: the connection) as its first argument, and its return commits. It may
-    run several times, so everything that it does besides, such as sending mail, belongs after the call.
+    run several times, so other effects, such as sending mail, belong after the call.
 
-    Errors are judged as the policy says. Those of the database that came before COMMIT count as surely not applied, since
-    the transaction was rolled back; a connection that is lost during COMMIT may have committed, so such an error ends a
+    The policy judges errors. Database errors before COMMIT count as surely not applied, since the transaction was
+    rolled back. A transaction may have committed when the connection is lost during COMMIT, so such an error ends a
     call with `idempotent=False` as `UNSAFE`.
 
     Args:
         target: A `sessionmaker`, an `Engine`, an `async_sessionmaker` or an `AsyncEngine`; for a coroutine function one
             of the latter two.
-        policy: How it is tried again.
+        policy: The policy of the retries.
 
     Raises:
-        TypeError: For a target without `begin`, or a policy that is none.
+        TypeError: For a target without `begin`, or a value that is not a policy.
 
     >>> from sqlalchemy import create_engine, text
     >>> atomic = Transactions(create_engine("sqlite://"))
@@ -78,14 +90,14 @@ class Transactions(Generic[S]):
         self._policy = policy if policy.on is None else policy(on=self._undone | policy.on)
 
     def __call__(self, fn: Callable[Concatenate[S, P], R]) -> Callable[P, R]:
-        """Return the function, run in transactions; it is called without the session."""
+        """Wrap the function in transactions; the result is called without the session."""
         whole: Any = self._run_async(fn) if iscoroutinefunction(fn) else self._run(fn)
         decorated: Any = self._policy(whole)
         without_session: Callable[P, R] = decorated
         return without_session
 
     def _run(self, fn: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(fn)
+        @without_session(fn)
         def whole(*args: Any, **kwargs: Any) -> Any:
             COMMITTING.set(False)
             with self._begin() as session:
@@ -93,11 +105,10 @@ class Transactions(Generic[S]):
                 COMMITTING.set(True)
             return value
 
-        del whole.__wrapped__  # its signature has the session
         return whole
 
     def _run_async(self, fn: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(fn)
+        @without_session(fn)
         async def whole(*args: Any, **kwargs: Any) -> Any:
             COMMITTING.set(False)
             async with self._begin() as session:
@@ -105,7 +116,6 @@ class Transactions(Generic[S]):
                 COMMITTING.set(True)
             return value
 
-        del whole.__wrapped__
         return whole
 
     def _undone(self, error: Exception) -> Classification | None:

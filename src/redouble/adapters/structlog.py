@@ -29,13 +29,13 @@ WORDS = {
 class LogRetries(log_retries):
     """An observer that logs to structlog: a short event with the facts as its fields.
 
-    It takes the place of the log on the logger `redouble`. Give-ups and parked connections are warnings, an orderly stop
-    and all else is info. The fields are `call`, `attempt`, `limit`, `failures`, `elapsed`, `delay`, `delay_by`, `error`
-    (type and message on one line; what looks secret in a URL is masked), `verdict`, `reason`, `ended_by`; a field that
-    says nothing is left out.
+    It replaces the log on the logger `redouble`. Give-ups and parked connections are warnings; an orderly stop and all
+    other events are info. The fields are `call`, `attempt`, `limit`, `failures`, `elapsed`, `delay`, `delay_by`,
+    `error` (type and message on one line; secrets in URLs are masked), `verdict`, `reason`, `ended_by`; empty fields
+    are left out.
 
     Args:
-        logger: A structlog logger. `None`: `structlog.get_logger("redouble")`, with what the context has bound.
+        logger: A structlog logger. `None`: `structlog.get_logger("redouble")`, with the context's bound values.
 
     Raises:
         TypeError: For a logger without the methods `info` and `warning`.
@@ -55,12 +55,12 @@ class LogRetries(log_retries):
         self._bound = structlog.get_logger("redouble") if logger is None else logger
 
     def wants(self, kind: EventKind) -> bool:
-        """Tell whether such an event is logged; structlog's own level decides later."""
+        """Return whether an event of this kind is logged; structlog's own level decides later."""
         return kind in self.kinds
 
     def __call__(self, event: Event) -> None:
         if event.attempt == 1 and event.reason in {Reason.PERMANENT, Reason.NESTED}:
-            return  # nothing was retried
+            return  # without a retry
         bad = event.kind in {EventKind.GIVE_UP, EventKind.PARKED} and event.reason is not Reason.STOPPED
         fields = record_fields(event) | {"error": error_shown(event)}
         fields["call"] = fields.pop("name")

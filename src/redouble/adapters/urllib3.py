@@ -1,7 +1,7 @@
 """On top of the floors: urllib3's pool managers, which send a request again by a redouble policy.
 
-What is particular to urllib3 are its own retries, which are on by default and count redirects as well: beneath redouble
-those of failures are off, and those of redirects are left. All else is in `_http.py`.
+Particular to urllib3 are its own retries, which are on by default and count redirects as well: beneath redouble,
+retries of failures are off, and redirects still work. The rest is in `_http.py`.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ M = TypeVar("M", bound=urllib3.PoolManager)
 
 
 def retrying(manager: M, policy: RetryPolicy = retry, **fields: Unpack[PolicyFields]) -> M:
-    """Let a pool manager send each request again until it succeeds or the policy gives up; return the manager.
+    """Make a pool manager send each request again until it succeeds or the policy gives up; return the manager.
 
     It is beneath the manager's redirects: each request of theirs is retried by itself. Unless `preload_content=False` is
-    written, an answer's body is read within the attempt, so that one that breaks off is asked for again.
+    written, an answer's body is read within the attempt, so that a truncated answer is retried.
 
     Args:
         manager: A `PoolManager` or `ProxyManager`, before its first request.
@@ -38,7 +38,7 @@ def retrying(manager: M, policy: RetryPolicy = retry, **fields: Unpack[PolicyFie
         fields: Changes of the policy, as keywords: `attempts=5`.
 
     Raises:
-        TypeError, ValueError: For a manager or policy that is none, and for wrong fields.
+        TypeError, ValueError: For a value that is not a manager or a policy, and for wrong fields.
 
     >>> import urllib3
     >>> from redouble.adapters.urllib3 import retrying
@@ -49,7 +49,7 @@ def retrying(manager: M, policy: RetryPolicy = retry, **fields: Unpack[PolicyFie
     sender = Sender("urllib3", policy, fields)
     classes: dict[str, Any] = manager.pool_classes_by_scheme
     manager.pool_classes_by_scheme = {scheme: _with_sender(kind, sender) for scheme, kind in classes.items()}
-    manager.clear()  # pools that were made already are of the old classes
+    manager.clear()  # existing pools are of the old classes
     return manager
 
 
@@ -67,7 +67,7 @@ class _Retrying:
         asked = _Asked(method, _at(args, kwargs, 1, "headers") or pool.headers)
         retries = _own_retries(pool, _at(args, kwargs, 2, "retries"))
         given = _at(args, kwargs, 5, "timeout", pool.timeout)
-        once: Any = super().urlopen  # type: ignore[misc]  # of the pool's class, which this is mixed into
+        once: Any = super().urlopen  # type: ignore[misc]  # of the pool's class, a base beside this one
 
         def send(limit: float | None) -> BaseHTTPResponse:
             timeout = given if limit is None else cut_timeout(given, limit)
@@ -83,7 +83,7 @@ _NAMES = ("body", "headers", "retries", "redirect", "assert_same_host", "timeout
 
 
 class _Asked:
-    """A request, as far as it matters whether it may be repeated."""
+    """The facts of a request that decide whether it may be repeated."""
 
     __slots__ = ("headers", "method")
 
@@ -93,16 +93,16 @@ class _Asked:
 
 
 def _at(args: tuple[Any, ...], kwargs: dict[str, Any], place: int, name: str, default: Any = None) -> Any:
-    """Return an argument, however it was passed."""
+    """Return an argument, passed by position or by name."""
     return args[place] if len(args) > place else kwargs.get(name, default)
 
 
 def _own_retries(pool: HTTPConnectionPool, written: Any) -> urllib3.Retry:
-    """Return what is left of urllib3's own retries: redirects, unless more was written."""
+    """Return urllib3's remaining retries: those of redirects, unless the user wrote more."""
     given = pool.retries if written is None else written
     retries = urllib3.Retry.from_int(given)
     if given is not urllib3.Retry.DEFAULT and is_on(retries):
-        if written is None or not getattr(written, "history", ()):  # what a redirect hands on was said already
+        if written is None or not getattr(written, "history", ()):  # a redirect was logged already
             say_own_retries("urllib3", f"retries={given!r}", "retries=Retry(connect=0, read=0, status=0, other=0)")
         return retries
     return retries.new(connect=0, read=0, status=0, other=0, status_forcelist=(), respect_retry_after_header=False)
@@ -127,5 +127,5 @@ def cut_timeout(given: Any, seconds: float) -> Any:
 
 
 def _number(value: Any) -> float | None:
-    """Return a timeout as a number; urllib3's default, which is the system's, is none."""
+    """Return a timeout as a number; `None` for urllib3's default, which is the system's."""
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None

@@ -1,6 +1,6 @@
 """On top of the floors: the command line, `redouble` or `python -m redouble`.
 
-What a command needs is imported when that command is run, so that `redouble --help` answers at once.
+Each command imports its modules when it is run, so that `redouble --help` answers at once.
 """
 
 from __future__ import annotations
@@ -24,11 +24,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Args:
-        argv: The arguments. `None`: those of the process.
+        argv: The arguments. `None`: the process's own.
 
     Returns:
-        The exit code: 0 when all went well, 1 when the demo's answer was not got, 2 for a mistake in the arguments, 130
-        after Ctrl-C.
+        The exit code: 0 for success, 1 when the demo got no answer, 2 for a mistake in the arguments, 130 after Ctrl-C.
     """
     try:
         return _run(_parser().parse_args(argv))
@@ -51,7 +50,7 @@ def _run(chosen: Namespace) -> int:
         return code
     try:
         _show(chosen)
-    except (TypeError, ValueError) as error:  # the library's own messages name argument, rule and value
+    except (TypeError, ValueError) as error:  # redouble's own messages name argument, rule and value
         chosen.parser.error(str(error))
     return 0
 
@@ -71,8 +70,12 @@ def _show(chosen: Namespace) -> None:
         preview.show(options.policy_of(chosen), chosen.failures)
 
 
+def _new_parser(**given: str) -> ArgumentParser:
+    return options.Parser(**given)
+
+
 def _parser() -> ArgumentParser:
-    parser: ArgumentParser = options.Parser(prog="redouble", description="Retries that know when to stop.")
+    parser = _new_parser(prog="redouble", description="Retries that know when to stop.")
     parser.add_argument("--version", action=options.ShowVersion, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     options.add_demo(commands)

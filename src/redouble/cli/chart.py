@@ -1,4 +1,4 @@
-"""On top of the floors: pictures of numbers in a terminal, as wide as it is, in colours where it wants them."""
+"""On top of the floors: charts in a terminal, as wide as it is, in colours where it supports them."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ ASCII = " .:-=+*#%@"
 """The characters for heights where the terminal's encoding has no blocks."""
 
 ROWS = 3
-"""How many lines of blocks a series is high; in ASCII it is one."""
+"""The height of a series in lines of blocks; in ASCII it is one line."""
 
 NARROWEST, WIDEST = 40, 140
 
 COLOURS = ("32", "31", "90", "34", "35", "33")
-"""Of the series in their order: green, red, grey and others."""
+"""The colours of the series in their order: green, red, grey and others."""
 
 
 class Span(NamedTuple):
-    """A time that is marked beneath a series, such as that of an outage, in the units of the x axis."""
+    """A time marked beneath a series, such as an outage, in the units of the x axis."""
 
     label: str
     first: float
@@ -48,7 +48,7 @@ class Style(NamedTuple):
 
 
 def style_of(out: TextIO) -> Style:
-    """Return the abilities of the terminal that `out` writes to: its width, whether it has blocks and wants colours.
+    """Return the abilities of the terminal behind `out`: its width, and whether it has blocks and colours.
 
     Source: https://no-color.org: any value of NO_COLOR that is not empty means no colours.
     """
@@ -63,7 +63,7 @@ def style_of(out: TextIO) -> Style:
 
 
 def strips(title: str, series: Sequence[Series], span: Span, style: Style) -> list[str]:
-    """Return the lines of a picture: one strip for each series, all of one scale, and the span beneath them."""
+    """Return the lines of a chart: one strip for each series, all to one scale, and the span beneath them."""
     margin = max(len(each.label) for each in series) + 4
     width = style.columns - margin
     binned = [binned_to(each.values, width) for each in series]
@@ -116,7 +116,7 @@ def ruler(length: int, span: Span, width: int) -> str:
 
 
 def coloured(text: str, place: int, style: Style) -> str:
-    """Return a row in the colour of its series, where colours are wanted."""
+    """Return a row in the colour of its series, where colours are on."""
     return f"\x1b[{COLOURS[place % len(COLOURS)]}m{text}\x1b[0m" if style.colours and text.strip() else text
 
 
@@ -134,7 +134,7 @@ def bars(rows: Sequence[tuple[str, float]], unit: str, style: Style) -> list[str
 
 
 class Progress:
-    """A bar on the error stream while something runs; silent where that is no terminal."""
+    """A progress bar on stderr; silent where that is not a terminal."""
 
     def __init__(self, label: str, out: TextIO | None = None) -> None:
         self._label = label
@@ -143,7 +143,7 @@ class Progress:
         self._last = -1
 
     def __call__(self, share: float) -> None:
-        """Show which share is over."""
+        """Show the share that is done."""
         percent = int(100 * share)
         if self._shown and percent > self._last:
             self._last = percent

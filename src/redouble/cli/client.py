@@ -1,4 +1,4 @@
-"""On top of the floors: the demo's HTTP clients, as one would write them without any thought of retries."""
+"""On top of the floors: the demo's HTTP clients, written without regard to retries."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ TIMEOUT = 1.0
 
 
 def open_answer(url: str) -> HTTPResponse:
-    """The answer to a GET, to be read and closed."""
-    opener = build_opener(ProxyHandler({}))  # the service is on this machine, whatever proxy is set for others
+    """Send a GET; return the answer, to be read and closed."""
+    opener = build_opener(ProxyHandler({}))  # the service is on this machine: ignore a proxy that is set for others
     answer: HTTPResponse = opener.open(url, timeout=TIMEOUT)
     return answer
 
 
 def request_to(url: str) -> tuple[str, int, bytes]:
-    """Return where a GET goes, and what it says."""
+    """Return the address of a GET, and its bytes."""
     where = urlsplit(url)
     return where.hostname or "", where.port or 80, f"GET {where.path} HTTP/1.0\r\nHost: {where.netloc}\r\n\r\n".encode()
 
 
 def answer_of(url: str, received: bytes) -> bytes:
-    """Return the body of an answer of HTTP/1.0.
+    """Return the body of an HTTP/1.0 answer.
 
     Raises:
         HTTPError: When its status is 400 or more.
-        ConnectionResetError: When there is no answer.
+        ConnectionResetError: When the connection ends without an answer.
     """
     stream = io.BytesIO(received)
     words = stream.readline().decode().split(maxsplit=2)
@@ -51,14 +51,14 @@ def answer_of(url: str, received: bytes) -> bytes:
 
 
 def fetch(url: str) -> str:
-    """The text of the answer to a GET."""
+    """Return the text of the answer to a GET."""
     with open_answer(url) as answer:
         return answer.read().decode()
 
 
 @asynccontextmanager
 async def open_answer_async(url: str) -> AsyncIterator[bytes]:
-    """The answer to a GET; the connection is closed at the end.
+    """Send a GET; yield the answer, and close the connection at the end.
 
     Raises:
         HTTPError: For an answer of status 400 or more.
@@ -70,11 +70,11 @@ async def open_answer_async(url: str) -> AsyncIterator[bytes]:
         yield answer_of(url, await reader.read())
     finally:
         writer.close()
-        with suppress(OSError):  # what broke the connection has been raised already
+        with suppress(OSError):  # the error that broke the connection has been raised already
             await writer.wait_closed()
 
 
 async def fetch_async(url: str) -> str:
-    """The text of the answer to a GET."""
+    """Return the text of the answer to a GET."""
     async with open_answer_async(url) as answer:
         return answer.decode()

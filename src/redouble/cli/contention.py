@@ -32,7 +32,7 @@ class Work(NamedTuple):
 
     Fields:
         calls: Writes that reached the server.
-        seconds: Until the last client was done.
+        seconds: The time until the last client was done.
         gave_up: Clients that have not written.
     """
 
@@ -42,12 +42,12 @@ class Work(NamedTuple):
 
 
 def contend(model: Contention, policy: RetryPolicy, progress: Callable[[float], None] | None = None) -> Work:
-    """Play all trials with one policy, whose `on` names `ConflictError`; return the means.
+    """Play all trials with one policy, which retries `ConflictError`; return the means.
 
     Args:
         model: The clients and the network.
         policy: The policy of every client; a conflict is its failure.
-        progress: Is told after each trial which share of them is over.
+        progress: Called after each trial with the share of trials that are over.
     """
     chance = Random(model.seed)
     trials = []
@@ -93,7 +93,7 @@ class _Trial:
         self._send(client, now + self._leg(), None)
 
     def _write(self, client: BackoffController, now: float, read: int) -> None:
-        """A write arrives; its answer tells the client whether the row had still the version that it has read."""
+        """Let a write arrive; the answer tells the client whether the row still had the version that it read."""
         self._calls += 1
         told = now + self._leg()
         self._last = max(self._last, told)

@@ -1,6 +1,6 @@
-"""On top of the floors: `redouble demo`, which gets an answer out of a flaky service in every way there is.
+"""On top of the floors: `redouble demo`, which gets an answer from a flaky service by each way to retry.
 
-It tells every attempt as it happens. All in all it takes some five seconds, most of which the service asks for.
+It prints every attempt as it happens. It takes some five seconds, mostly waits that the service asks for.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 DEADLINE = 5.0
 ATTEMPTS = 4
 SHORT_HINT = 200
-"""Milliseconds that the service asks for after the first two ways, so that the demo does not take too long."""
+"""The milliseconds that the service asks for after the first two ways, so that the demo does not take too long."""
 
 logger: logging.Logger = logging.getLogger("redouble.demo")
-logger.addHandler(logging.NullHandler())  # what the log would say, the demo says
+logger.addHandler(logging.NullHandler())  # the demo prints the lines of the log itself
 
 POLICY = retry(attempts=ATTEMPTS, deadline=DEADLINE, backoff=exponential(0.05, jitter="equal"))
 
 
 def demo(*, down: bool) -> int:
-    """Run the demo; the exit code is 1 unless every way in got the answer."""
+    """Run the demo; return 1 as the exit code unless every way got the answer."""
     say(introduction(down=down))
     say(row("way in", "attempt", "wait", "left", "what happened"))
     began = monotonic()
@@ -47,7 +47,7 @@ def demo(*, down: bool) -> int:
 
 
 def serve(port: int) -> int:
-    """Serve the flaky service for other programs, until Ctrl-C; the exit code is 1 where the port is taken."""
+    """Serve the flaky service for other programs, until Ctrl-C; return 1 as the exit code where the port is taken."""
     try:
         with FlakyService(port=port, again=True) as service:
             say(f"A flaky service at {service.url} (Ctrl-C ends it). Of three requests it resets one,")
@@ -60,7 +60,7 @@ def serve(port: int) -> int:
 
 
 def introduction(*, down: bool) -> str:
-    """What is going to happen."""
+    """Return the introduction to the demo."""
     if down:
         return "A service that is down and stays down: nothing listens on its port.\n"
     return (
@@ -70,11 +70,11 @@ def introduction(*, down: bool) -> str:
 
 
 def take(name: str, way: Way, *, down: bool, patient: bool) -> Exception | None:
-    """Take one way in to a fresh service; the error in which it ended, or `None`.
+    """Take one way to a fresh service; return the error in which it ended, or `None`.
 
     Args:
-        name: What to call the way.
-        way: What gets the answer.
+        name: The name of the way.
+        way: The function that gets the answer.
         down: Whether the service never comes up.
         patient: Whether the service asks for a whole second.
     """
@@ -97,13 +97,13 @@ def take(name: str, way: Way, *, down: bool, patient: bool) -> Exception | None:
 
 
 def cells(event: Event) -> tuple[str, str, str, str]:
-    """An event as the attempt's number, the wait, the time left, and what happened."""
+    """Return an event as the attempt's number, the wait, the time left, and the outcome."""
     wait = "" if event.delay is None else f"{event.delay:.2f} s"
     return str(event.attempt), wait, f"{DEADLINE - event.elapsed:.2f} s", happened(event)
 
 
 def happened(event: Event) -> str:
-    """The verdict on an attempt, and why."""
+    """Return the verdict on an attempt, and its reason."""
     judged = event.classification
     if judged is None:
         return "success"
@@ -114,5 +114,5 @@ def happened(event: Event) -> str:
 
 
 def row(name: str, attempt: str, wait: str, left: str, what: str) -> str:
-    """One line of the table."""
+    """Return one line of the table."""
     return f"{name:<20}  {attempt:<7}  {wait:>6}  {left:>6}  {what}"

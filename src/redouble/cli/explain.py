@@ -1,4 +1,4 @@
-"""On top of the floors: `redouble explain`, what is known of an error, and the rows of the tables."""
+"""On top of the floors: `redouble explain`, which shows the meaning of an error, and the rows of the tables."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 
 def run(chosen: Namespace) -> None:
-    """Print what the arguments ask for.
+    """Print the explanation that the arguments ask for.
 
     Raises:
-        ValueError: For what does not exist, or is not known; the message says what it is and what to write.
+        ValueError: For an error that does not exist, or is not known; the message names it, and tells how to write it.
     """
     if chosen.header and chosen.http is None:
         raise ValueError("--header goes with --http")
@@ -83,7 +83,7 @@ def _of_package(name: str | None) -> tuple[Row, ...]:
     if not name:
         return rows
     found = {row: None for key, entry in entries().items() if key[0] == name for row in entry.rows.values()}
-    found.update((row, None) for row in rows if row.package == name)  # those of no class: HTTP statuses, SQLSTATEs
+    found.update((row, None) for row in rows if row.package == name)  # rows without a class: HTTP statuses, SQLSTATEs
     if not found:
         known = ", ".join(sorted({row.package for row in rows} | PLACES.keys()))
         raise ValueError(f"no row is about the package {name!r}; there are {known}")
@@ -96,7 +96,7 @@ def _say_rows(rows: Iterable[Row]) -> None:
 
 
 def _say_class(name: str, code: str) -> None:
-    """A class that can be imported is made and explained; of any other the tables alone speak."""
+    """Explain a class that can be imported by an error of it; print only the tables' rows for any other."""
     cls = _found(name)
     if cls is None:
         rows = _rows_of((name.partition(".")[0], name.rpartition(".")[2]), code)
@@ -126,13 +126,13 @@ def _say_code(cls: type[BaseException], name: str, code: str) -> None:
 
 
 def _found(name: str) -> type[BaseException] | None:
-    """The exception class of this name; `None` when it cannot be imported."""
+    """Return the exception class of this name; `None` when it cannot be imported."""
     module, _, last = name.rpartition(".")
     try:
         found: Any = getattr(importlib.import_module(module) if module else builtins, last, None)
     except (ImportError, ValueError):  # ValueError: an empty name between two dots
         return None
-    except Exception as error:  # whatever the module does when it is imported
+    except Exception as error:  # any failure of the module's own code
         raise ValueError(f"{module} cannot be imported: {type(error).__name__}: {error}") from error
     if found is not None and not (isinstance(found, type) and issubclass(found, BaseException)):
         raise ValueError(f"{name} is no exception class")
@@ -140,7 +140,7 @@ def _found(name: str) -> type[BaseException] | None:
 
 
 def _with_number(cls: type[BaseException], code: str) -> BaseException | None:
-    """An OSError with this number, or with the number of this name; `None` for what has no such number."""
+    """Return an OSError with this number, or with the number of this errno name; `None` for any other text."""
     if not issubclass(cls, OSError) or cls.__module__ not in ("builtins", "socket"):
         return None
     digits = code.lstrip("-").isdecimal() and len(code) < 10

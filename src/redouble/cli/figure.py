@@ -1,4 +1,4 @@
-"""On top of the floors: a picture of numbers over time, or of bars, as SVG (written here) or PNG (by matplotlib)."""
+"""On top of the floors: a figure of numbers over time, or of bars, as SVG (written here) or PNG (by matplotlib)."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from redouble.cli.chart import Series, Span
 
 COLOURS = ("#1a7f37", "#cf222e", "#6e7781", "#0969da", "#8250df", "#bf8700")
-"""Of the series in their order, as those of the terminal."""
+"""The colours of the series in their order, the same as in the terminal."""
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, GAP = 760, 150, 56, 16, 40, 46
-"""Of the SVG in pixels: the picture, one panel, and the margins."""
+"""The sizes in the SVG, in pixels: the figure, one panel, and the margins."""
 
 POINTS = 120
-"""How many points a line has: enough to see every turn, few enough for a small file."""
+"""The points of a line: enough to show every turn, few enough for a small file."""
 
 
 class Panel(NamedTuple):
@@ -36,7 +36,7 @@ class Panel(NamedTuple):
 
 
 class Figure(NamedTuple):
-    """A picture: panels one beneath the other; `span` is shaded, where there is time."""
+    """A figure: panels one beneath the other; `span` is shaded, where the x axis is time."""
 
     title: str
     panels: Sequence[Panel]
@@ -66,7 +66,7 @@ def save(figure: Figure, svg: str | None, png: str | None) -> list[str]:
 
 
 def svg_of(figure: Figure) -> str:
-    """Return the picture as SVG: a few lines of text, without scripts, fonts or anything from elsewhere."""
+    """Return the figure as SVG: a few lines of text, without scripts, fonts or external resources."""
     height = TOP + len(figure.panels) * (HEIGHT + GAP) + 8
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" '
@@ -139,7 +139,7 @@ def _x(place: float, length: int) -> float:
 
 
 def _short(number: float) -> str:
-    """Return a number with one digit at most after the point: a tenth of a pixel is not seen."""
+    """Return a number with at most one digit after the point: smaller parts of a pixel are not visible."""
     return f"{number:.1f}".removesuffix(".0")
 
 
@@ -151,7 +151,7 @@ def _colour(place: int) -> str:
 
 
 def need_matplotlib() -> Any:
-    """Return the module of matplotlib that is needed.
+    """Import matplotlib, and return the module that draws.
 
     Raises:
         ValueError: When it is not installed; the message says how to get it.

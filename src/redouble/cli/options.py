@@ -1,4 +1,4 @@
-"""On top of the floors: the options of the commands, and what their values mean."""
+"""On top of the floors: the options of the commands, and the parsing of their values."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NOT_GIVEN: Any = object()
 
 
 def add_demo(commands: _SubParsersAction[ArgumentParser]) -> None:
-    """`redouble demo`."""
+    """Add `redouble demo`."""
     about = "Start a flaky service on this machine and get its answer in all four ways, sync and asyncio."
     parser = commands.add_parser("demo", help="see retries at work on real sockets", description=about)
     how = parser.add_mutually_exclusive_group()
@@ -47,7 +47,7 @@ def add_demo(commands: _SubParsersAction[ArgumentParser]) -> None:
 
 
 def add_preview(commands: _SubParsersAction[ArgumentParser]) -> None:
-    """`redouble preview`."""
+    """Add `redouble preview`."""
     about = (
         "Show the waits that a policy would make if every attempt failed at once. Options that are not given have the"
         " library's defaults; giving one of --attempts and --deadline lifts the other, as in Python."
@@ -65,7 +65,7 @@ def add_preview(commands: _SubParsersAction[ArgumentParser]) -> None:
 
 
 def add_policy(parser: ArgumentParser) -> None:
-    """The options that describe a policy: read them with `policy_of`."""
+    """Add the options that describe a policy; `policy_of` reads them."""
     policy = parser.add_argument_group("the policy")
     policy.add_argument("--attempts", type=number, metavar="N", help="give up when so many failed in a row, or none")
     policy.add_argument("--deadline", type=number, metavar="S", help="seconds for everything, or none")
@@ -79,7 +79,7 @@ def add_policy(parser: ArgumentParser) -> None:
 
 
 def add_explain(commands: _SubParsersAction[ArgumentParser]) -> None:
-    """`redouble explain`."""
+    """Add `redouble explain`."""
     about = (
         "Say whether an error is retried, and why: for the class of an error, by what its client's documentation calls"
         " its code, for an HTTP status, a SQLSTATE or an exit code. Without arguments: all that redouble knows."
@@ -104,7 +104,7 @@ def add_explain(commands: _SubParsersAction[ArgumentParser]) -> None:
 
 
 def number(text: str) -> int | float | None:
-    """A number, or `none`."""
+    """Parse a number, or `none`."""
     if text.lower() == "none":
         return None
     for kind in (int, float):
@@ -116,14 +116,14 @@ def number(text: str) -> int | float | None:
 
 
 def port(text: str) -> int:
-    """A port of TCP; 0 stands for a free one."""
+    """Parse a port of TCP; 0 stands for a free one."""
     if not text.isdecimal() or int(text) > 65535:
         raise ArgumentTypeError(f"must be a port, 0 to 65535, got {text!r}")
     return int(text)
 
 
 def jitter(text: str) -> Jitter | str:
-    """The name of a jitter, or `name:number` for those that take a number."""
+    """Parse the name of a jitter, or `name:number` for those that take a number."""
     name, colon, given = text.partition(":")
     if not colon and name in JITTERS:
         return name
@@ -137,7 +137,7 @@ def jitter(text: str) -> Jitter | str:
 
 
 def policy_of(chosen: Namespace) -> RetryPolicy:
-    """The policy that the options of `add_policy` describe."""
+    """Return the policy that the options of `add_policy` describe."""
     given = {name: value for name, value in vars(chosen).items() if value is not NOT_GIVEN}
     fields: dict[str, Any] = {name: given[name] for name in LIMITS if name in given}
     curve: dict[str, Any] = {name: given[name] for name in CURVE if name in given}
@@ -148,7 +148,7 @@ def policy_of(chosen: Namespace) -> RetryPolicy:
 
 
 def written(chosen: Namespace) -> RetryPolicy:
-    """Return the policy that the options change: the one that MODULE:NAME names, else `retry`."""
+    """Return the policy that the options modify: the one that MODULE:NAME names, else `retry`."""
     of: str | None = getattr(chosen, "of", None)
     return retry if of is None else named(of)
 
@@ -156,10 +156,10 @@ def written(chosen: Namespace) -> RetryPolicy:
 def named(text: str) -> RetryPolicy:
     """Import the policy, or the policy of the decorated function, that `MODULE:NAME` names.
 
-    Modules of the current folder are found, as by `python -m`.
+    Finds modules in the current folder, as `python -m` does.
 
     Raises:
-        ValueError: Where there is none.
+        ValueError: When there is no such policy.
     """
     module, _, path = text.partition(":")
     if not module or not path:
@@ -178,9 +178,9 @@ def named(text: str) -> RetryPolicy:
 
 
 class Parser(ArgumentParser):
-    """A parser that suggests what may have been meant by a command or an option that there is not.
+    """A parser that suggests close matches for an unknown command or option.
 
-    From 3.15 on Python does so too, for choices alone; that is switched off, so that all versions say the same.
+    From 3.15 on Python does so too, but only for choices; it is switched off, so that all versions print the same.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -202,7 +202,7 @@ class Parser(ArgumentParser):
 
 
 class ShowVersion(Action):
-    """`--version`, which looks the version up only when it is asked for."""
+    """`--version`, which looks up the version only on request."""
 
     def __call__(self, parser: ArgumentParser, *args: object) -> None:
         try:

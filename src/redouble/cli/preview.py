@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from redouble.types import PreviewRow
 
 WIDTH = 40
-"""How many characters the longest wait has in the picture; on a terminal it is what the terminal leaves."""
+"""The width of the longest wait in characters; on a terminal it is the width that the table leaves."""
 
 NARROWEST = 8
 
@@ -35,14 +35,14 @@ def show(policy: RetryPolicy, failures: int) -> None:
 
 
 def width_beside_table() -> int:
-    """Return how wide the picture may be."""
+    """Return the width that is left for the picture."""
     if not sys.stdout.isatty():
         return WIDTH
     return max(NARROWEST, style_of(sys.stdout).columns - len("  ".join(HEADINGS)) - 2)
 
 
 def line(row: PreviewRow, longest: float, width: int) -> str:
-    """One row of the table, in seconds."""
+    """Return one row of the table, in seconds."""
     times = (row.earliest, row.typical, row.latest, row.cumulated)
     cells = [str(row.attempt), *(seconds(time) for time in times)]
     table = "  ".join(cell.rjust(len(heading)) for cell, heading in zip(cells, HEADINGS, strict=True))
@@ -50,12 +50,12 @@ def line(row: PreviewRow, longest: float, width: int) -> str:
 
 
 def seconds(value: float) -> str:
-    """Seconds to the millisecond where they are few."""
+    """Format seconds, to the millisecond where they are few."""
     return f"{value:.3f}" if value < 100 else f"{value:.0f}"
 
 
 def bar(row: PreviewRow, longest: float, width: int) -> str:
-    """The range of a wait as dashes, the typical wait as `o`: `    ----o----`."""
+    """Draw the range of a wait as dashes, the typical wait as `o`: `    ----o----`."""
     if longest == 0:
         return "o"
     first, typical, last = (round(wait / longest * (width - 1)) for wait in (row.earliest, row.typical, row.latest))
@@ -63,7 +63,7 @@ def bar(row: PreviewRow, longest: float, width: int) -> str:
 
 
 def ending(policy: RetryPolicy, rows: list[PreviewRow]) -> str:
-    """How the retried call ends, in one sentence; waits are the typical ones."""
+    """Tell the end of the retried call in one sentence, for typical waits."""
     waited = rows[-1].cumulated if rows else 0.0
     if rows and rows[-1].past_deadline:
         before = seconds(waited - rows[-1].typical)

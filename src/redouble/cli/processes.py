@@ -1,7 +1,7 @@
-"""On top of the floors: one command as a process group of its own, which has the terminal as a shell's job would.
+"""On top of the floors: one command as a process group of its own, which owns the terminal like a shell's job.
 
-Signals that reach redouble are handed on to the group. Ctrl-C and Ctrl-Z come to it from the terminal itself, since it is the
-foreground group while it runs.
+redouble passes its signals on to the group. Ctrl-C and Ctrl-Z come from the terminal itself, since the group is in the
+foreground while it runs.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from types import FrameType
 
 GRACE = 5.0
-"""Seconds that a group has between SIGTERM and SIGKILL."""
+"""The seconds between SIGTERM and SIGKILL."""
 
 LOOK = 0.02
-"""How often, in seconds, a process is looked at that may also stop (Ctrl-Z) or run out of time."""
+"""The seconds between looks at a process that may also stop (Ctrl-Z) or run out of time."""
 
 KEPT = 65536
-"""How many characters of a command's output are kept to be searched: the last ones."""
+"""The characters of a command's output that are kept for a search: the last ones."""
 
 HANDED_ON = tuple(
     getattr(signal, name)
@@ -43,7 +43,7 @@ class Job:
 
     Args:
         command: The program and its arguments.
-        search: Whether the output is kept to be searched; it is then passed on through pipes, not by the terminal.
+        search: Whether the output is kept for a search; then it passes through pipes, and not straight to the terminal.
     """
 
     def __init__(self, command: Sequence[str], *, search: bool = False) -> None:
@@ -57,21 +57,21 @@ class Job:
         """Run the command once.
 
         Args:
-            seconds: How long it may take. `None`: as long as it likes.
+            seconds: The time limit. `None`: without a limit.
 
         Returns:
-            Its exit code (negative: the signal that ended it), and the end of its output where it is searched.
+            The exit code (negative: the signal that ended it), and the end of the output where it is searched.
 
         Raises:
-            subprocess.TimeoutExpired: When its time was over; the whole group is gone then.
-            OSError: When it cannot be started.
+            subprocess.TimeoutExpired: When the time was over; then the whole group is gone. OSError: When it cannot be
+            started.
         """
         pipe = subprocess.PIPE if self._search else None
         with terminal_lent() as lend:
             self._process = process = subprocess.Popen(self.command, process_group=0, stdout=pipe, stderr=pipe)
             try:
                 lend(process.pid)
-                if self.ended_by is not None:  # the signal came while the process was being made
+                if self.ended_by is not None:  # the signal came while the process was starting
                     signal_group(process, self.ended_by)
                 outputs = [Copied(source, out) for source, out in self._pipes(process)]
                 self._wait(process, seconds, lend)
@@ -93,9 +93,9 @@ class Job:
                 raise subprocess.TimeoutExpired(self.command, seconds or 0.0)
             stopped = stopped_by(process)
             if stopped is not None:
-                if stopped not in (signal.SIGTTIN, signal.SIGTTOU):  # it only asked for the terminal too early
+                if stopped not in (signal.SIGTTIN, signal.SIGTTOU):  # it only used the terminal too early
                     lend.back()
-                    os.kill(os.getpid(), signal.SIGSTOP)  # until the shell continues us
+                    os.kill(os.getpid(), signal.SIGSTOP)  # until the shell continues this process
                 lend(process.pid)
                 signal_group(process, signal.SIGCONT)
             with suppress(subprocess.TimeoutExpired):
@@ -103,7 +103,7 @@ class Job:
 
     @contextmanager
     def signals(self) -> Iterator[None]:
-        """Hand signals on to the group; one that asks to end lets no further attempt begin."""
+        """Pass signals on to the group; a signal to end also prevents further attempts."""
         before = {number: signal.signal(number, self._handle) for number in HANDED_ON}
         try:
             yield
@@ -120,7 +120,7 @@ class Job:
 
 
 class Copied:
-    """A thread that copies a pipe to a stream as it comes, and keeps the end of it."""
+    """A thread that copies a pipe to a stream at once, and keeps the last characters."""
 
     def __init__(self, source: IO[bytes], out: IO[bytes]) -> None:
         self._kept = b""
@@ -137,7 +137,7 @@ class Copied:
                     self._out.flush()
 
     def text(self) -> str:
-        """Return the end of what was copied, once all has been; a grandchild that keeps the pipe open is not waited for."""
+        """Return the end of the output when all is copied; do not wait for a grandchild that keeps the pipe open."""
         self._thread.join(1.0)
         return self._kept.decode(errors="replace")
 
@@ -164,12 +164,12 @@ class Lend:
 
 @contextmanager
 def terminal_lent() -> Iterator[Lend]:
-    """Yield what lends the terminal, where there is one and we are its foreground; it is taken back at the end."""
+    """Yield a `Lend`, where redouble is in the foreground of a terminal; take the terminal back at the end."""
     terminal = None
     with suppress(OSError):
         terminal = 0 if os.isatty(0) and os.tcgetpgrp(0) == os.getpgrp() else None
     lend = Lend(terminal)
-    before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # else taking it back would stop us
+    before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # else taking it back would stop this process
     try:
         yield lend
     finally:
@@ -178,7 +178,7 @@ def terminal_lent() -> Iterator[Lend]:
 
 
 def stopped_by(process: subprocess.Popen[bytes]) -> int | None:
-    """Return the signal that has stopped a process since the last look, as Ctrl-Z does; `None` where none has."""
+    """Return the signal that has stopped a process since the last look (Ctrl-Z does); `None` where none has."""
     with suppress(ChildProcessError):
         found = os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOHANG)
         return None if found is None else found.si_status
@@ -192,7 +192,7 @@ def signal_group(process: subprocess.Popen[bytes], number: int) -> None:
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """End what is left of a group: asked by SIGTERM, after `GRACE` seconds by SIGKILL; nothing where all is over."""
+    """End the rest of a group, if any: by SIGTERM, and after `GRACE` seconds by SIGKILL."""
     if process.poll() is None:
         signal_group(process, signal.SIGTERM)
         signal_group(process, signal.SIGCONT)

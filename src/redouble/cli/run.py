@@ -1,4 +1,4 @@
-"""On top of the floors: `redouble run -- COMMAND`, which runs a command again when its exit code says that this may help."""
+"""On top of the floors: `redouble run -- COMMAND`, which retries a command when its exit code may pass."""
 
 from __future__ import annotations
 
@@ -18,26 +18,27 @@ from redouble.control.events import record_fields
 from redouble.core import checks
 
 if TYPE_CHECKING:
-    from argparse import Namespace
+    from argparse import ArgumentParser, Namespace
     from collections.abc import Callable
 
     from redouble import Event, RetryPolicy
     from redouble.cli.processes import Job
 
 TIMED_OUT = 124
-"""The exit code where the time was over, as that of timeout(1)."""
+"""The exit code after the deadline, as in timeout(1)."""
 
 CANNOT_RUN, NOT_FOUND = 126, 127
 """The exit codes of shells for a command that cannot be started."""
 
 COLOURS = {EventKind.RETRY: 33, EventKind.SUCCESS: 32, EventKind.GIVE_UP: 31}
-"""Yellow, green, red."""
+"""The colours of a retry, a success and a give-up: yellow, green, red."""
 
 
 def run(chosen: Namespace) -> int:
-    """Run the command, again as chosen; return the exit code."""
+    """Run the command with the chosen retries; return the exit code."""
+    parser: ArgumentParser = chosen.parser
     if os.name != "posix":
-        chosen.parser.error("redouble run needs the process groups and signals of POSIX")
+        parser.error("redouble run needs the process groups and signals of POSIX")
     from redouble.cli.processes import Job
 
     job = Job(chosen.argv, search=chosen.on_output is not None)
@@ -45,15 +46,15 @@ def run(chosen: Namespace) -> int:
     try:
         limit = checks.seconds_or_none("attempt_timeout", chosen.attempt_timeout, positive=True)
         policy = options.policy_of(chosen)
-    except (TypeError, ValueError) as error:  # the library's own messages name argument, rule and value
-        chosen.parser.error(str(error))
+    except (TypeError, ValueError) as error:  # redouble's own messages name argument, rule and value
+        parser.error(str(error))
     policy = policy(on=rules(chosen), stop=job.stop, observers=tellers, name=chosen.argv[0])
     with job.signals():
         return code_of(policy, partial(attempt, job, limit), job)
 
 
 def attempt(job: Job, limit: float | None) -> None:
-    """Run the command once, for no longer than `limit` and what is left."""
+    """Run the command once, within `limit` and the time left."""
     under_way = current_attempt()
     left = None if under_way is None else under_way.remaining
     code, output = job.run(min((each for each in (limit, left) if each is not None), default=None))
@@ -62,7 +63,7 @@ def attempt(job: Job, limit: float | None) -> None:
 
 
 def rules(chosen: Namespace) -> Any:
-    """Return the rules for what is run again: by the options, else by what is known of the program."""
+    """Return the rules for retrying: from the options, else from the table of programs."""
     codes, regex = chosen.on, chosen.on_output
 
     def asked(error: subprocess.CalledProcessError) -> bool:
@@ -76,7 +77,7 @@ def rules(chosen: Namespace) -> Any:
 
 
 def code_of(policy: RetryPolicy, operation: Callable[[], None], job: Job) -> int:
-    """Call the operation by the policy; return the exit code that tells how it ended."""
+    """Call the operation with the policy; return the exit code of its end."""
     try:
         policy.call(operation)
     except subprocess.CalledProcessError as error:
@@ -93,10 +94,10 @@ def code_of(policy: RetryPolicy, operation: Callable[[], None], job: Job) -> int
 
 
 class Teller:
-    """An observer that tells each attempt that failed, and the success after one, on stderr: a line each.
+    """An observer that prints a line on stderr for each failed attempt, and for a success after one.
 
     Args:
-        as_json: Whether a line is an object of JSON.
+        as_json: Whether a line is a JSON object.
     """
 
     def __init__(self, *, as_json: bool) -> None:
@@ -110,17 +111,17 @@ class Teller:
             line = f"redouble: {event.name}: {told(event)}"
         if self._colours:
             line = f"\033[{COLOURS[event.kind]}m{line}\033[0m"
-        with suppress(OSError):  # who reads stderr may be gone; the command goes on
+        with suppress(OSError):  # the reader of stderr may be gone; the command goes on
             print(line, file=sys.stderr, flush=True)
 
 
 def exit_code(error: BaseException | None) -> int | None:
-    """Return the exit code that an error tells of, negative for a signal."""
+    """Return the exit code on an error, negative for a signal."""
     return error.returncode if isinstance(error, subprocess.CalledProcessError) else None
 
 
 def told(event: Event) -> str:
-    """Return what happened at an attempt, and what comes next."""
+    """Return the outcome of an attempt, and the next step."""
     of = "" if event.limit is None else f" of {event.limit}"
     if event.kind is EventKind.SUCCESS:
         return f"attempt {event.attempt}{of} succeeded, after {event.elapsed:.1f} s"
@@ -134,7 +135,7 @@ def told(event: Event) -> str:
 
 
 def how(error: BaseException | None) -> str:
-    """Return how an attempt failed."""
+    """Return the failure of an attempt in words."""
     if isinstance(error, subprocess.CalledProcessError):
         if error.returncode >= 0:
             return f"exited with {error.returncode}"

@@ -1,7 +1,7 @@
 """On top of the floors: the demo's flaky service, an HTTP server with real sockets on a loopback port.
 
-At first nothing listens. Once booted, it resets the first connection, answers the second request with 503 and
-`Retry-After`, and from then on works; `redouble demo --serve` goes through these three again and again.
+At first its port refuses connections. Once booted, it resets the first connection, answers the second request with 503
+and `Retry-After`, and from then on works; `redouble demo --serve` repeats these three phases.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ LINGER = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
 
 
 class FlakyService:
-    """The service: a `with` opens it on a port where nothing listens yet, `boot()` brings it up.
+    """The service: a `with` reserves its port, `boot()` makes it listen.
 
     Args:
-        milliseconds: What the 503 asks for in a header `retry-after-ms`, besides `Retry-After: 1`, which knows only
-            whole seconds. `None`: no such header.
+        milliseconds: The wait in the 503's header `retry-after-ms`, besides `Retry-After: 1`, which has only whole
+            seconds. `None`: no such header.
         port: The port. 0: a free one.
-        again: Whether, once it has worked, it begins anew.
+        again: Whether it begins anew after it has worked.
     """
 
     def __init__(self, milliseconds: int | None = None, *, port: int = 0, again: bool = False) -> None:
@@ -41,7 +41,7 @@ class FlakyService:
 
     @property
     def url(self) -> str:
-        """Where it is, or will be."""
+        """The URL, valid once the service has booted."""
         host, port = self._server.socket.getsockname()
         return f"http://{host}:{port}/"
 
@@ -57,7 +57,7 @@ class FlakyService:
 
     def __enter__(self) -> Self:
         try:
-            self._server.server_bind()  # the port is ours, but whoever connects is refused: nobody listens
+            self._server.server_bind()  # the port is reserved, but connections are refused: no socket listens
         except OSError:
             self._server.server_close()
             raise
@@ -92,6 +92,6 @@ class FlakyService:
                 self.wfile.write(text.encode())
 
             def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-                """Say nothing: the demo tells what the client sees."""
+                """Print no line: the demo prints the client's view."""
 
         return Handler

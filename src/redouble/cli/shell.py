@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, _SubParsersAction
 
 ANY = frozenset(range(-64, 256)) - {0}
-"""All codes of failures; those below 0 stand for signals."""
+"""All exit codes of failures; those below 0 stand for signals."""
 
 SCHEMES = ("tcp", "http", "https", "postgres", "postgresql", "redis", "rediss", "ssh", "file")
 
 
 def add(commands: _SubParsersAction[ArgumentParser]) -> None:
-    """Add both."""
+    """Add both commands."""
     add_run(commands)
     add_wait(commands)
 
@@ -81,7 +81,7 @@ def target(text: str) -> str:
 
 
 def exit_codes(text: str) -> frozenset[int]:
-    """Return the exit codes of a list, or of `any`: all but 0, and those that stand for signals."""
+    """Return the exit codes of a list, or of `any`: all but 0, and all signals."""
     if text == "any":
         return ANY
     found = text.split(",")

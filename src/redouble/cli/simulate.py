@@ -1,7 +1,7 @@
-"""On top of the floors: `redouble simulate`, which shows how a policy treats a server on its worst day.
+"""On top of the floors: `redouble simulate`, which shows the load that a policy puts on a server in trouble.
 
 Two worlds in virtual time: `storm`, an outage that retries may keep alive, and `contention`, clients that write one
-row. The worlds themselves are in `redouble.cli.storm` and `redouble.cli.contention`; here they are asked and shown.
+row. The worlds themselves are in `redouble.cli.storm` and `redouble.cli.contention`; this module runs and shows them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def show(chosen: Namespace) -> None:
         ValueError: For a value out of its bounds, and for a file that cannot be written.
     """
     if chosen.png is not None:
-        figure.need_matplotlib()  # before the work, not after it
+        figure.need_matplotlib()  # fail before the work, not after it
     if chosen.world == "storm":
         _show_storm(chosen)
     else:
@@ -87,12 +87,12 @@ def _about_storm(storm: Storm, chosen: Namespace) -> list[str]:
 
 
 def _written(budget: RetryBudget | None) -> str:
-    """Return a budget as one would write it."""
+    """Return a budget as code."""
     return "none" if budget is None else repr(budget).removeprefix("redouble.")
 
 
 def shown(policy: RetryPolicy) -> str:
-    """The policy as one would write it."""
+    """Return the policy as code."""
     return repr(policy).replace("redouble.RetryPolicy", "retry", 1)
 
 
@@ -124,7 +124,7 @@ def _figures(storm: Storm, course: Course) -> dict[str, Any]:
 
 
 def _storm_data(storm: Storm, chosen: Namespace, rows: Sequence[Played]) -> dict[str, Any]:
-    """Return everything as plain data."""
+    """Return the whole result as plain data."""
     return {
         "storm": storm._asdict(),
         "policy": shown(options.policy_of(chosen)),
@@ -187,7 +187,7 @@ def _show_contention(chosen: Namespace) -> None:
 
 
 def _patient(chosen: Namespace) -> RetryPolicy:
-    """Return the policy of the options; here nothing limits it that is not written."""
+    """Return the policy of the options, without limits that they do not set."""
     if chosen.attempts is options.NOT_GIVEN and chosen.deadline is options.NOT_GIVEN:
         chosen.attempts = None
     return options.policy_of(chosen)

@@ -1,7 +1,7 @@
 """On top of the floors: a fleet that shares its retry budget through a store, in virtual time.
 
-The processes lease their tokens by the code that does it with a real store (`redouble.control.leases`); the store
-answers at once and is never away.
+The processes lease their tokens by the same code as with a real store (`redouble.control.leases`); the store answers at
+once and is never away.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ class Store:
 
     Attributes:
         now: Virtual seconds.
-        requests: How often it was asked.
+        requests: The number of requests to it.
     """
 
     def __init__(self, budget: RetryBudget) -> None:
         self.now = 0.0
         self.requests = 0
         self._bucket = Bucket(budget)
-        self._due: list[tuple[float, int, LeaseOfStore]] = []  # when each process looks for tokens that nothing wanted
+        self._due: list[tuple[float, int, LeaseOfStore]] = []  # when each process looks for unused tokens
         self._number = 0
 
     def move(self, now: float) -> None:
-        """Let time pass; what is due meanwhile is done when it is due."""
+        """Let time pass; do the due work at its time."""
         while self._due and self._due[0][0] <= now:
             at, _, budget = heappop(self._due)
             self.now = max(self.now, at)
@@ -45,7 +45,7 @@ class Store:
         return self._bucket.answer(request, self.now)
 
     def remind(self, budget: LeaseOfStore) -> None:
-        """Let a process look for tokens at hand that no retry wanted."""
+        """Let a process look for unused tokens."""
         self._number += 1
         heappush(self._due, (self.now + IDLE, self._number, budget))
 
@@ -61,7 +61,7 @@ class LeaseOfStore(LeasedBudget):
         super().__init__(clock=lambda: store.now, **budget._settings())
 
     def look(self) -> None:
-        """Give back what no retry wanted."""
+        """Give back unused tokens."""
         self._reminded = False
         self._wake()
 

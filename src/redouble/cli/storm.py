@@ -1,9 +1,9 @@
 """On top of the floors: a retry storm in virtual time, driven by redouble's own controller, budget and curves.
 
-Calls come at random to one server, which answers in the order of arrival. For a while it is slower than the calls come
-in. The retries of its clients decide whether it ever recovers: the server works on requests that have timed out, too,
-and that keeps a storm alive after its cause is gone (Bronson et al., "Metastable Failures in Distributed Systems",
-2021). `redouble.cli.simulate` prints and draws the result.
+Calls come at random to one server, which answers in the order of arrival. For a while it is slower than the rate of
+calls. The retries of its clients decide whether it recovers: the server also works on requests that have timed out, and
+that keeps a storm alive after its cause is gone (Bronson et al., "Metastable Failures in Distributed Systems", 2021).
+`redouble.cli.simulate` prints and draws the result.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ ENOUGH = 0.99
 """The share of calls that succeed in a service that has recovered."""
 
 GRACE = 60
-"""For how many seconds after the last call began retries go on: a policy without a limit would never end."""
+"""The seconds for which retries go on after the last call began: a policy without a limit would never end."""
 
 TIMED_OUT = TimeoutError("timed out")
 
 
 class Server:
-    """Answers requests in the order of arrival, also those that have timed out."""
+    """Answers requests in the order of arrival, even those that have timed out."""
 
     def __init__(self, storm: Storm) -> None:
         self._storm = storm
@@ -43,7 +43,7 @@ class Server:
         self._promised = 0.0
 
     def done(self, now: float) -> float:
-        """Return how much work could have been done until `now`, in requests."""
+        """Return the work possible until `now`, in requests."""
         storm = self._storm
         if now <= storm.start:
             return now * storm.capacity
@@ -52,7 +52,7 @@ class Server:
         return self._until + (now - storm.end) * storm.capacity
 
     def _when(self, work: float) -> float:
-        """Return the time at which so much work can have been done: the inverse of `done`."""
+        """Return the time until which this much work is possible: the inverse of `done`."""
         storm = self._storm
         if work <= self._before:
             return work / storm.capacity
@@ -61,7 +61,7 @@ class Server:
         return storm.end + (work - self._until) / storm.capacity
 
     def take(self, now: float) -> float | None:
-        """Return when a request that comes in at `now` will be answered; `None` when it is dropped."""
+        """Return the time of the answer to a request that arrives at `now`; `None` when it is dropped."""
         done = self.done(now)
         waiting = self._promised - done
         if waiting >= self._room:
@@ -117,8 +117,8 @@ class Course:
 
     Attributes:
         calls: Calls that began in each second.
-        succeeded: How many of these succeeded in the end.
-        attempts: How many attempts these made.
+        succeeded: Those of them that succeeded in the end.
+        attempts: The attempts of these calls.
         load: Attempts that reached the server in each second.
         good: Calls that succeeded in each second.
     """
@@ -135,7 +135,7 @@ class Course:
 
     @property
     def recovered(self) -> int | None:
-        """Seconds after the outage until every later window of calls has 99 % success; `None`: never."""
+        """The seconds after the outage until every later window of calls has 99 % success; `None`: never."""
         first = int(self.storm.end + 0.999)
         last_bad = max(
             (s for s in range(first, len(self.calls) - WINDOW + 1) if not self._is_good(s)), default=first - 1
@@ -147,12 +147,12 @@ class Course:
         return sum(self.succeeded[window]) >= ENOUGH * sum(self.calls[window])
 
     def amplification(self, first: float, last: float) -> float:
-        """Return how many attempts a call made that began between two seconds."""
+        """Return the attempts per call, of the calls that began between two seconds."""
         window = slice(int(first), int(last))
         return sum(self.attempts[window]) / max(1, sum(self.calls[window]))
 
     def success(self, first: float, last: float) -> float:
-        """Return which share of the calls succeeded that began between two seconds."""
+        """Return the share of success, of the calls that began between two seconds."""
         window = slice(int(first), int(last))
         return sum(self.succeeded[window]) / max(1, sum(self.calls[window]))
 
@@ -179,10 +179,10 @@ def clients_of(
     """Return the processes of a storm.
 
     Args:
-        storm: Says how many there are.
-        policy: Of every call.
-        budget: Each process gets a full one with these settings; `None`: there is none.
-        shared: Whether all of them share one through a store, which answers at once and is never away.
+        storm: Gives the number of processes.
+        policy: The policy of every call.
+        budget: Each process gets a full one with these settings; `None`: no budget.
+        shared: Whether all processes share one through a store, which answers at once and is never away.
     """
     if shared and budget is not None:
         store = Store(budget)
@@ -197,11 +197,11 @@ def run(storm: Storm, clients: list[Client], progress: Callable[[float], None] |
 
     Args:
         storm: The server, its outage and the calls.
-        clients: Of `clients_of`, or others with the same methods; each call is one client's, at random.
-        progress: Is told every virtual second which share of the time is over.
+        clients: From `clients_of`, or others with the same methods; each call belongs to a random one.
+        progress: Called every virtual second with the share of the time that is over.
 
     Returns:
-        The course of it: the same for the same storm and clients.
+        The course: the same for the same storm and clients.
     """
     return _Play(storm, clients).play(progress)
 
@@ -220,15 +220,15 @@ class _Play:
     def __init__(self, storm: Storm, clients: list[Client]) -> None:
         self._storm = storm
         self._clients = clients
-        self._arrivals = Random(storm.seed)  # apart from the other, so that every policy meets the same calls
+        self._arrivals = Random(storm.seed)  # apart from the other generator, so that every policy meets the same calls
         self._chance = Random(f"waits of {storm.seed}")
         self._server = Server(storm)
         self._course = Course(storm)
-        self._number = 0  # of the last event: of two that are due at once, the older one goes first
+        self._number = 0  # of the last event: of two due at once, the older one goes first
         self._due: list[tuple[float, int, _Call, bool | None]] = []  # how the attempt ends; `None`: the next one begins
 
     def play(self, progress: Callable[[float], None] | None) -> Course:
-        """Go from event to event, until the last call has ended or had its time."""
+        """Go from event to event, until the last call has ended or its time is over."""
         until, due = self._storm.duration, self._due
         arrival = self._next_arrival(0.0)
         while due or arrival < until:
@@ -259,7 +259,7 @@ class _Play:
         self._request(_Call(client, client.begin(now), second), now)
 
     def _request(self, call: _Call, now: float) -> None:
-        """Make an attempt: its end is known at once, since the server keeps the order of arrival."""
+        """Make an attempt; its end is known at once, since the server keeps the order of arrival."""
         self._course.attempts[call.second] += 1
         if now < self._storm.duration:
             self._course.load[int(now)] += 1

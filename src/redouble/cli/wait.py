@@ -23,7 +23,7 @@ from redouble.control.events import describe
 from redouble.core import checks
 
 if TYPE_CHECKING:
-    from argparse import Namespace
+    from argparse import ArgumentParser, Namespace
     from collections.abc import Callable
 
     from redouble import Event
@@ -35,7 +35,7 @@ GREEN, YELLOW, RED = 32, 33, 31
 
 
 class End(NamedTuple):
-    """How waiting for one target ended; `code` is `None` where it was stopped, since another one cannot become up."""
+    """The end of the wait for one target; `code` is `None` when it was stopped because another cannot become up."""
 
     target: str
     code: int | None
@@ -46,11 +46,12 @@ class End(NamedTuple):
 
 def run(chosen: Namespace) -> int:
     """Wait for all targets side by side; return the exit code."""
+    parser: ArgumentParser = chosen.parser
     try:
         limit = checks.seconds_or_none("deadline", chosen.deadline, positive=True)
         timeout = checks.seconds("timeout", chosen.timeout, positive=True)
     except (TypeError, ValueError) as error:
-        chosen.parser.error(str(error))
+        parser.error(str(error))
     stop = threading.Event()
     say = Say(quiet=chosen.quiet, as_json=chosen.json)
     with ThreadPoolExecutor(len(chosen.targets), thread_name_prefix="wait") as pool:
@@ -63,7 +64,7 @@ def run(chosen: Namespace) -> int:
 
 
 def wait_for(target: str, limit: float | None, timeout: float, stop: threading.Event, say: Say) -> End:
-    """Ask one target until it is up; where it cannot become up, stop waiting for the others too."""
+    """Probe one target until it is up; where it cannot become up, stop waiting for the others too."""
     began, asked = monotonic(), 0
 
     def ask() -> None:
@@ -97,14 +98,14 @@ def wait_for(target: str, limit: float | None, timeout: float, stop: threading.E
 
 
 def code_of(error: Exception) -> int | None:
-    """Tell a target that was not up in time from one that cannot become up, and from one that was stopped."""
+    """Return the exit code for a target: late, impossible, or `None` when it was stopped."""
     end = outcome(error)
     if end is None or end.reason is Reason.PERMANENT:
         return NEVER
     return None if end.reason is Reason.STOPPED else LATE
 
 
-# The probes: each returns where the target is up, and raises what is in the way.
+# The probes: each returns when the target is up, and raises an error when it is not.
 
 
 def ask_tcp(target: str, timeout: float) -> None:
@@ -113,7 +114,7 @@ def ask_tcp(target: str, timeout: float) -> None:
 
 
 def ask_http(target: str, timeout: float) -> None:
-    """Ask for an answer that is a success; no proxy is asked."""
+    """Ask for a successful answer, without a proxy."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(target, timeout=timeout):
         pass
@@ -174,7 +175,7 @@ def needed(module: str, package: str) -> Any:
     """Import a client.
 
     Raises:
-        RuntimeError: Where it is not installed.
+        RuntimeError: When it is not installed.
     """
     from importlib import import_module
 
@@ -185,11 +186,11 @@ def needed(module: str, package: str) -> Any:
 
 
 class Say:
-    """Tells on stderr how waiting goes, a line at a time.
+    """Prints the progress of the wait on stderr, a line at a time.
 
     Args:
-        quiet: Whether it says nothing.
-        as_json: Whether a line is an object of JSON.
+        quiet: Whether it prints no lines.
+        as_json: Whether a line is a JSON object.
     """
 
     def __init__(self, *, quiet: bool, as_json: bool) -> None:
@@ -198,13 +199,13 @@ class Say:
         self._lock = threading.Lock()
 
     def retry(self, target: str, event: Event) -> None:
-        """Tell the first failure of a target, and whenever it fails in another way."""
+        """Print the first failure of a target, and each new kind of failure."""
         if event.kind is EventKind.RETRY and event.attempt == 1:
             text = describe(event).partition(": ")[2].partition("; trying again")[0]
             self._line(YELLOW, {"target": shown(target), "waiting": text}, f"waiting for {shown(target)}: {text}")
 
     def end(self, end: End) -> None:
-        """Tell how it ended."""
+        """Print the end of the wait."""
         name, after = shown(end.target), f"after {end.seconds:.1f} s"
         error = None if end.error is None else " ".join(str(end.error).split())
         fields = {"target": name, "up": error is None, "attempts": end.attempts, "seconds": end.seconds, "error": error}

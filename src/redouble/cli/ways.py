@@ -1,4 +1,4 @@
-"""On top of the floors: the four ways in, in threads, asyncio and trio, as the demo takes them."""
+"""On top of the floors: the four ways to retry, in threads, asyncio and trio, as the demo takes them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def decorator(policy: RetryPolicy, url: str) -> str:
-    """A decorated function."""
+    """Get the answer by a decorated function."""
 
     @policy
     def get_answer() -> str:
@@ -28,7 +28,7 @@ def decorator(policy: RetryPolicy, url: str) -> str:
 
 
 async def decorator_async(policy: RetryPolicy, url: str) -> str:
-    """A decorated coroutine function."""
+    """Get the answer by a decorated coroutine function."""
 
     @policy
     async def get_answer() -> str:
@@ -38,17 +38,17 @@ async def decorator_async(policy: RetryPolicy, url: str) -> str:
 
 
 def direct_call(policy: RetryPolicy, url: str) -> str:
-    """A call of a function as it is."""
+    """Get the answer by `call` with a plain function."""
     return policy.call(fetch, url)
 
 
 async def direct_call_async(policy: RetryPolicy, url: str) -> str:
-    """A call of a coroutine function as it is."""
+    """Get the answer by `call` with a plain coroutine function."""
     return await policy.call(fetch_async, url)
 
 
 def block(policy: RetryPolicy, url: str) -> str:
-    """A block that is run again."""
+    """Get the answer by a block that is retried."""
     text = ""
     for attempt in policy:
         with attempt:
@@ -57,7 +57,7 @@ def block(policy: RetryPolicy, url: str) -> str:
 
 
 async def block_async(policy: RetryPolicy, url: str) -> str:
-    """A block that is run again, in a coroutine."""
+    """Get the answer by a block that is retried, in a coroutine."""
     text = ""
     async for attempt in policy:
         with attempt:
@@ -66,13 +66,13 @@ async def block_async(policy: RetryPolicy, url: str) -> str:
 
 
 def connect(policy: RetryPolicy, url: str) -> str:
-    """Only the opening is retried; reading is not."""
+    """Get the answer by a retried opening; reading is not retried."""
     with policy.connect(open_answer, url) as answer:
         return answer.read().decode()
 
 
 async def connect_async(policy: RetryPolicy, url: str) -> str:
-    """Only the opening is retried, which is to enter an async context manager; reading is not."""
+    """Get the answer by retrying the entry of an async context manager; reading is not retried."""
     async with policy.connect(open_answer_async, url) as answer:
         return answer.decode()
 

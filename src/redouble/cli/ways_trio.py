@@ -1,4 +1,4 @@
-"""On top of the floors: the four ways in on trio, as the demo takes them where trio is installed."""
+"""On top of the floors: the four ways to retry on trio, as the demo takes them where trio is installed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def fetch(url: str) -> str:
 
 
 async def decorator(policy: RetryPolicy, url: str) -> str:
-    """Decorate a coroutine function."""
+    """Get the answer by a decorated coroutine function."""
 
     @policy
     async def get_answer() -> str:
@@ -46,12 +46,12 @@ async def decorator(policy: RetryPolicy, url: str) -> str:
 
 
 async def direct_call(policy: RetryPolicy, url: str) -> str:
-    """Call a coroutine function as it is."""
+    """Get the answer by `call` with a plain coroutine function."""
     return await policy.call(fetch, url)
 
 
 async def block(policy: RetryPolicy, url: str) -> str:
-    """Run a block again."""
+    """Get the answer by a block that is retried."""
     text = ""
     async for attempt in policy:
         with attempt:
@@ -60,7 +60,7 @@ async def block(policy: RetryPolicy, url: str) -> str:
 
 
 async def connect(policy: RetryPolicy, url: str) -> str:
-    """Retry the opening alone."""
+    """Get the answer by a retried opening; reading is not retried."""
     async with policy.connect(open_answer, url) as answer:
         return answer.decode()
 

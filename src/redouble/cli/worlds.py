@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     _Number: TypeAlias = tuple[str, Callable[[str], Any], str, str]
 
 WINDOW = 5
-"""Over how many seconds of calls it is told whether a service has recovered."""
+"""The seconds of calls that decide whether a service has recovered."""
 
 MOST_CALLS = 2_000_000
-"""Of a storm: some ten minutes of computing."""
+"""The most calls of a storm: some ten minutes of computing."""
 
 MOST_PROCESSES = 100_000
 
 LONGEST = 86_400
-"""Seconds of a storm: a day."""
+"""The most seconds of a storm: a day."""
 
 MOST_WRITES = 20_000_000
-"""Of clients that contend without any wait: some clients ** 2 / 4 writes reach the server in a trial."""
+"""The most writes of clients that contend without waits: some clients ** 2 / 4 reach the server in a trial."""
 
 SETTINGS = ("ratio", "burst", "window", "trickle", "share")
-"""The settings of a budget that can be written, besides `strict`."""
+"""The settings of a budget that can be given, besides `strict`."""
 
 
 class Storm(NamedTuple):
@@ -41,12 +41,12 @@ class Storm(NamedTuple):
         load: Calls a second as a share of the capacity, > 0.
         capacity: Requests a second that the server answers.
         timeout: Seconds that a client waits for an answer.
-        queue: How much work may wait for the server, in seconds at full capacity; a request beyond it is dropped.
+        queue: The length of the server's queue, in seconds of work at full capacity; a request beyond it is dropped.
         start: The second in which the outage begins.
-        outage: Seconds that it lasts.
+        outage: The seconds that it lasts.
         left: The share of the capacity that is left in the outage.
         duration: Seconds in which calls come.
-        processes: Over how many processes the calls are spread, each with a budget of its own.
+        processes: The processes over which the calls are spread, each with a budget of its own.
         seed: Of everything that is random.
     """
 
@@ -63,7 +63,7 @@ class Storm(NamedTuple):
 
     @property
     def end(self) -> float:
-        """When the outage ends."""
+        """The second in which the outage ends."""
         return self.start + self.outage
 
     def checked(self) -> Storm:
@@ -101,10 +101,10 @@ class Contention(NamedTuple):
     """The clients and the network.
 
     Fields:
-        clients: How many of them write once each.
+        clients: The number of clients, each of which writes once.
         leg: Seconds that a message takes, on average.
         spread: The standard deviation of that, in seconds.
-        trials: How often it is played; the figures are means.
+        trials: The number of trials; the figures are means.
         seed: Of everything that is random.
     """
 
@@ -133,7 +133,7 @@ class Contention(NamedTuple):
 
 
 def add(commands: _SubParsersAction[ArgumentParser]) -> None:
-    """`redouble simulate`."""
+    """Add `redouble simulate`."""
     about = (
         "Show how retries treat a server on its worst day, in virtual time: the policy that the options describe runs"
         " on redouble's own controller, retry budget and curves."
@@ -197,7 +197,7 @@ def _add_contention(worlds: _SubParsersAction[ArgumentParser]) -> None:
 
 
 def _add_numbers(group: _ArgumentGroup, default: Storm | Contention, numbers: list[_Number]) -> None:
-    """Add the options that are numbers: their name, type, placeholder, and help, to which the default is added."""
+    """Add the options that are numbers, by name, type, placeholder and help; append the default to the help."""
     for name, kind, metavar, text in numbers:
         value = getattr(default, name)
         group.add_argument(f"--{name}", type=kind, default=value, metavar=metavar, help=f"{text} (default {value:g})")
@@ -213,7 +213,7 @@ def _add_output(parser: ArgumentParser) -> None:
 
 
 def fraction(text: str) -> float:
-    """A number, also as a fraction: `0.25` or `1/4`."""
+    """Parse a number, also as a fraction: `0.25` or `1/4`."""
     try:
         numerator, slash, denominator = text.partition("/")
         return float(numerator) / float(denominator) if slash else float(text)
@@ -222,7 +222,7 @@ def fraction(text: str) -> float:
 
 
 def whole(text: str) -> int:
-    """A whole number."""
+    """Parse a whole number."""
     try:
         return int(text)
     except ValueError:
@@ -230,7 +230,7 @@ def whole(text: str) -> int:
 
 
 def budget(text: str) -> RetryBudget | None:
-    """`default`, `none`, or settings of a budget: `ratio=0.2,burst=50,strict`."""
+    """Parse `default`, `none`, or settings of a budget: `ratio=0.2,burst=50,strict`."""
     if text == "none":
         return None
     settings: dict[str, Any] = {}

@@ -1,1 +1,1 @@
-"""Floor 3, state: the policy, the controller, events, clocks and scopes. Knows the core below, and nothing above."""
+"""Floor 3, state: the policy, the controller, events, clocks and scopes. Imports only from the floors below."""

@@ -1,15 +1,14 @@
-"""Floor 3. Answers "who is around me" by one context variable, and by nothing else.
+"""Floor 3. Finds the calls and scopes around the caller, by one context variable.
 
-The variable holds the innermost *link* of a chain; each link knows the one around it. Retried calls, the attempts of
-blocks, sessions, pages, scopes and watchdogs are links. A context is copied into tasks and threads, so a link may be
-seen after it has ended: ending is one assignment to the link itself, and readers pass over ended links.
+The variable holds the innermost *link* of a chain; each link refers to the one around it. Retried calls, the attempts
+of blocks, sessions, pages, scopes and watchdogs are links. A context is copied into tasks and threads, so a link may be
+seen after it has ended: ending is one assignment to the link itself, and readers skip ended links.
 
-What a scope adds is a *node*: a moment at which everything is over (`BOUND`), changed policies, a watchdog (`WATCHDOG`).
-Nodes have a chain of their own, so that looking at scopes costs no walk over calls. Each link knows the innermost node
-around what runs within it.
+A scope adds a *node*: a deadline (`BOUND`), changed policies, or a watchdog (`WATCHDOG`). Nodes have a chain of their
+own, so that looking at scopes costs no walk over calls. Each link refers to the innermost node around its code.
 
-Neither holds an argument, error, result or function once it has ended, so a context that outlives them keeps nothing
-alive. Both are plain lists: a decorated function that succeeds makes one link and pays for nothing else.
+Links and nodes drop arguments, errors, results and functions when they end, so a context that outlives them keeps none
+alive. Both are plain lists: a decorated function that succeeds makes one link and pays for no more.
 """
 
 from __future__ import annotations
@@ -30,33 +29,34 @@ if TYPE_CHECKING:
     Node: TypeAlias = list[Any]
 
 WHO, OUTER, BEGAN, NODE, NUMBER = 0, 1, 2, 3, 4
-"""The places of a link: what it stands for (`None` once it has ended), the link around it, when it began (by
-`time.monotonic`), the innermost node around what runs within it, its number (0 until somebody asks)."""
+"""The places of a link: its owner, such as a call or a scope (`None` once it has ended), the link around it, the time
+at which it began (by `time.monotonic`), the innermost node around its code, its number (0 until it is first read)."""
 
 KIND, NOW, ENDS, CLOSED, NAME, CANCELS = 0, 2, 3, 4, 5, 6
-"""The places of a bound: its kind, the node around it (`OUTER`), its clock, the moment by that clock (`None`: it bounds nothing,
-or no more), when it was left with its time over (by `time.monotonic`; `None`: it was not), its number. A watchdog has the
-same, and whether it cancels its coroutine by itself; its moment moves."""
+"""The places of a bound: its kind, the node around it (`OUTER`), its clock, its end by that clock (`None`: no bound, or
+no longer one), the time at which it was left after its end (by `time.monotonic`; `None`: it was not), its number. A
+watchdog has the same places, and a flag: it cancels its coroutine by itself. The end of a watchdog moves."""
 
 BOUND, WATCHDOG = "bound", "watchdog"
-"""What ends calls: a bound refuses each wait that would end after it, a watchdog ends what is under way when its time is over."""
+"""The nodes that end calls: a bound refuses each wait that would end after it, a watchdog ends a call under way when
+its time is over."""
 
 NEAR = 1e-9
-"""So few seconds before its time a moment counts as come: sums of floats are not exact."""
+"""Seconds by which a moment may be early and still counts as reached: sums of floats are not exact."""
 
 AROUND: ContextVar[Link | None] = ContextVar("redouble.around", default=None)
 
 get_link: Callable[[], Link | None] = AROUND.get
 set_link: Callable[[Link | None], Token[Link | None]] = AROUND.set
 reset_link: Callable[[Token[Link | None]], None] = AROUND.reset
-"""What wrappers call by way of this module: a decorated function that is pickled by value takes its globals along, and
-these cannot be pickled."""
+"""Wrappers call these through this module: a decorated function that is pickled by value takes its globals along, and
+these three cannot be pickled."""
 
 _numbers = count(1)
 
 
 def new_number() -> int:
-    """Return a number that no other link of any process on this machine has."""
+    """Return a number that is unique among the links of all processes on this machine."""
     return (os.getpid() << 40) + next(_numbers)
 
 
@@ -76,19 +76,19 @@ def innermost() -> Link | None:
 
 
 def new_link(who: object, outer: Link | None) -> Link:
-    """Return a link for `who` beneath `outer`, not open yet."""
+    """Return a link owned by `who`, within `outer`, not open yet."""
     return [who, outer, monotonic(), None if outer is None else outer[NODE], 0]
 
 
 def open_link(who: object) -> Link:
-    """Make a link for `who` the innermost one."""
+    """Make a link owned by `who` and make it the innermost one."""
     link = new_link(who, innermost())
     AROUND.set(link)
     return link
 
 
 def close_link(link: Link) -> None:
-    """End a link: harmless in another order, context, task or thread, and a second time."""
+    """End a link; safe in any order, context, task or thread, and when called twice."""
     link[WHO] = None
     if AROUND.get() is link:
         AROUND.set(first_open(link))
@@ -103,12 +103,12 @@ def links(link: Link | None) -> Iterator[Link]:
 
 
 def is_attempt(link: Link) -> bool:
-    """Return whether a link stands for an attempt of a retried call, and not for a scope."""
+    """Return whether a link belongs to an attempt of a retried call, and not to a scope."""
     return getattr(link[WHO], "is_attempt", False) is True
 
 
 def number_of(link: Link) -> int:
-    """Return the number of a link, given when first asked for."""
+    """Return the number of a link, assigning one at the first call."""
     number: int = link[NUMBER]
     if not number:
         number = link[NUMBER] = new_number()
@@ -119,14 +119,14 @@ def number_of(link: Link) -> int:
 
 
 def nodes(node: Node | None) -> Iterator[Node]:
-    """Yield the nodes from `node` outwards, innermost first; also those that were left."""
+    """Yield the nodes from `node` outwards, innermost first, including those that were left."""
     while node is not None:
         yield node
         node = node[OUTER]
 
 
 def first_live(node: Node | None) -> Node | None:
-    """Return the innermost node that still holds, so that a chain does not grow by those that ended."""
+    """Return the innermost node that still holds, so that a chain does not grow by ended ones."""
     while node is not None and (node[KIND] is None or (ends_calls(node) and not is_open(node))):
         node = node[OUTER]
     return node
@@ -138,12 +138,12 @@ def ends_calls(node: Node) -> bool:
 
 
 def new_bound(outer: Node | None, now: Callable[[], float], ends: float | None) -> Node:
-    """Return a bound that ends at a moment of a clock; `None`: it bounds nothing."""
+    """Return a bound that ends at the moment `ends` of a clock; `None`: it never ends."""
     return [BOUND, outer, now, ends, None, 0]
 
 
 def new_watchdog(outer: Node | None, now: Callable[[], float], ends: float | None, cancels: bool) -> Node:
-    """Return a watchdog that ends at a moment of a clock, unless that is moved; `None`: it ends nothing."""
+    """Return a watchdog whose time is over at `ends` of a clock, unless that moves; `None`: it never is."""
     return [WATCHDOG, outer, now, ends, None, 0, cancels]
 
 
@@ -153,14 +153,14 @@ def is_open(bound: Node) -> bool:
 
 
 def left_of(bound: Node) -> float:
-    """Return the seconds until the moment of a bound, below 0 when it has passed; infinite where nothing is bounded."""
+    """Return the seconds until a bound ends: below 0 when it has ended, infinite when it never does."""
     ends: float | None = bound[ENDS]
     left: float = inf if ends is None else ends - bound[NOW]()
     return left
 
 
 def leave_bound(bound: Node) -> None:
-    """End a bound: in time it bounds no call any more, with its time over those that had begun beneath it."""
+    """Leave a bound: one left in time no longer holds, one left late still holds for calls that began within it."""
     if bound[ENDS] is not None and bound[CLOSED] is None:
         if left_of(bound) > 0:
             bound[ENDS] = None
@@ -169,7 +169,7 @@ def leave_bound(bound: Node) -> None:
 
 
 def named(bound: Node) -> int:
-    """Return the number of a bound, given when first asked for: by it an error's mark names the scope that ended it."""
+    """Return the number of a bound, assigning one at the first call; an error's mark names its scope by it."""
     if not bound[NAME]:
         bound[NAME] = new_number()
     number: int = bound[NAME]
@@ -177,7 +177,7 @@ def named(bound: Node) -> int:
 
 
 def bounds_of(link: Link | None) -> list[Node]:
-    """Return the bounds that hold for what began with this link, innermost first, its own included."""
+    """Return the bounds that hold for the call of this link, innermost first, its own included."""
     if link is None or link[NODE] is None:
         return []
     began = link[BEGAN]
@@ -185,22 +185,22 @@ def bounds_of(link: Link | None) -> list[Node]:
 
 
 def holds(bound: Node, began: float) -> bool:
-    """Return whether a bound holds for a call that began then."""
+    """Return whether a bound holds for a call that began at `began`."""
     return bound[ENDS] is not None and (bound[CLOSED] is None or bound[CLOSED] > began)
 
 
 def left_around() -> float:
-    """Return the least that is left of the bounds around the caller, in seconds; infinite where nothing bounds."""
+    """Return the seconds until the first of the bounds around the caller ends; infinite without a bound."""
     return min(map(left_of, bounds_of(innermost())), default=inf)
 
 
 def is_over(node: Node, early: float = NEAR) -> bool:
-    """Return whether the time of a bound or a watchdog is over, or is within `early` seconds."""
+    """Return whether the time of a bound or a watchdog is over, or will be within `early` seconds."""
     return left_of(node) <= early
 
 
 def over_around(early: float = NEAR) -> Node | None:
-    """Return the bound or the watchdog around the caller whose time is over; of several the outermost, `None`: none is."""
+    """Return the outermost bound or watchdog around the caller whose time is over; `None` if there is none."""
     link, found = innermost(), None
     for node in nodes(None if link is None else link[NODE]):
         if ends_calls(node) and holds(node, link[BEGAN]) and is_over(node, early):  # type: ignore[index]  # it has a node
@@ -209,13 +209,13 @@ def over_around(early: float = NEAR) -> Node | None:
 
 
 def patience(among: Iterable[Node], began: float) -> float:
-    """Return the seconds that a wait may last before a watchdog has to be asked again; infinite: it need not.
+    """Return the seconds that a wait may last before the watchdogs must be checked again; infinite: no check is needed.
 
-    One that cancels its coroutine by itself ends the wait without being asked.
+    A watchdog that cancels its coroutine by itself needs no check.
 
     Args:
         among: The nodes around the call that waits.
-        began: When that began.
+        began: When that call began, by `time.monotonic`.
     """
     watching = (node for node in among if node[KIND] is WATCHDOG and not node[CANCELS] and holds(node, began))
     return max(0.0, min(map(left_of, watching), default=inf))

@@ -1,8 +1,8 @@
 """Floor 3. The retry budget: a bucket of tokens that successes fill, so that retries never make an outage worse.
 
-Backoff and jitter only move retries about; a limit on their number ends a retry storm. The bucket is counted in two
-places: the success path adds 1 to an integer, and everything else waits until a retry is wanted (`take`). `redouble
-simulate` (`redouble.cli.storm`) draws a storm with and without a budget.
+Backoff and jitter only move retries about in time; a limit on their number ends a retry storm. The success path adds 1
+to an integer; all other counting is put off until a retry asks for a token (`take`). `redouble simulate`
+(`redouble.cli.storm`) draws a storm with and without a budget.
 """
 
 from __future__ import annotations
@@ -25,52 +25,52 @@ RATIO = 0.1
 """Tokens that a success on the first attempt deposits (SRE book, chapter 22; gRPC A6; Brooker, 2022)."""
 
 BURST = 20.0
-"""Tokens of a full bucket: ten calls may fail all of their three attempts before the budget speaks."""
+"""Tokens of a full bucket: ten calls may fail all of their three attempts before the budget refuses a retry."""
 
 WINDOW = 10.0
 """Seconds after which a deposit above `burst` is gone."""
 
 TRICKLE = 1 / 300
-"""Tokens a second that come for nothing: an hourly job finds its burst again, and a storm does not notice."""
+"""Tokens a second that need no success: 12 an hour, enough for the retries of an hourly job, too few for a storm."""
 
 HINTED_COST = 5 / 14
-"""Tokens of a retry for which the server said when (the AWS SDKs: 5 of their units for throttling, 14 for others)."""
+"""Tokens of a retry whose wait the server named (the AWS SDKs: 5 of their units for throttling, 14 for others)."""
 
 INFINITE = float("inf")
 
 TINY = 1e-9
-"""How far rounding may be off: ten deposits of 0.1 are worth one token, though they add up to a little less."""
+"""The rounding error that is forgiven: ten deposits of 0.1 buy one token, though they add up to a little less."""
 
 
 class RetryBudget:
-    """Tokens that many calls share, so that their retries never make an outage worse.
+    """Limit the retries of many calls by shared tokens, so that retries never make an outage worse.
 
-    A success on the first attempt deposits `ratio` tokens, a retry takes one (5/14 when the server said when to come
-    back), and a retry that worked gives it back. First attempts are never refused. At every instant, in tokens and
-    under any interleaving of threads:
+    A success on the first attempt deposits `ratio` tokens. A retry takes one (5/14 when the server named the wait); a
+    retry that succeeds gives it back. First attempts are never refused. At every instant, in tokens and under any
+    interleaving of threads:
 
         granted - refunded <= burst + ratio * first_try_successes + trickle * elapsed
 
     The bound holds for each budget object: `n` processes, each with a budget of its own, may spend `n` bursts. After a
-    `fork` the child goes on with the tokens that there were, at most `burst`, and counts anew.
+    `fork` the child keeps the parent's tokens, at most `burst`, and its counts begin at 0.
 
-    A budget may be shared by threads, tasks, event loops and greenlets. Copying gives the same object; unpickling gives
-    a full one with the same settings, or the one that is shared by its name.
+    Threads, tasks, event loops and greenlets may share a budget. Copying returns the same object. Unpickling returns a
+    full budget with the same settings, or for a `named` one the budget that the process shares by that name.
 
     Args:
         ratio: Tokens that a success on the first attempt deposits, in [0, 1].
-        burst: Tokens of a full bucket, >= 0: the retries that are granted before any success.
+        burst: Tokens of a full bucket, >= 0: the number of retries granted before any success.
         window: Seconds after which deposits above `burst` have faded, > 0.
-        trickle: Tokens a second that come for nothing, >= 0.
+        trickle: Tokens added per second without any success, >= 0.
         name: A label. Two budgets with one label are two budgets; `named` shares one.
-        strict: Whether a retry that worked keeps its token: retries then never exceed `ratio` of the successes.
+        strict: `True`: a retry that succeeds gives back no token, so retries never exceed `ratio` of the successes.
         share: The part of `burst` and `trickle` that belongs to this process, in (0, 1]: 1/n in a fleet of n.
-        clock: Tells the time in seconds where `take` and `snapshot` are not told; `now` is a reading of this clock.
+        clock: A callable that returns the time in seconds, used where `take` and `snapshot` are called without `now`.
 
     Attributes:
-        ratio, burst, window, trickle, name, strict, share: As they were given; not to be set.
+        ratio, burst, window, trickle, name, strict, share: As given; read-only.
         hits: Successes on the first attempt. The code that makes the calls adds 1: `budget.hits += 1`, without a lock; an
-            increment that is lost between two threads loses its deposit and no more.
+            increment lost between two threads loses one deposit and no more.
 
     Raises:
         TypeError: For a value of the wrong type.
@@ -89,7 +89,7 @@ class RetryBudget:
 
     __module__ = "redouble"
 
-    is_remote = False  # whether `ask` may have to wait for a store: redouble.control.leases
+    is_remote = False  # True: `ask` may have to wait for a store (redouble.control.leases)
 
     __slots__ = (
         "__weakref__",
@@ -133,13 +133,13 @@ class RetryBudget:
     _tokens: float
     _back: float  # refunds that wait for the next `take`
     _base: int  # `hits` when counting began
-    _seen: int  # up to which of the `hits` there have been deposits
+    _seen: int  # the `hits` that have been deposited
     _began: float
     _at: float  # when the tokens were last counted
     _whole: int  # retries granted for a whole token
-    _hinted: int  # and for less
-    _whole_back: int  # of these, given back
-    _hinted_back: int
+    _hinted: int  # retries granted for `HINTED_COST`
+    _whole_back: int  # refunds of whole tokens
+    _hinted_back: int  # refunds of `HINTED_COST`
     _denied: int
 
     def __init__(
@@ -170,7 +170,7 @@ class RetryBudget:
         _alive.add(ref(self, _alive.discard))
 
     def _begin(self, now: float) -> None:
-        """Count from here on: at first, and in the child of a fork."""
+        """Begin to count: in `__init__`, and in the child of a fork."""
         self._lock = RLock()  # in a child, the old one may be held by a thread that does not exist there
         self._tokens = min(self._tokens, self._full)
         self._back = 0.0
@@ -182,14 +182,14 @@ class RetryBudget:
 
     @classmethod
     def named(cls, name: str, **settings: Any) -> Self:
-        """Return the budget that this process shares by `name`, made when it is first asked for.
+        """Return the budget that this process shares by `name`, made at the first call.
 
         Args:
             name: A string that is not empty.
-            settings: As for the class. Those that are left out are taken as they are.
+            settings: As for the class. A setting that is left out agrees with any value.
 
         Raises:
-            ValueError: When it exists already, and one of the given settings is another.
+            ValueError: When the budget exists already with a different value of a given setting.
 
         >>> RetryBudget.named("inventory", ratio=0.2) is RetryBudget.named("inventory")
         True
@@ -197,7 +197,7 @@ class RetryBudget:
         if name is None:
             raise TypeError("name must be a string that is not empty, got None")
         wanted = cls(name=name, **settings)
-        found = _named.setdefault((cls, name), wanted)  # of two threads that make one, both get the same
+        found = _named.setdefault((cls, name), wanted)  # two threads that make one both get the same
         for field in _DEFAULTS.keys() & settings:
             value, other = getattr(found, field), getattr(wanted, field)
             if value != other:
@@ -210,7 +210,7 @@ class RetryBudget:
 
     @classmethod
     def for_attempts(cls, attempts: int, **settings: Any) -> Self:
-        """Return a new budget whose `burst` lets one call use up its attempts: it is never below `attempts - 1`.
+        """Return a new budget whose `burst` is at least `attempts - 1`, so that one call can use all its attempts.
 
         >>> RetryBudget.for_attempts(50)
         redouble.RetryBudget(burst=49.0)
@@ -222,34 +222,34 @@ class RetryBudget:
         return cls(**settings)
 
     def fresh(self, clock: Callable[[], float] | None = None) -> RetryBudget:
-        """Return a full budget with the settings of this one; with another clock, where one is given."""
+        """Return a full budget with the same settings; `clock` replaces the clock, `None` keeps it."""
         return type(self)(**self._settings(), clock=self._clock if clock is None else clock)
 
     # A retry.
 
     def take(self, now: float | None = None, hinted: bool = False) -> bool:
-        """Return whether a retry is granted; it takes its token then.
+        """Take a token for a retry, and return whether there was one: `False` refuses the retry.
 
         Args:
             now: A reading of the budget's clock; `None` reads it.
-            hinted: Whether the server said when to come back: such a retry takes 5/14 of a token.
+            hinted: `True` when the server named the wait: such a retry takes 5/14 of a token.
         """
         lock = self._lock
         if (
             lock._is_owned()
-        ):  # beneath a signal handler or a finalizer that came in between: the tokens are half counted
+        ):  # called by a signal handler or a finalizer that interrupted this very method: tokens are half counted
             return False
         if now is None:
             now = self._clock()
         with lock:
             passed = now - self._at
-            if 0.0 < passed < INFINITE:  # another thread may have read the clock later and come here first
+            if 0.0 < passed < INFINITE:  # below 0 when another thread read the clock later but got the lock first
                 self._at = now
             else:
                 passed = 0.0
-            # Mark as credited first, credit then: an exception in between (Ctrl-C) may only lose credit.
+            # Mark as credited first, then credit: an exception in between (Ctrl-C) may only lose credit.
             new = self.hits - self._seen
-            if new > 0:  # below 0 after a stale write, until `hits` has caught up
+            if new > 0:  # below 0 after a thread wrote a stale `hits`, until it has caught up
                 self._seen += new
             else:
                 new = 0
@@ -267,9 +267,9 @@ class RetryBudget:
             return True
 
     def refund(self, hinted: bool = False) -> None:
-        """Give back the token of a granted retry that worked; `hinted` as it was taken.
+        """Give back the token of a retry that succeeded; pass `hinted` as it was passed to `take`.
 
-        Nothing happens where `strict` is set, and where no such retry is outstanding: a refund never makes tokens.
+        A `strict` budget takes none back, nor does one without an outstanding retry: a refund never creates tokens.
         """
         lock = self._lock
         if self.strict or lock._is_owned():  # as in `take`: the credit is lost, which is the safe side
@@ -278,7 +278,7 @@ class RetryBudget:
             self._back += self._returned(hinted)
 
     def _returned(self, hinted: bool) -> float:
-        """Count a refund and return its tokens; 0.0 where no such retry is outstanding."""
+        """Count a refund and return its tokens; 0.0 when no such retry is outstanding."""
         if hinted:
             if self._hinted_back < self._hinted:
                 self._hinted_back += 1
@@ -298,19 +298,19 @@ class RetryBudget:
             tokens += self._income * passed
             if tokens > full:
                 tokens = full
-        if new:  # of deposits from before the window, that part is gone
+        if new:  # deposits from before the window have faded
             deposit = self.ratio * new
             tokens += deposit * window / passed if passed > window else deposit
         return tokens + back
 
-    # Telling.
+    # State.
 
     def snapshot(self, now: float | None = None) -> dict[str, Any]:
-        """Return its state as a dict for JSON and for metrics, and change nothing.
+        """Return the state as a dict for JSON and metrics, without changing it.
 
         Returns:
             `name`; `tokens` at this moment; `granted`, `denied` and `refunded`, numbers of retries; `spent`, the tokens
-            that were granted and not refunded; `successes` on the first attempt; `elapsed` seconds since it began.
+            granted and not refunded; `successes` on the first attempt; `elapsed`, seconds since the counts began.
 
         >>> budget = RetryBudget(burst=2, clock=lambda: 0.0)
         >>> budget.take()
@@ -341,7 +341,7 @@ class RetryBudget:
     def _settings(self) -> dict[str, Any]:
         return {field: getattr(self, field) for field in _DEFAULTS}
 
-    # A budget is there to be shared: a copy would be a second bucket.
+    # A budget is made to be shared: a copy would be a second bucket.
 
     def __copy__(self) -> Self:
         return self
@@ -370,7 +370,7 @@ _alive: set[ref[RetryBudget]] = set()
 
 
 def _unpickled(cls: type[RetryBudget], settings: dict[str, Any], shared: bool) -> RetryBudget:
-    """Make a budget in another process, with the clock of that process: no reading of another one means anything there."""
+    """Make a budget again in another process, with that process's own clock: readings of another mean nothing there."""
     return cls.named(**settings) if shared else cls(**settings)
 
 

@@ -1,4 +1,4 @@
-"""Floor 3. Cancels what a coroutine is doing when its time is up, and tells that cancellation from all others."""
+"""Floor 3. Cancels a coroutine when its time is up, and tells that cancellation from all others."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 
 CUT_OFF, LET_GO = object(), object()
-"""What came of something whose time was up: it was cancelled, or it goes on without being waited for."""
+"""The two ends of a coroutine whose time is up: it was cancelled, or it goes on and redouble stops waiting for it."""
 
 
 class CancelScope:
-    """Cancels its coroutine after `seconds` of the clock, or when told to; made by `cancel_after`, left by `exit`.
+    """Cancel the coroutine after `seconds` of the clock, or on `fire`; made by `cancel_after`, left by `exit`.
 
     Args:
         clock: The clock whose `call_later` is used.
-        seconds: When it fires first. `None`: only when `fire` is called.
-        again: Asked when it would fire: seconds that are left after all, <= 0 to fire. `None`: none are.
+        seconds: Seconds until it fires. `None`: only when `fire` is called.
+        again: Called when the time is up; returns the seconds to wait longer, <= 0 to fire now. `None`: fire now.
 
     Attributes:
         fired: Whether the time ran out.
@@ -43,13 +43,13 @@ class CancelScope:
         self._timer = None if seconds is None else clock.call_later(max(0.0, seconds), self._fire)
 
     def fire(self) -> None:
-        """Cancel the coroutine now, unless it is done or cancelled already. To be called on its host."""
+        """Cancel the coroutine now, unless it is done or already cancelled; call it on the coroutine's event loop."""
         if not (self._exited or self.fired):
             self.fired = True
             self._cancel()
 
     def _fire(self) -> None:
-        if self._exited:  # a timer that could not be cancelled may still come
+        if self._exited:  # a timer that could not be cancelled may still fire
             return
         left = 0.0 if self._again is None else self._again()
         if left > 0:
@@ -61,10 +61,10 @@ class CancelScope:
         raise NotImplementedError
 
     def exit(self, error: BaseException | None) -> bool:
-        """Leave it: the coroutine is done, with `error` or without.
+        """Leave the scope: the coroutine is done, with `error` or without.
 
         Returns:
-            Whether this, and no other cancellation, ended the coroutine.
+            `True` when this scope, and no other cancellation, ended the coroutine.
         """
         self._exited = True
         self._stop_timer()
@@ -74,7 +74,7 @@ class CancelScope:
         try:
             if self._timer is not None:
                 self._timer.cancel()
-        except Exception as fault:  # whatever a user's clock gave
+        except Exception as fault:  # the timer of a user's clock may be any object
             faults.report("clock", type(self._timer), fault, "a timer is left running")
 
     def _was_this(self, error: BaseException | None) -> bool:
@@ -82,9 +82,9 @@ class CancelScope:
 
 
 class AsyncioCancelScope(CancelScope):
-    """As `asyncio.timeout` does it (the same counting of `Task.cancelling`), but on any clock.
+    """Cancel a task as `asyncio.timeout` does (the same counting of `Task.cancelling`), but on any clock.
 
-    A `TimeoutError` of the task's own is not taken for the timer's.
+    A `TimeoutError` that the task raised itself is not taken for the timer's.
     """
 
     __slots__ = ("_before", "_task")
@@ -107,7 +107,7 @@ class AsyncioCancelScope(CancelScope):
         self._task.cancel()
 
     def _was_this(self, error: BaseException | None) -> bool:
-        task, self._task = self._task, None  # an error's frames hold this, and a task holds its error
+        task, self._task = self._task, None  # else a cycle: an error's frames hold this scope, the task holds its error
         if not self.fired:
             return False
         others = task.uncancel() > self._before
@@ -115,10 +115,11 @@ class AsyncioCancelScope(CancelScope):
 
 
 class TrioCancelScope(CancelScope):
-    """A cancel scope around the body, cancelled by the clock's timer.
+    """Cancel the body by a trio cancel scope that the clock's timer fires.
 
-    Scopes of trio are left in the order in which they were entered. So one around what opens something (which may hold
-    scopes of its own) stays open until that is closed: it rests in between, and is armed again for the closing.
+    Trio's scopes are left in the reverse order of entering. So a scope around the opening of a connection (which may
+    hold scopes of its own) stays open until the connection is closed: it rests in between, and is armed again for the
+    closing.
     """
 
     __slots__ = ("_scope",)
@@ -129,12 +130,12 @@ class TrioCancelScope(CancelScope):
         self._scope.__enter__()
 
     def rest(self) -> None:
-        """Limit nothing for now."""
+        """Stop the timer until `arm` is called."""
         self._stop_timer()
         self._timer = self._again = None
 
     def arm(self, seconds: float) -> None:
-        """Fire after so many seconds from now."""
+        """Fire `seconds` from now."""
         self._timer = self._clock.call_later(seconds, self._fire)
 
     def _cancel(self) -> None:
@@ -147,10 +148,10 @@ class TrioCancelScope(CancelScope):
 
 
 def cancel_after(clock: Clock, seconds: float | None, again: Callable[[], float] | None = None) -> CancelScope:
-    """Cancel the running coroutine after `seconds`, unless the scope is left before; `None`: when it is fired.
+    """Cancel the running coroutine after `seconds`, unless the scope is left before; `None`: only on `fire`.
 
     Raises:
-        NoHost: When neither asyncio nor trio runs it.
+        NoHost: When the coroutine does not run under asyncio or trio.
     """
     kind = TrioCancelScope if running_host() is Host.TRIO else AsyncioCancelScope
     return kind(clock, seconds, again)

@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     class Timer(Protocol):
-        """What `Clock.call_later` returns."""
+        """A pending callback, returned by `Clock.call_later`."""
 
         def cancel(self) -> None:
-            """Make sure that the callback is not called any more; harmless when it has been called."""
+            """Prevent the callback from being called; no effect once it has been."""
 
     class Stop(Protocol):
-        """An event that ends waits: of `threading`, asyncio or trio."""
+        """An event that ends waits: one of `threading`, asyncio or trio."""
 
         def is_set(self) -> bool: ...
 
     class Clock(Protocol):
-        """What tells the time and waits for it; a policy's `clock=` takes any object with these methods."""
+        """A source of time and waits; a policy's `clock=` takes any object with these methods."""
 
         def now(self) -> float:
-            """Seconds on a clock that never goes back; only differences mean something."""
+            """Return the seconds of a clock that never goes back; only differences have a meaning."""
             ...
 
         def sleep(self, seconds: float, stop: Any = None) -> None:
@@ -46,25 +46,25 @@ if TYPE_CHECKING:
 else:
 
     class Clock:
-        """What tells the time and waits for it; a policy's `clock=` takes any object with these methods.
+        """A source of time and waits; a policy's `clock=` takes any object with these methods.
 
-        `now()` is seconds that never go back. `sleep(seconds, stop=None)` blocks the thread, `sleep_async(seconds,
-        stop=None)` is the coroutine that suspends the task, both until `stop` is set. `call_later(seconds, callback)`
-        calls back on the running event loop, and returns something with `cancel()`.
+        `now()` returns seconds that never go back. `sleep(seconds, stop=None)` blocks the thread, the coroutine
+        `sleep_async(seconds, stop=None)` suspends the task; setting `stop` ends both early. `call_later(seconds,
+        callback)` calls back on the running event loop, and returns a timer with a method `cancel()`.
         """
 
         __module__ = "redouble.types"
 
 
 STOP_POLL = 0.05
-"""How often, in seconds, an asyncio wait looks at a `threading.Event`: nothing can await one."""
+"""Seconds between two checks of a `threading.Event` during an asyncio wait, which cannot await the event."""
 
 
 CANNOT_WAKE = "it does not end the wait at once, and is asked now and then"
 
 
 class SystemClock:
-    """The system's monotonic clock, which a suspended computer may or may not stop (see `time.monotonic`)."""
+    """The system's monotonic clock; a suspended computer may or may not stop it (see `time.monotonic`)."""
 
     __module__ = "redouble.types"
 
@@ -122,7 +122,7 @@ async def _until_set_in_trio(seconds: float, stop: Any, timing: Any) -> None:
 
 
 class _TrioTimer:
-    """A callback on trio's clock: a task of the system's that sleeps, then calls."""
+    """A callback on trio's clock: a system task that sleeps, then calls it."""
 
     __slots__ = ("_callback", "_over", "_seconds")
 
@@ -142,9 +142,9 @@ class _TrioTimer:
 
 
 async def _polling(seconds: float, stop: Any, sleep: Any) -> None:
-    """Sleep, and look at `stop` now and then: nothing here can await it."""
+    """Sleep, and look at `stop` every `STOP_POLL` seconds: it cannot be awaited here."""
     end = time.monotonic() + seconds
-    await sleep(0)  # also a wait of 0 s lets others run, and a cancellation be seen
+    await sleep(0)  # a wait of 0 s, too, lets other tasks run and a cancellation arrive
     while not is_set(stop) and (left := end - time.monotonic()) > 0:
         await sleep(min(STOP_POLL, left))
 
@@ -165,7 +165,7 @@ async def _until_set(seconds: float, stop: Any, timing: Any, sleep: Any) -> None
 
 
 def _wait(seconds: float, stop: Any) -> None:
-    """Block until `stop` is set; one that cannot wake a thread is looked at now and then instead."""
+    """Block until `stop` is set; one that cannot wake a thread is looked at every `STOP_POLL` seconds."""
     end = time.monotonic() + seconds
     if wakes_threads(stop):
         try:
@@ -181,12 +181,12 @@ def _wait(seconds: float, stop: Any) -> None:
 
 
 def wakes_threads(stop: Any) -> bool:
-    """Return whether `stop.wait(seconds)` blocks a thread until it is set; an event of an event loop does not."""
+    """Return whether `stop.wait(seconds)` blocks a thread; that of an asyncio, trio or anyio event does not."""
     return type(stop).__module__.partition(".")[0] not in ("asyncio", "trio", "anyio")
 
 
 def _is_not_its_own(error: Exception, stop: object) -> bool:
-    """Whether not the stop raised this, but the handler of a signal: that is for the caller, whatever it interrupted."""
+    """Return whether a signal handler raised this error, and not `stop`: the caller must get it."""
     if type(stop).__module__ == "threading" or isinstance(error, InterruptedError):
         return True  # an Event raises nothing of its own
     return faults.raised_by_signal(error)
@@ -196,7 +196,7 @@ SYSTEM: SystemClock = SystemClock()
 
 
 def is_set(stop: Any) -> bool:
-    """Whether a policy's `stop` is set; one that cannot tell is logged once, and counts as not set."""
+    """Return whether a policy's `stop` is set; one that raises is logged once, and counts as not set."""
     try:
         return bool(stop.is_set())
     except Exception as error:
@@ -207,7 +207,7 @@ def is_set(stop: Any) -> bool:
 
 
 def guarded_now(clock: Clock) -> Callable[[], float]:
-    """The readings of a user's clock; one that fails is logged once and seems to stand still."""
+    """Return a reader of a user's clock; a clock that fails is logged once and seems to stand still."""
     last = 0.0
 
     def now() -> float:

@@ -1,4 +1,4 @@
-"""Floor 3. The public controller: the state of one retried call or one connection, for callers with a loop of their own."""
+"""Floor 3. The public controller: the state of one retried call or connection, for callers that write the loop."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from redouble.control.policy import Policy
 
 UNJUDGED = Classification(Verdict.TRANSIENT, applied=False, reason="a failure without an error")
-"""The classification of a failure that is told without an error, such as a callback's "closed"."""
+"""The classification of a failure that is recorded without an error, such as a callback's "closed"."""
 
 
 class Status(Enum):
-    """Tells where a controller stands: `IDLE ATTEMPTING WAITING SUCCEEDED GAVE_UP STOPPED`."""
+    """The state of a controller: `IDLE ATTEMPTING WAITING SUCCEEDED GAVE_UP STOPPED`."""
 
     __module__ = "redouble"
 
@@ -43,22 +43,22 @@ class Status(Enum):
 
 
 class BackoffController:
-    """Counts and decides for one retried call or one connection; never sleeps and never calls.
+    """Count attempts and decide about retries of one call or connection; never sleeps and never calls.
 
-    Not to be shared between threads without a lock. `now` (a reading of the policy's clock, in seconds) and `draw` (a
-    float in [0, 1)) of every method default to the policy's clock and draw; tests and other event loops pass them.
+    Use a lock to share one between threads. `now` (a reading of the policy's clock, in seconds) and `draw` (a float in
+    [0, 1)) default to the policy's clock and draw in every method; tests and other event loops pass them.
 
     Args:
         policy: A `RetryPolicy`.
 
     Attributes:
         status: A `Status`.
-        attempt: The number of the last attempt that was begun; 0 before the first. Numbers are never used twice, so
-            that late news of an old attempt can be told from the current one's.
-        failures: How many attempts have failed in a row.
-        retries: How many attempts have begun since the first one, or since the connection was up.
+        attempt: The number of the last attempt that began; 0 before the first. A number is never used twice, so that
+            a late report of an old attempt can be told from one of the current attempt.
+        failures: The number of attempts that failed in a row.
+        retries: The number of attempts since the first one, or since the connection was last up.
         policy: The policy.
-        name: The policy's name, which a decision to give up carries; may be set.
+        name: The policy's name, which a `GaveUp` carries; may be set.
 
     Source: the decision order is redouble's contract; a controller that only records and answers is Failsafe's
     `Execution`.
@@ -85,7 +85,7 @@ class BackoffController:
 
     def __init__(self, policy: Policy) -> None:
         self._tally = Tally(as_policy("policy", policy))
-        if policy.budget is not OWN_BUDGET:  # which is of decorated functions
+        if policy.budget is not OWN_BUDGET:  # only decorated functions have one of their own
             self._tally.budget = policy.budget
         self._key = None
         self._tally.cooldown = in_force(policy.cooldown, None, policy.clock)
@@ -115,12 +115,12 @@ class BackoffController:
     def retries(self) -> int:
         return max(0, self._tally.attempt - self._tally.earlier - 1)
 
-    # Telling it.
+    # Recording.
 
     def start(self, now: float | None = None) -> int:
         """Begin an attempt. The first one fixes the deadline; one after a success begins a new episode.
 
-        Without `now`, a wait that was due counts as over: its time has passed, whatever a clock that stands still says.
+        Without `now`, a wait under way counts as over, even when the clock stands still.
 
         Returns:
             The attempt's number.
@@ -130,7 +130,7 @@ class BackoffController:
         """
         tally, status = self._tally, self.status
         if status is Status.SUCCEEDED:
-            self._key = None  # what comes now is another effect
+            self._key = None  # a new episode is another request, with a key of its own
             tally.begin_again()
         elif status not in (Status.IDLE, Status.WAITING):
             raise RuntimeError(f"start() is for an idle, waiting or succeeded controller, this one is {status.value}")
@@ -152,17 +152,17 @@ class BackoffController:
     ) -> Wait | GaveUp | None:
         """Record that the attempt failed, and decide: wait and try again, or give up.
 
-        After a success it tells of a connection that was dropped: a failure, with which a new episode begins.
+        After a success it records a dropped connection: the first failure of a new episode.
 
         Args:
-            error: The exception. One that is not an `Exception` is PERMANENT: it always passes. `None`: a failure that
-                needs no judging, such as a callback's "closed"; it is transient.
+            error: The exception. One that is not an `Exception` is PERMANENT: it always passes. `None`: a failure
+                without an error, such as a callback's "closed"; it is transient.
             now: A reading of the clock.
             draw: A float in [0, 1).
-            attempt: The number of the attempt that failed, where late news is possible.
+            attempt: The number of the attempt that failed, where reports may come late.
 
         Returns:
-            `Wait` or `GaveUp`; `None` for the late news of an older attempt, which changes nothing.
+            `Wait` or `GaveUp`; `None` for a late report of an older attempt, which is ignored.
 
         Raises:
             RuntimeError: When no attempt is under way.
@@ -185,12 +185,11 @@ class BackoffController:
     ) -> float | None:
         """Record that a connection failed or was closed, for code that is driven by callbacks.
 
-        As `record_failure`, with less to keep in mind. `start` need not be called: an attempt that was not begun counts
-        as begun. News that comes within a wait is of the failure before, as of a client that tells one end by two
-        callbacks, and counts nothing.
+        A simpler `record_failure`. `start` need not be called: the attempt counts as begun. A call during a wait is
+        taken for a second report of the same failure (some clients report one end by two callbacks) and is ignored.
 
         Args:
-            error: The exception, if the callback tells one. `None`: a failure that needs no judging.
+            error: The exception, if the callback passes one. `None`: a failure without an error; it is transient.
             now: A reading of the clock.
             draw: A float in [0, 1).
 
@@ -222,10 +221,10 @@ class BackoffController:
         draw: float | None = None,
         attempt: int | None = None,
     ) -> Wait | GaveUp | None:
-        """Record that the attempt returned `value`, to be judged by the policy's `result` rules.
+        """Record that the attempt returned `value`, and judge it by the policy's `result` rules.
 
         Returns:
-            `None` when it is wanted (the success is recorded) and for late news; else `Wait` or `GaveUp`.
+            `None` when the value is wanted (the success is recorded) or the report is late; else `Wait` or `GaveUp`.
 
         Raises:
             RuntimeError: When no attempt is under way.
@@ -244,7 +243,7 @@ class BackoffController:
         return self._decided(found, None, self._now(now), draw, value)
 
     def record_success(self, now: float | None = None) -> None:
-        """Record that the attempt succeeded: the failures and the curve begin again.
+        """Record that the attempt succeeded: the failures and the backoff curve start again.
 
         Raises:
             RuntimeError: When no attempt is under way.
@@ -256,7 +255,7 @@ class BackoffController:
         self.status = Status.SUCCEEDED
 
     def record_progress(self, now: float | None = None) -> None:
-        """Record that the attempt got somewhere: the failures, the curve and the deadline begin again.
+        """Record that the attempt made progress: the failures, the backoff curve and the deadline start again.
 
         Raises:
             RuntimeError: When no attempt is under way.
@@ -266,28 +265,27 @@ class BackoffController:
         self._tally.fix_deadline(self._now(now))
 
     def reset(self) -> None:
-        """Begin everything afresh because a person asked for it, also after giving up or stopping."""
+        """Start again from the beginning, also after giving up or stopping, as when a person asks for it."""
         self._key = None
         self._tally.begin_again()
         self.status = Status.IDLE
 
     def stop(self, now: float | None = None) -> GaveUp:
-        """End: no attempt begins any more, and every failure is answered with `GaveUp` and `Reason.STOPPED`."""
+        """Stop until `reset`: `start` raises, each recorded failure returns the same `GaveUp` (`Reason.STOPPED`)."""
         self.status = Status.STOPPED
         return self._tally.give_up(Reason.STOPPED, self._now(now))
 
     def idempotency_key(self, value: str | None = None) -> str:
-        """Return an idempotency key for the attempt under way, and let that attempt count as safe to repeat.
+        """Return an idempotency key for the attempt under way, and mark that attempt as safe to repeat.
 
-        As `redouble.idempotency_key`, for callers with a loop of their own.
+        As `redouble.idempotency_key`, for callers that write the loop.
 
         Args:
-            value: A key that belongs to the thing that is done: it is handed back, and vouched for. `None`: a key is made
-                that is the same in every attempt up to a success or a `reset`, and after `restore` when it was taken
-                before the snapshot.
+            value: The caller's own key for this request; it is returned unchanged. `None`: make a key, the same in
+                every attempt up to a success or a `reset`; a key made before a snapshot is the same after `restore`.
 
         Raises:
-            TypeError, ValueError: When `value` is no text, or an empty one.
+            TypeError, ValueError: When `value` is not a string, or is empty.
             RuntimeError: When no attempt is under way.
         """
         value = checked(value)
@@ -299,32 +297,32 @@ class BackoffController:
             self._key = fresh()
         return self._key
 
-    # Asking it.
+    # Reading.
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the first attempt began, up to the end where there was one; 0.0 before it."""
+        """Seconds from the beginning of the first attempt to the end, or until now; 0.0 before the first attempt."""
         return self._tally.elapsed(self._now(self._tally.ended_at))
 
     def due_in(self, now: float | None = None) -> float:
-        """Return the seconds that are left of the wait; 0.0 when it is over or none is under way."""
+        """Return the seconds left of the wait; 0.0 when it is over or none is under way."""
         due = self._tally.due
         return 0.0 if due is None else max(0.0, due - self._now(now))
 
     def snapshot(self, now: float | None = None) -> dict[str, Any]:
-        """Return the state as a small dict for JSON, without readings of any clock: only durations and counts."""
-        from redouble.control import snapshots  # few take any
+        """Return the state as a small dict for JSON: durations and counts, no readings of a clock."""
+        from redouble.control import snapshots  # loaded late: few programs take a snapshot
 
         return {**snapshots.taken(self._tally, self.status, self._now(now)), "key": self._key}
 
     @classmethod
     def restore(cls, policy: Policy, snapshot: dict[str, Any], now: float | None = None) -> BackoffController:
-        """Return a controller that goes on exactly where a snapshot was taken.
+        """Return a controller that goes on exactly where the snapshot was taken.
 
-        The time in between does not count, but for a wait that was under way: it counts as waited in full.
+        The time in between does not count. A wait that was under way counts as waited in full.
 
         Raises:
-            ValueError: When `snapshot` is not one of this version's.
+            ValueError: When `snapshot` was not taken by this version of redouble.
         """
         from redouble.control import snapshots
 
@@ -356,7 +354,7 @@ class BackoffController:
         return draw
 
     def _is_current(self, attempt: int | None, method: str) -> bool:
-        """Whether news is of the attempt under way; late news is not."""
+        """Return whether a report is about the attempt under way, and not a late one about an older attempt."""
         last = self._tally.attempt
         if attempt is not None and attempt > last:
             raise ValueError(f"attempt must have begun: the last one that has is {last}, got {attempt!r}")

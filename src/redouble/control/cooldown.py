@@ -1,9 +1,8 @@
-"""Floor 3. A cooldown: what the server asked of one call, and all that share it wait for.
+"""Floor 3. A cooldown: a wait that the server asked of one call, and that all calls which share the cooldown keep.
 
-A rate limit is one server's, and its 429 answers one call of many. The others would each find out for themselves, by a
-request that is known to fail. A cooldown is the moment until which the server wants no request; whoever is about to
-begin an attempt looks at it (`redouble.calls.call.Call.is_held`), and the decision after a failure writes it
-(`redouble.control.tally`).
+A rate limit belongs to the server, but its 429 reaches one call of many. Each other call would have to send a request
+that is known to fail. A cooldown holds the moment until which the server wants no request. Each call reads it before an
+attempt (`redouble.calls.call.Call.is_held`), and the decision after a failure sets it (`redouble.control.tally`).
 """
 
 from __future__ import annotations
@@ -26,29 +25,30 @@ if TYPE_CHECKING:
     from redouble.core.checks import Seconds
 
 NEAR = 1e-6
-"""Seconds that no clock tells from none, such as those that rounding leaves of a wait that is over."""
+"""Seconds that count as none, such as a rest that rounding leaves of a wait that is over."""
 
 
 class Cooldown:
-    """The moment until which a server wants no request, shared by all calls whose policies name it.
+    """Hold back attempts until the moment that a server named, in all calls whose policies have this cooldown.
 
-    When the server tells one of these calls how long to wait (`Retry-After` and its kin), none of the others begins an
-    attempt before that time is over, its first attempt included. A later hint may lengthen the time, never shorten it.
+    When the server tells one of these calls how long to wait (`Retry-After` and its kin), the other calls begin no
+    attempt before that time is over, their first attempts included. A later hint may lengthen the time, never shorten
+    it.
 
-    A cooldown may be shared by threads, tasks, event loops and greenlets. The child of a `fork` goes on with the time
-    that is left; other processes have their own. Copying gives the same object; unpickling gives one that holds nothing
-    back, or the one that is shared by its name.
+    Threads, tasks, event loops and greenlets may share a cooldown. The child of a `fork` keeps the time that is left;
+    other processes have their own. Copying returns the same object. Unpickling returns an open cooldown, or for a
+    `named` one the cooldown that the process shares by that name.
 
     Args:
         name: A label. Two cooldowns with one label are two cooldowns; `named` shares one.
-        clock: Tells the time in seconds where the methods are not told; `now` is a reading of this clock.
+        clock: A callable that returns the time in seconds, used where a method is called without `now`.
 
     Attributes:
-        name: As it was given; not to be set.
-        gate: A list that is empty while nothing is held back: the hot path looks at its truth alone.
+        name: As given; read-only.
+        gate: A list, empty while no attempt is held back: the success path only tests whether it is empty.
 
     Raises:
-        TypeError, ValueError: When `name` is no string, or empty.
+        TypeError, ValueError: When `name` is not a string, or is empty.
 
     Source: RFC 9110, 10.2.3 (`Retry-After`), and RFC 6585, 4 (429).
 
@@ -67,7 +67,7 @@ class Cooldown:
     holds: int
     _clock: Callable[[], float]
     _lock: Any
-    _under: Any  # the cooldowns that stand for this one on other clocks
+    _under: Any  # the cooldowns in place of this one on other clocks
 
     def __init__(self, name: str | None = None, *, clock: Callable[[], float] = monotonic) -> None:
         self.name = _label(name)
@@ -79,30 +79,30 @@ class Cooldown:
         _alive.add(ref(self, _alive.discard))
 
     def _renew_lock(self) -> None:
-        """Make the lock: at first, and in the child of a fork, where no thread would let go of the old one."""
+        """Make the lock: at first, and in the child of a fork, where no thread would release the old one."""
         self._lock = RLock()
 
     # Sharing.
 
     @classmethod
     def named(cls, name: str) -> Self:
-        """Return the cooldown that this process shares by `name`, made when it is first asked for.
+        """Return the cooldown that this process shares by `name`, made at the first call.
 
         Raises:
-            TypeError, ValueError: When `name` is no string, or empty.
+            TypeError, ValueError: When `name` is not a string, or is empty.
 
         >>> Cooldown.named("maps") is Cooldown.named("maps")
         True
         """
         if name is None:
             raise TypeError("name must be a string that is not empty, got None")
-        found: Self = _named.get((cls, name)) or _named.setdefault((cls, name), cls(name))  # one, also of two threads
+        found: Self = _named.get((cls, name)) or _named.setdefault((cls, name), cls(name))  # safe between threads
         return found
 
     def under(self, clock: Clock) -> Cooldown:
-        """Return the cooldown that stands for this one in the time of a clock, the same at each call.
+        """Return the cooldown to use in place of this one with a clock; the same at each call.
 
-        That of the system's clock is this one itself. So a test under `fake_time` begins with nothing held back.
+        For the system's clock it is this cooldown itself. So a test under `fake_time` begins with an open one.
 
         >>> from redouble.testing import FakeClock
         >>> clock = FakeClock()
@@ -124,17 +124,17 @@ class Cooldown:
     # Holding back.
 
     def hold(self, seconds: Seconds, now: float | None = None) -> None:
-        """Hold back every attempt that has not begun, for so many seconds from now; never for less than before.
+        """Hold back every attempt that has not begun, for `seconds` from now; never shortens the time.
 
-        A retried call whose policy names the cooldown does this by itself. Tell it from outside where the server said
-        so elsewhere: in a header of an answer that succeeded, or to a client that is not retried.
+        A retried call whose policy has the cooldown calls this itself. Call it where redouble cannot see the hint: in
+        a header of a response that succeeded, or in a client that is not retried.
 
         Args:
-            seconds: How long; >= 0.
+            seconds: Seconds or a `timedelta`; >= 0.
             now: A reading of the cooldown's clock; `None` reads it.
 
         Raises:
-            TypeError, ValueError: When `seconds` is no such duration.
+            TypeError, ValueError: When `seconds` is not such a duration.
         """
         asked = checks.seconds("seconds", seconds)
         moment = (self._clock() if now is None else now) + asked
@@ -144,11 +144,11 @@ class Cooldown:
                 self.holds += 1
 
     def left(self, now: float | None = None, *, spread: float = 0.0) -> float:
-        """Return for how many seconds attempts are held back; 0.0 when they are not.
+        """Return the seconds for which attempts are still held back; 0.0 when they are not.
 
         Args:
             now: A reading of the cooldown's clock; `None` reads it.
-            spread: Which part of the server's hint is added, so that those who wait do not come at once.
+            spread: The share of the server's hint that is added, so that waiting calls do not all come at once.
         """
         now = self._clock() if now is None else now
         try:
@@ -163,13 +163,13 @@ class Cooldown:
                 self.gate.clear()
         return 0.0
 
-    # Telling.
+    # State.
 
     def snapshot(self, now: float | None = None) -> dict[str, Any]:
-        """Return its state as a dict for JSON and for metrics, and change nothing.
+        """Return the state as a dict for JSON and metrics.
 
         Returns:
-            `name`; `left`, the seconds for which attempts are held back; `holds`, how often a hint made that longer.
+            `name`; `left`, the seconds for which attempts are held back; `holds`, how often a hint lengthened them.
 
         >>> Cooldown("openai").snapshot()
         {'name': 'openai', 'left': 0.0, 'holds': 0}
@@ -183,7 +183,7 @@ class Cooldown:
     def _is_shared(self) -> bool:
         return _named.get((type(self), self.name)) is self
 
-    # A cooldown is there to be shared: a copy would be a second one.
+    # A cooldown is made to be shared: a copy would be a second one.
 
     def __copy__(self) -> Self:
         return self
@@ -201,25 +201,25 @@ _alive: set[ref[Cooldown]] = set()
 
 
 def in_force(written: Cooldown | Literal[True] | None, own: Cooldown | None, clock: Clock | None) -> Cooldown | None:
-    """Return the cooldown of a call, in the time of its clock; `None`: it has none.
+    """Return the cooldown of a call, for its clock; `None`: it has none.
 
     Args:
-        written: What the policy says.
-        own: That of the decorated function, which `True` names; `None`: there is no such function.
-        clock: The policy's; `None`: the system's.
+        written: The policy's field.
+        own: The cooldown of the decorated function, meant by `True`; `None`: there is no such function.
+        clock: The policy's clock; `None`: the system's.
     """
     found = own if written is True else written
     if found is None or clock is None:
         return found
     try:
         return found.under(clock)
-    except Exception as fault:  # a clock of the user's, which cannot be a key
+    except Exception as fault:  # a user's clock that cannot be hashed
         faults.report("clock", type(clock), fault, "the call has no cooldown")
         return None
 
 
 def _reads(clock: Clock) -> Callable[[], float]:
-    """Return what reads a clock, without keeping it alive: it is the key by which the cooldown is found."""
+    """Return a reader of a clock that does not keep the clock alive: it is the key of a weak dictionary."""
     kept = ref(clock)
 
     def now() -> float:

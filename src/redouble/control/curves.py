@@ -1,4 +1,4 @@
-"""Floor 3. The waits that curves give: asked safely, and the curves of rules counted apart from the policy's."""
+"""Floor 3. The waits of curves: read safely, and the curves of rules counted apart from the policy's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def safe_delay(curve: Backoff, failures: int, previous: float | None, draw: float) -> float | None:
-    """A curve's wait; a curve of the user's that raises or answers nonsense is logged once and has ended."""
+    """Return a curve's wait; a user's curve that raises or returns no duration is logged once and counts as ended."""
     try:
         return sane(curve, curve.delay(failures, previous, draw))
     except Exception as error:
@@ -20,7 +20,7 @@ def safe_delay(curve: Backoff, failures: int, previous: float | None, draw: floa
 
 
 def sane(curve: Backoff, wait: Any) -> float | None:
-    """What a curve answered, as a float in the range of waits; `None` when it has ended."""
+    """Return a curve's answer as a float in [0, `CEILING`]; `None` when the curve has ended or failed."""
     if wait is None:
         return None
     try:
@@ -33,13 +33,13 @@ def sane(curve: Backoff, wait: Any) -> float | None:
 
 
 def ended(curve: Backoff, error: Exception) -> float | None:
-    """A curve that went wrong has ended."""
+    """Report a curve that failed, and return `None`: it counts as ended."""
     faults.report("curve", _written(curve), error, "it counts as ended")
     return None
 
 
 def _written(curve: Backoff) -> object:
-    """What a user would know a curve by: a function of theirs, or the class of what is within one of ours."""
+    """Return the user's part of a curve, for a log line: a function, or the class of the innermost curve."""
     within: Any = curve
     while type(within).__module__.startswith("redouble.") and isinstance(getattr(within, "curve", None), Backoff):
         within = within.curve
@@ -47,7 +47,7 @@ def _written(curve: Backoff) -> object:
 
 
 class OwnCurves:
-    """How far the curves of rules have got: each counts the failures that it answered since the last success."""
+    """The positions of the rules' own curves: each counts the failures since the last success that it answered."""
 
     __slots__ = ("_restored", "_states", "total")
 
@@ -57,7 +57,7 @@ class OwnCurves:
         self._restored: dict[str, tuple[int, float | None]] = {}
 
     def next(self, curve: Backoff, draw: float, rule: object = None) -> float | None:
-        """Return the next wait of a rule's curve: each rule counts for itself, also where two have equal curves."""
+        """Return the next wait of a rule's curve; rules with equal curves still count apart."""
         self.total += 1
         try:
             key = rule, curve
@@ -67,7 +67,7 @@ class OwnCurves:
                 count, previous = self._restored.pop(_text(*key), (0, None)) if self._restored else (0, None)
             wait = safe_delay(curve, count + 1, previous, draw)
             self._states[key] = count + 1, wait
-        except Exception as error:  # a curve of the user's that cannot be hashed or shown
+        except Exception as error:  # a user's curve that cannot be hashed or shown
             return ended(curve, error)
         return wait
 
@@ -78,7 +78,7 @@ class OwnCurves:
 
     @classmethod
     def of(cls, plain: dict[str, Any]) -> OwnCurves | None:
-        """Those of a snapshot."""
+        """Restore the counts from a snapshot; `None` where it has none."""
         if not plain:
             return None
         curves = cls()

@@ -1,8 +1,7 @@
-"""Floor 3. Events of a retried call, who is told of them, and the log lines made of them.
+"""Floor 3. Events of a retried call, their observers, and the log lines made of them.
 
-`Event` is one frozen record. An `Audience` is made of the observers of a policy: it knows which of them hears which
-kind, and keeps their faults away from the call. `log_retries` is the observer that is at work by default; `describe`
-gives its words.
+`Event` is a frozen record. An `Audience` holds the observers of a policy: it knows the kinds of events that each one
+hears, and keeps their errors away from the call. `log_retries` is the default observer; `describe` writes its lines.
 """
 
 from __future__ import annotations
@@ -28,12 +27,16 @@ INFO, WARNING = 20, 30  # logging's own numbers, without loading it
 
 
 class EventKind(Enum):
-    """What happened: `RETRY` (a wait begins), `SUCCESS` (after at least one failure), `GIVE_UP`.
+    """The kind of an event: `RETRY` (a wait begins), `SUCCESS` (after at least one failure), `GIVE_UP`.
 
-    `HELD`: a cooldown that calls share (`cooldown=`) holds the next attempt back, the first one included; one that failed
-    before and waits longer for it is told as `RETRY` alone. Of a connection that is kept alive also `CONNECTED`, `DROPPED` (what ended it is the `error`, `None` for an end in
-    order) and `PARKED` (it waits for somebody to reset it). Only an observer whose `kinds` name them is told of
-    `ATTEMPT` (one begins) and `CALL` (a call that needed no retry succeeded).
+    `HELD`: a shared cooldown (`cooldown=`) holds back the next attempt, a first one included. When it only lengthens
+    the wait after a failure, the event is a `RETRY` alone.
+
+    A connection that is kept alive also has `CONNECTED`, `DROPPED` (`error` is the cause, `None` for an orderly end)
+    and `PARKED` (it waits for a reset).
+
+    An observer gets `ATTEMPT` (an attempt begins) and `CALL` (a call succeeded without a retry) only if its `kinds`
+    name them.
     """
 
     __module__ = "redouble"
@@ -55,34 +58,35 @@ class EventKind(Enum):
 
         def __hash__(self) -> int: ...
     else:
-        __hash__ = object.__hash__  # Enum's own hashes the name by a call in Python, and a success asks twice
+        __hash__ = object.__hash__  # Enum's own hashes the name in Python code, and each success asks for it twice
 
 
 ALL_KINDS = frozenset(EventKind)
 USUAL_KINDS = ALL_KINDS - {EventKind.ATTEMPT, EventKind.CALL}
-"""The kinds that an observer without `kinds` is told of: none of them costs a call that succeeds at once anything."""
+"""The kinds that an observer without `kinds` gets: a call that succeeds at once makes no event of these."""
 
 _ENDS = frozenset({EventKind.GIVE_UP, EventKind.PARKED})
 _AFTER_A_FAILURE = frozenset({EventKind.RETRY, EventKind.GIVE_UP, EventKind.PARKED, EventKind.DROPPED})
 
 
 class Event(Record):
-    """One thing that happened to a retried call. It carries no argument values.
+    """An event of a retried call. It carries no argument values.
 
     Fields:
         kind: The `EventKind`.
         name: The policy's or the function's name; `None` when neither has one.
-        attempt: The number of the attempt that it is about, from 1.
-        failures: How many attempts have failed in a row.
+        attempt: The number of the attempt, from 1.
+        failures: The number of attempts that failed in a row.
         elapsed: Seconds since the first attempt began.
         delay: Seconds until the next attempt; `None` when there is none.
-        error: The error of the attempt; `None` for a result or a success.
+        error: The exception of the attempt; `None` for a result or a success.
         classification: The judgement of the outcome; `None` for a success.
         reason: The `Reason` of a `GIVE_UP`; `None` for the others.
         limit: The number of failures in a row that ends the call; `None` for no limit.
-        ended_by: Whose deadline ended it: `"own"` (the call's) or `"scope"` (one around it); `None` when none did.
-        delay_by: Whose wait the delay is: the `"curve"`'s, the `"server"`'s, who asked for it, or the `"cooldown"`'s, for
-            which the server asked another call; `None` when there is no delay.
+        ended_by: The deadline that ended the call: `"own"` (the call's) or `"scope"` (a scope's around it); `None` when
+            no deadline did.
+        delay_by: The origin of the delay: the backoff `"curve"`, the `"server"`, or the `"cooldown"` (the server asked
+            another call to wait); `None` when there is no delay.
     """
 
     __module__ = "redouble"
@@ -112,16 +116,16 @@ class Event(Record):
 
 
 ENDED: Classification = Classification(Verdict.TRANSIENT, applied=False, reason="the connection ended")
-"""The judgement of a kept connection that ended in order: it is there to be up, so it is opened again."""
+"""The judgement of a kept connection that ended in order: it is meant to stay up, so it is opened again."""
 
 
-# Who is told.
+# Observers.
 
 
 class Audience:
-    """The observers of a policy, resolved once: which of them hears which kind of event.
+    """The observers of a policy, sorted once by the kinds of events that they hear.
 
-    Make one with `audience`. Nothing here raises an `Exception`, but for that of a signal's handler.
+    Make one with `audience`. Its methods raise no `Exception`, except one that a signal handler raised.
     """
 
     __slots__ = ("_logs", "_observers", "_surely", "_told")
@@ -134,20 +138,20 @@ class Audience:
         self._surely = frozenset(kind for each, kinds in heard if not _is_log(each) for kind in kinds)
 
     def hears(self, kind: EventKind) -> bool:
-        """Tell whether an event of this kind would reach an observer, so that others need not be made.
+        """Tell whether an event of this kind would reach an observer; if not, the event need not be made.
 
-        For `ATTEMPT` and `CALL` the answer never changes, so ask once a policy; for other kinds it depends on the level
-        of a logger, so ask once a call.
+        For `ATTEMPT` and `CALL` the answer never changes, so ask once per policy. For other kinds it depends on the
+        level of a logger, so ask once per call.
         """
         if kind in self._surely:
             return True
-        for log in self._logs[kind]:  # noqa: SIM110  # a generator would double what a success pays for asking
+        for log in self._logs[kind]:  # noqa: SIM110  # a generator would double the cost of asking on success
             if log.wants(kind):
                 return True
         return False
 
     def tell(self, event: Event) -> None:
-        """Tell each observer that hears of this kind; a `BaseException` of an observer passes."""
+        """Tell each observer that hears this kind; a `BaseException` that an observer raises passes through."""
         notify(self._told[event.kind], event)
 
     def __repr__(self) -> str:
@@ -155,9 +159,9 @@ class Audience:
 
 
 def audience(observers: tuple[Observer, ...] | None) -> Audience:
-    """Return who is told where a policy has these observers; `None`: no observer and no log.
+    """Return the audience of a policy with these observers; `None`: no observer and no log.
 
-    `log_retries()` is at work besides, unless one of the observers is a `log_retries` already.
+    `log_retries()` is added, unless one of the observers is a `log_retries` already.
     """
     if observers is None:
         return NO_AUDIENCE
@@ -167,17 +171,17 @@ def audience(observers: tuple[Observer, ...] | None) -> Audience:
 
 
 def kinds_of(observer: object) -> frozenset[EventKind]:
-    """Return the kinds of events that an observer is told of.
+    """Return the kinds of events that an observer hears.
 
-    An attribute `kinds` names them; without one they are all but `ATTEMPT` and `CALL`.
+    Its attribute `kinds` names them; without one they are all but `ATTEMPT` and `CALL`.
 
     Raises:
-        TypeError: For `kinds` that are neither `EventKind`s in a set, tuple or list, nor `EventKind` itself (all).
+        TypeError: When `kinds` is not a set, tuple or list of `EventKind`, nor `EventKind` itself (all).
     """
     kinds = getattr(observer, "kinds", None)
     if kinds is EventKind:
         return ALL_KINDS
-    if kinds is None or callable(kinds):  # a method of that name, or a mock, which answers any name, means no kinds
+    if kinds is None or callable(kinds):  # a method of that name, or a mock, which has every name, names no kinds
         return USUAL_KINDS
     if isinstance(kinds, (set, frozenset, tuple, list)) and all(isinstance(kind, EventKind) for kind in kinds):
         return frozenset(kinds)
@@ -200,7 +204,7 @@ def _is_log(observer: object) -> bool:
 
 
 def notify(observers: Iterable[Observer], event: Event) -> None:
-    """Tell each observer; one that raises is logged once and changes nothing (a `BaseException` passes)."""
+    """Tell each observer; one that raises is logged once, and the call goes on (a `BaseException` passes through)."""
     for observer in observers:
         try:
             observer(event)
@@ -212,36 +216,35 @@ def notify(observers: Iterable[Observer], event: Event) -> None:
 
 
 class log_retries:  # noqa: N801  # used as a verb: observers=(log_retries(...),)
-    """An observer that logs one line per retry and one per give-up; of a kept connection also when it is up or parked.
+    """Log one line per retry and one per give-up; for a kept connection also when it is up or parked.
 
-    It is at work by default, on the logger `redouble`, besides the observers of a policy; a policy that names one of
-    its own uses that instead. The default one keeps silent in a program that configured no logging. Nothing is logged
-    where nothing was retried: an error that was PERMANENT on the first attempt, or on which an inner retry gave up then
-    (that one has logged it).
+    By default every policy logs this way, on the logger `redouble`. A policy with a `log_retries` among its observers
+    uses that one instead. The default one is silent in a program that configured no logging. No line is logged for an
+    error that was PERMANENT on the first attempt, nor for one on which an inner retry gave up then (the inner retry
+    logged it).
 
     Each record has the event's fields as `record.retry`, a dict of plain values: `kind`, `name`, `attempt`, `limit`,
     `failures`, `elapsed`, `delay`, `delay_by`, `error` (the name of its type), `verdict`, `reason`, `ended_by`. A logger
     with a method `bind`, such as structlog's, gets `retry=` and the fields of `extra` as keywords.
 
-    In each line user info and parameters of URLs that look secret are masked. While a line is being written here, no
-    other one is: a handler may ship its lines by a function that is retried.
+    User info and parameters of URLs that look secret are masked in each line. While a handler writes a line, retries
+    within that handler log none: it may ship its lines by a function that is retried.
 
     Args:
         logger: A `logging.Logger`, or the name of one. `None`: `redouble`.
-        level: The level of the lines about retries, 20 (`logging.INFO`) by default; give-ups are logged at 30
+        level: The level of the lines about retries, 20 (`logging.INFO`) by default. Give-ups are logged at 30
             (`logging.WARNING`), or at `level` where that is higher. An orderly stop is logged at `level`.
-        once: Log the first retry of an episode only, and the give-up.
+        once: Log only the first retry of an episode, and the give-up.
         extra: More fields for each record, as in `logger.info(..., extra=...)`; `None` for none.
-        redact: A function that takes the line, masked already, and returns the line to log, for secrets of your own.
-            Where it raises, or returns no string, the line is logged without the error's message. `None`: no more than
-            the masking.
-        exc_info: Log the traceback of each error too, as Python shows it: unmasked. An error whose rule says `redact`
-            has none.
+        redact: A function that takes the line, already masked, and returns the line to log, for other secrets. If it
+            raises, or returns no string, the line is logged without the error's message. `None`: masking only.
+        exc_info: Log the traceback of each error too, as Python shows it: unmasked. An error whose rule has `redact`
+            is logged without one.
 
     Raises:
         TypeError: For arguments of a wrong kind.
-        ValueError: For `redact` with `exc_info`, which would show what is redacted; and for a name in `extra` that the
-            record itself has.
+        ValueError: For `redact` together with `exc_info`, because a traceback shows the message unredacted; for a name
+            in `extra` that a log record has already.
 
     >>> from redouble import log_retries, retry
     >>> policy = retry(observers=[log_retries("shop.payments", once=True)])
@@ -251,7 +254,7 @@ class log_retries:  # noqa: N801  # used as a verb: observers=(log_retries(...),
 
     __slots__ = ("_exc_info", "_extra", "_found", "_level", "_logger", "_once", "_redact")
 
-    kinds: ClassVar[Collection[EventKind]] = (  # a retry or an end follows a drop, and has a line
+    kinds: ClassVar[Collection[EventKind]] = (  # not DROPPED: a retry or an end follows it, with a line of its own
         EventKind.RETRY,
         EventKind.GIVE_UP,
         EventKind.CONNECTED,
@@ -280,9 +283,9 @@ class log_retries:  # noqa: N801  # used as a verb: observers=(log_retries(...),
             raise ValueError("redact and exc_info=True contradict each other: a traceback shows the message as it is")
 
     def wants(self, kind: EventKind) -> bool:
-        """Tell whether a line about such an event would be logged, so that the event need not be made otherwise.
+        """Tell whether a line about such an event would be logged; if not, the event need not be made.
 
-        A logger that raises here is reported once, and wants nothing.
+        A logger that raises here is reported once, and the answer is `False`.
         """
         try:
             level = max(self._level, WARNING) if kind in _ENDS else self._level
@@ -329,7 +332,7 @@ class log_retries:  # noqa: N801  # used as a verb: observers=(log_retries(...),
             return describe(event, withhold=True)
 
     def _keywords(self, event: Event) -> dict[str, Any]:
-        """Return the keywords for the logger: only those that say something."""
+        """Return the keywords for the logger, without empty ones."""
         fields = {**self._extra, "retry": record_fields(event)}
         keywords: dict[str, Any] = fields if _takes_keywords(self._logger) else {"extra": fields}
         if self._exc_info and event.error is not None and not _is_redacted(event):
@@ -356,7 +359,7 @@ class log_retries:  # noqa: N801  # used as a verb: observers=(log_retries(...),
 
 
 class _DefaultLog(log_retries):
-    """The log that no program asked for: where logging is not configured, its lines are not printed on stderr."""
+    """The default log: it prints no line on stderr where logging is not configured."""
 
     __slots__ = ()
 
@@ -394,7 +397,7 @@ def _names_of_a_record() -> set[str]:
 
 
 def _takes_keywords(logger: object) -> bool:
-    """Tell whether a logger takes fields as keywords: structlog's, which would log an `extra=` as one more field."""
+    """Tell whether a logger takes fields as keywords, as structlog's: there `extra=` would be one more field."""
     return callable(getattr(logger, "bind", None))
 
 
@@ -410,7 +413,7 @@ NO_AUDIENCE = Audience(())
 
 
 def record_fields(event: Event) -> dict[str, Any]:
-    """Return an event's fields as plain values, which any formatter can write: names, numbers and `None`."""
+    """Return an event's fields as plain values that any formatter can write: names, numbers and `None`."""
     found, reason = event.classification, event.reason
     return {
         "kind": event.kind.name,
@@ -428,7 +431,7 @@ def record_fields(event: Event) -> dict[str, Any]:
     }
 
 
-# The words.
+# The text of log lines.
 
 
 def describe(event: Event, *, withhold: bool = False) -> str:
@@ -436,7 +439,7 @@ def describe(event: Event, *, withhold: bool = False) -> str:
 
     Args:
         event: The event.
-        withhold: Leave out all text that is not redouble's own, such as an error's message.
+        withhold: Leave out all text from outside redouble, such as an error's message.
 
     >>> from redouble.control.events import Event, EventKind, describe
     >>> error = TimeoutError("no answer")
@@ -507,21 +510,21 @@ _WORDS: dict[EventKind, Callable[[Event, bool], str]] = {
 
 
 def _attempt(event: Event) -> str:
-    """Name the attempt, and of how many it is one, as long as all attempts before it failed."""
+    """Name the attempt, and the limit as long as all attempts before it failed: `attempt 2 of 3`."""
     alike = event.attempt == event.failures + (event.kind not in _AFTER_A_FAILURE)
     of = f" of {event.limit}" if alike and event.limit is not None else ""
     return f"attempt {event.attempt}{of}"
 
 
 def _in_a_row(event: Event) -> str:
-    """Count the failures in a row where the number of the attempt does not: after progress, or a connection that held."""
+    """Count the failures in a row where they differ from the attempt's number: after progress, or a connection."""
     if event.limit is None or event.failures in (0, event.attempt) or _is_pending(event):
         return ""
     return f" (failure {event.failures} of {event.limit} in a row)"
 
 
 def _by_whom(event: Event) -> str:
-    """Tell that the server asked for the wait, or for a longer one than it gets."""
+    """Tell that the server asked for the wait, or for a longer one."""
     if event.delay_by != "server":
         return OF_ANOTHER if event.delay_by == "cooldown" else ""
     asked = None if event.classification is None else event.classification.retry_after
@@ -557,18 +560,18 @@ def _outcome_text(event: Event, withhold: bool) -> str:
 
 
 def _why(event: Event, withhold: bool) -> str:
-    """Give the reason of the judgement: a rule of the user's may have put a message into it."""
+    """Give the reason of the judgement, masked: a user's rule may have put an error's message into it."""
     reason = "" if event.classification is None or withhold else clean(event.classification.reason)
     return f" ({reason})" if reason else ""
 
 
 def error_shown(event: Event) -> str | None:
-    """Return the error of an event as a log may show it: masked, or without its message; `None` without an error."""
+    """Return the error of an event as a log may show it: masked, or without its message; `None` if there is none."""
     return None if event.error is None else error_text(event.error, _is_redacted(event))
 
 
 def error_text(error: BaseException, redact: bool = False) -> str:
-    """Return an error's type and its message on one line, masked; without the message where it is to be redacted."""
+    """Return an error's type and message on one line, masked; with `redact` without the message."""
     name = faults.kind_name(error)
     if redact:
         return f"{name} (message withheld)"

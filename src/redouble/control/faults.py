@@ -1,7 +1,7 @@
-"""Floor 3. The guard around code that redouble was handed: a rule, an observer, a clock, a curve, a logger.
+"""Floor 3. The guard around the user's code that redouble calls: a rule, an observer, a clock, a curve, a logger.
 
-Nothing that fails there hides the error of the operation. It is logged once, and the retried call goes on. What a
-handler of a signal raises meanwhile is no fault of that code, and passes to the caller.
+An error in such code never hides the error of the operation: it is logged once, and the retried call goes on. An error
+that a signal handler raises meanwhile is not that code's, and passes to the caller.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ LOGGER = "redouble"
 LONGEST_ERROR = 80
 
 listeners: list[Callable[[str, BaseException], object]] = []
-"""Called with every report, also one that was logged before: its text, and the error. A strict `fake_time` listens."""
+"""Called with the text and the error of every report, even one logged before. A strict `fake_time` listens."""
 
 _said: set[tuple[object, ...]] = set()
 _saying: ContextVar[bool] = ContextVar("redouble.saying", default=False)
-# Past classes that guard their attributes, and metaclasses that have their own.
+# Read past classes that guard their attributes, and metaclasses that define their own.
 _TRACEBACK: Any = BaseException.__dict__["__traceback__"]
 _QUALNAME: Any = type.__dict__["__qualname__"]
 
 
 def once(*key: object) -> bool:
-    """Tell whether `key` is said for the first time; a key that cannot be hashed is known by its repr.
+    """Tell whether `key` is new, and remember it; a key that cannot be hashed is remembered by its repr.
 
-    Forgets all keys rather than grow without end.
+    After 1000 keys it forgets all of them, so that it cannot grow without end.
     """
     try:
         return _is_new(key)
@@ -57,27 +57,27 @@ def _is_new(key: tuple[object, ...]) -> bool:
 
 
 def logger() -> logging.Logger:
-    """Return the logger `redouble`; loads `logging`, so call it only for something that must be said."""
+    """Return the logger `redouble`; this loads `logging`, so call it only to write a line."""
     import logging
 
     return logging.getLogger(LOGGER)
 
 
 def loaded_logging() -> ModuleType | None:
-    """Return `logging` if it is loaded; before that no program can have asked for lines below WARNING."""
+    """Return `logging` if it is loaded; until then no program can have asked for lines below WARNING."""
     return sys.modules.get("logging")
 
 
 def is_saying() -> bool:
-    """Tell whether a line of redouble's is being written here: by this thread, task or greenlet."""
+    """Tell whether this thread, task or greenlet is writing a line of redouble's."""
     return _saying.get()
 
 
 def say(write: Callable[..., object], *values: object, **keywords: Any) -> None:
-    """Call a method of a logger; redouble writes no other line before it returns.
+    """Call a method of a logger; redouble writes no other line here before the method returns.
 
-    Without this a handler that ships its lines by a retried function never comes back: each failure would be a line.
-    A context variable, not a lock or a thread's local: another task or greenlet may go on while a handler waits.
+    Otherwise a handler that ships its lines by a retried function would never return: each failure would be a line.
+    A context variable, not a lock or a thread-local: another task or greenlet may log while a handler waits.
     """
     if _saying.get():
         return
@@ -89,7 +89,7 @@ def say(write: Callable[..., object], *values: object, **keywords: Any) -> None:
 
 
 def warn(message: str, *values: object) -> None:
-    """Log a warning; an `Exception` of the logging itself, such as of a filter, matters less than the call."""
+    """Log a warning; an `Exception` in logging itself, such as in a filter, is dropped for the sake of the call."""
     try:
         say(logger().warning, message, *values, stacklevel=3)
     except Exception as error:
@@ -98,17 +98,17 @@ def warn(message: str, *values: object) -> None:
 
 
 def report(kind: str, thing: object, error: BaseException, consequence: str, *, withhold: bool = False) -> None:
-    """Log once per kind, thing and type of error that code handed to redouble raised.
+    """Log an error that a user's code raised, once per kind, thing and type of error.
 
-    Call it where the error was caught. Raises no `Exception` but an error that the handler of a signal raised: that
-    one is for the caller, and goes on from here.
+    Call it where the error was caught. It raises no `Exception`, except an error that a signal handler raised: that
+    one is meant for the caller, and is raised again here.
 
     Args:
-        kind: The role of the thing, such as `"observer"`.
-        thing: The code that raised: it is named in the line.
+        kind: The role of the code, such as `"observer"`.
+        thing: The code that raised; the line names it.
         error: The error that it raised.
         consequence: How redouble goes on.
-        withhold: Show the type of the error alone, since its message may contain what must not be logged.
+        withhold: Show only the type of the error, because its message may contain a secret.
     """
     if raised_by_signal(error):
         raise error
@@ -119,13 +119,13 @@ def report(kind: str, thing: object, error: BaseException, consequence: str, *, 
         if once(kind, name, kind_name(error)):
             text = kind_name(error) if withhold else clean(checks.shown(error), LONGEST_ERROR)
             warn("%s %s raised %s; %s", kind, name, text, consequence)
-    except Exception as fault:  # what cannot even be shown
+    except Exception as fault:  # an error or an object that cannot even be shown
         if raised_by_signal(fault):
             raise
 
 
 def _tell(listener: Callable[[str, BaseException], object], line: str, error: BaseException) -> None:
-    """Call a listener, whose own failure matters less than the call that the report is about."""
+    """Call a listener; its own failure is dropped for the sake of the retried call."""
     try:
         listener(line, error)
     except Exception:
@@ -133,7 +133,7 @@ def _tell(listener: Callable[[str, BaseException], object], line: str, error: Ba
 
 
 def rule_raised(rule: Rule, error: Exception) -> None:
-    """Report a rule: it counts as having no opinion. Where its `retry_after` alone raised, there is no hint."""
+    """Report a rule that raised: it has no opinion. If only its `retry_after` raised, there is no hint."""
     if isinstance(rule, HintOf):
         report("hint of", checks.shown(rule.rule), error, "it is left out")
     else:
@@ -141,12 +141,12 @@ def rule_raised(rule: Rule, error: Exception) -> None:
 
 
 def name_of(thing: object) -> str:
-    """Return the name by which a log line calls a user's callable or object."""
+    """Return the name of a user's callable or object for a log line."""
     if isinstance(thing, str):
         return thing
     try:
         name = getattr(thing, "__qualname__", None)
-    except Exception as error:  # an object that answers every name
+    except Exception as error:  # an object that guards its attributes
         if raised_by_signal(error):
             raise
         name = None
@@ -154,16 +154,16 @@ def name_of(thing: object) -> str:
 
 
 def kind_name(thing: object) -> str:
-    """Return the name of an object's type, whatever its class and metaclass say of themselves."""
+    """Return the real name of an object's type, even where its class or metaclass hides it."""
     name: str = _QUALNAME.__get__(type(thing))
     return name
 
 
 def raised_by_signal(error: BaseException) -> bool:
-    """Tell whether the handler of a signal raised this error, such as Celery's `SoftTimeLimitExceeded`.
+    """Tell whether a signal handler raised this error, such as Celery's `SoftTimeLimitExceeded`.
 
-    It is seen in the error's own traceback, which then passes through a function that `signal.getsignal` names. A
-    handler that was taken back meanwhile, as by a time limit within an observer, is none: its error is the observer's.
+    Then the error's traceback passes through a function that `signal.getsignal` returns. A handler that has been
+    uninstalled meanwhile, as by a time limit within an observer, does not count: the error is the observer's.
     """
     signal: Any = sys.modules.get("signal")
     at = _TRACEBACK.__get__(error)
@@ -178,11 +178,11 @@ def raised_by_signal(error: BaseException) -> bool:
 
 
 def _code_of(handler: Any) -> CodeType | None:
-    """Return the code of a signal's handler: of a function, a method, a partial of one, or an object that is called."""
+    """Return the code of a signal handler: a function, a method, a partial of one, or a callable object."""
     try:
         while type(handler).__module__ == "functools" and hasattr(handler, "func"):
             handler = handler.func
         code = getattr(handler, "__code__", None) or getattr(type(handler).__call__, "__code__", None)
-    except Exception:  # an object of the user's that guards its attributes
+    except Exception:  # a user's object that guards its attributes
         return None
     return code if isinstance(code, CodeType) else None

@@ -1,4 +1,4 @@
-"""Floor 3. Which host runs the caller: a plain thread, asyncio or trio; found when it is needed, without importing any."""
+"""Floor 3. Finds the host of the caller when it is needed: a plain thread, asyncio or trio. It imports none of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Host(Enum):
-    """What can wait for, and cancel, the coroutine that asks."""
+    """A library that can suspend and cancel the running coroutine."""
 
     ASYNCIO = "asyncio"
     TRIO = "trio"
@@ -27,10 +27,10 @@ class NoHost(RuntimeError):  # noqa: N818  # it tells of a place, as StopIterati
 def running_host() -> Host:
     """Return the host of the running coroutine.
 
-    Trio is asked first: in its guest mode an asyncio loop runs around it. Asyncio counts only where there is a task.
+    Trio is asked first, because in its guest mode an asyncio loop runs around it. Asyncio counts only within a task.
 
     Raises:
-        NoHost: When neither of them runs it.
+        NoHost: When the coroutine does not run under asyncio or trio.
     """
     if in_trio():
         return Host.TRIO
@@ -46,7 +46,7 @@ def in_trio() -> bool:
     trio: Any = sys.modules["trio"]
     try:
         return bool(trio.lowlevel.in_trio_task())
-    except AttributeError:  # half imported by another thread, or none of ours
+    except AttributeError:  # half imported by another thread, or another module of that name
         return False
 
 
@@ -60,7 +60,7 @@ def in_asyncio_task() -> bool:
 
 
 def in_event_loop() -> bool:
-    """Return whether an event loop runs the caller, which a blocking wait would hold up."""
+    """Return whether the caller runs in an event loop, which a blocking wait would hold up."""
     modules = sys.modules
     try:
         if "asyncio" in modules and modules["asyncio"]._get_running_loop() is not None:

@@ -1,4 +1,4 @@
-"""Floor 3. Idempotency keys: what may be one, and a fresh one."""
+"""Floor 3. Idempotency keys: check a caller's key, and make a fresh one."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 
 def checked(value: Any) -> str | None:
-    """Return a key of the caller's, or `None`.
+    """Return the caller's key, or `None`.
 
     Raises:
-        TypeError, ValueError: When `value` is no text, or an empty one.
+        TypeError, ValueError: When `value` is not a string, or is empty.
     """
     if value is not None and not isinstance(value, str):
         raise TypeError(f"value must be a string or None, got {checks.shown(value)}")
@@ -23,7 +23,7 @@ def checked(value: Any) -> str | None:
 
 
 def fresh() -> str:
-    """Return a key that no other request has."""
+    """Return a new, unique key."""
     from uuid import uuid4
 
     return str(uuid4())

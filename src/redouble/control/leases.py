@@ -1,11 +1,11 @@
 """Floor 3. A retry budget that a store keeps for many processes: the part of it that one process has leased.
 
-The store keeps one bucket (`Bucket` is its definition in Python, and a script does the same where the store runs). A
-process asks it only when a retry is wanted and no leased token is at hand (`LeasedBudget`). How the store is reached,
-and who waits for its answer, is up to the adapter: `redouble.adapters.redis`.
+The store keeps one bucket (`Bucket` defines it in Python, a script does the same in the store). A process asks the
+store only when it wants a retry and has no leased token left (`LeasedBudget`). The adapter sends the requests and waits
+for the answers: `redouble.adapters.redis`.
 
-In an event loop nothing may wait for the store in the middle of a decision. So there the decision is to wait, and the
-answer is heard during that wait, before the next attempt: see `Question` and `redouble.calls.call.Call.sleeps_on`.
+An event loop must not block on the store in the middle of a decision. There the decision is to wait, and the store's
+answer is read during that wait, before the next attempt: see `Question` and `redouble.calls.call.Call.sleeps_on`.
 """
 
 from __future__ import annotations
@@ -25,34 +25,34 @@ if TYPE_CHECKING:
     from redouble.core.checks import Seconds
 
 LEASE = 5.0
-"""Tokens that a process has at hand at most; it asks for more than one only where it asked within `EMPTY` before."""
+"""The most leased tokens that a process keeps; it asks for more than one only if it asked before within `EMPTY`."""
 
 EMPTY = 1.0
-"""Seconds for which a refusal of the store holds: retries that are wanted meanwhile are refused without asking."""
+"""Seconds for which a refusal of the store holds: further retries are refused without asking."""
 
 IDLE = 1.0
-"""Seconds after which tokens at hand that no retry wanted go back to the store."""
+"""Seconds after which leased tokens that no retry took go back to the store."""
 
 AWAY = 5.0
-"""Seconds for which a process goes by a budget of its own after the store has failed, until it is tried again."""
+"""Seconds for which a process uses a budget of its own after the store has failed, before it tries the store again."""
 
 TIMEOUT = 0.05
-"""Seconds that a retry waits for the store at most."""
+"""The most seconds that a retry waits for the store."""
 
 FOREVER = 1e18
-"""Seconds since the last answer, where there was none."""
+"""Seconds since the last answer, if there was none."""
 
 
 class Request(NamedTuple):
-    """One question to the store.
+    """A request to the store.
 
     Fields:
-        successes: On the first attempt, since the last request; those from before the window count less.
-        back: Tokens that go back: of retries that worked, and leased ones that no retry wanted.
-        need: Tokens without which the answer is a refusal; 0: none are asked for.
-        most: Tokens that are welcome.
-        since: Seconds since the last answered request of this process: more cannot have passed for the bucket, whatever
-            the clock of the store says.
+        successes: Successes on the first attempt since the last request; those from before the window count less.
+        back: Tokens to give back: of retries that succeeded, and leased ones that no retry took.
+        need: The fewest tokens wanted; with fewer in the bucket the answer is a refusal. 0: none are asked for.
+        most: The most tokens wanted.
+        since: Seconds since the last answered request of this process: the bucket counts no longer time than this, even
+            if the store's clock does.
     """
 
     successes: float
@@ -63,17 +63,17 @@ class Request(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """The answer: the tokens that are leased now, and those that are left in the bucket."""
+    """The store's answer: the tokens leased now, and the tokens left in the bucket."""
 
     leased: float
     tokens: float
 
 
 class Bucket:
-    """The bucket that a store keeps, in Python: the definition that a store's script is held to.
+    """The bucket that a store keeps, in Python: a store's script must behave the same.
 
     Args:
-        budget: Has the settings.
+        budget: The budget with the settings.
     """
 
     def __init__(self, budget: RetryBudget) -> None:
@@ -82,9 +82,9 @@ class Bucket:
         self._at: float | None = None
 
     def answer(self, request: Request, now: float) -> Reply:
-        """Count what the request brings, and lease what it asks for where it can be had.
+        """Add the tokens that a request brings, and lease those that it asks for if there are enough.
 
-        A lease is what is needed, or a quarter of the bucket where more is welcome: one process never empties it.
+        A lease is `need`, or up to a quarter of the bucket where `most` is higher: one process never empties it.
         """
         budget, tokens = self._budget, self.tokens
         at, self._at = self._at, now
@@ -102,9 +102,9 @@ class Bucket:
 
 
 class Question:
-    """A retry that waits for the store: granted or refused by the time that `ends` tells, whatever the store does.
+    """A retry that waits for the store: granted or refused by the moment `ends`, even if the store never answers.
 
-    It holds no token until `answer` grants it, so one that is dropped loses none.
+    It holds no token until `answer` grants it, so a question that is dropped loses none.
     """
 
     __slots__ = ("_began", "_budget", "_hinted", "_ticket", "ends")
@@ -117,7 +117,7 @@ class Question:
         self._ticket = budget._register(hinted)
 
     def answer(self) -> bool | None:
-        """Return whether the retry is granted, and take its token then; `None`: it is not known yet."""
+        """Take a token, and return whether there was one; `None`: the store has not answered yet."""
         budget = self._budget
         now = budget._clock()
         found = budget._decide(now, self._hinted)
@@ -125,7 +125,7 @@ class Question:
             return found
         if now >= self.ends:
             return budget._decide_late(now, self._hinted, self._began)
-        if budget._served >= self._ticket:  # answered, but another retry was faster
+        if budget._served >= self._ticket:  # the store answered, but another retry took the tokens
             self._ticket = budget._register(self._hinted)
         return None
 
@@ -137,14 +137,14 @@ class Question:
 
 
 class LeasedBudget(RetryBudget):
-    """What one process knows of a budget that a store keeps: the tokens at hand, and whether the store is away.
+    """The part of a store's budget that this process holds: the leased tokens, and the state of the store.
 
-    As a `RetryBudget` it is also the budget of this process alone, by which it goes while the store is away; `share` is
-    for that one. An adapter says how a request is made: it wakes whatever makes requests in `_wake`, gets each from
-    `_next`, and tells its outcome to `_answered` or `_lose`.
+    As a `RetryBudget` it is also the budget of this process alone, used while the store is away; `share` applies to
+    that one. An adapter sends the requests: `_wake` starts its sender, which gets each request from `_next` and reports
+    the outcome to `_answered` or `_lose`.
 
     Args:
-        timeout: Seconds that a retry waits for the store at most, > 0.
+        timeout: The most seconds that a retry waits for the store, > 0.
         settings: As for `RetryBudget`.
     """
 
@@ -171,23 +171,23 @@ class LeasedBudget(RetryBudget):
 
     is_remote = True
 
-    _ahead: float  # tokens that the next request asks for, at least
-    _answered_at: float | None  # when the last request was sent that was answered
+    _ahead: float  # the fewest tokens that the next request asks for
+    _answered_at: float | None  # when the last answered request was sent
     _asked_at: float  # when a token was last asked for
     _away: bool
     _away_until: float  # when the store is to be tried again
     _empty_until: float
     _hand: float  # leased tokens, not spent
-    _need: float  # the least that a waiting retry needs
+    _need: float  # the cost of the cheapest waiting retry
     _out: float  # leased tokens, spent and not refunded
     _owed: float  # refunds that go back with the next request
-    _probing: bool  # whether the store that is away is to be tried
-    _served: int  # up to which ticket retries have been answered
-    _serving: int  # and will be, when the request under way is
-    _tickets: int  # retries that had to wait
-    _told: float  # tokens that were left in the store
-    _used_at: float  # when the tokens at hand last changed
-    _want: float  # what the waiting retries need together
+    _probing: bool  # the store is away, and is to be tried again
+    _served: int  # the last ticket that has been answered
+    _serving: int  # the last ticket that the request under way will answer
+    _tickets: int  # the number of retries that had to wait
+    _told: float  # the tokens in the store at its last answer
+    _used_at: float  # when the leased tokens last changed
+    _want: float  # the cost of all waiting retries together
 
     def __init__(self, *, timeout: Seconds = TIMEOUT, **settings: Any) -> None:
         self.timeout = checks.seconds("timeout", timeout, positive=True)
@@ -195,7 +195,7 @@ class LeasedBudget(RetryBudget):
 
     def _begin(self, now: float) -> None:
         super()._begin(now)
-        self._hand = self._out = self._owed = self._need = self._want = 0.0  # a child's parent has the leases
+        self._hand = self._out = self._owed = self._need = self._want = 0.0  # the leases stay with the parent
         self._tickets = self._served = self._serving = 0
         self._ahead = 1.0
         self._answered_at = None
@@ -204,21 +204,21 @@ class LeasedBudget(RetryBudget):
         self._told = self.burst
 
     def fresh(self, clock: Callable[[], float] | None = None) -> RetryBudget:
-        """Return a full budget of this process alone with the same settings, `share` apart: for tests and virtual time."""
+        """Return a full budget of this process alone, with the same settings but for `share`: for tests."""
         settings: dict[str, Any] = self._settings() | {"share": 1.0}
         return RetryBudget(**settings, clock=self._clock if clock is None else clock)
 
     # A retry.
 
     def take(self, now: float | None = None, hinted: bool = False) -> bool:
-        """Return whether a retry is granted; it takes its token then.
+        """Take a token for a retry, and return whether there was one: `False` refuses the retry.
 
-        Waits for the store for `timeout` seconds at most. In an event loop it does not wait: where no token is at hand,
-        it refuses, and asks the store for the next retry. (The retried calls of redouble do better there: `ask`.)
+        Waits for the store up to `timeout` seconds. In an event loop it does not wait: without a leased token it
+        refuses, and asks the store for the next retry's. (redouble's own calls use `ask`, which does better there.)
 
         Args:
             now: A reading of the budget's clock; `None` reads it.
-            hinted: Whether the server said when to come back: such a retry takes 5/14 of a token.
+            hinted: `True` when the server named the wait: such a retry takes 5/14 of a token.
         """
         found = self.ask(hinted, now)
         if isinstance(found, bool):
@@ -230,7 +230,7 @@ class LeasedBudget(RetryBudget):
         return False
 
     def ask(self, hinted: bool = False, now: float | None = None) -> bool | Question:
-        """Return whether a retry is granted, as `take`, or where the store is to be asked, the question; never blocks."""
+        """Take a token as `take` does, or return the question to the store; never blocks."""
         if self._lock._is_owned():  # as in `RetryBudget.take`
             return False
         now = self._clock() if now is None else now
@@ -238,15 +238,15 @@ class LeasedBudget(RetryBudget):
         return Question(self, hinted, now) if found is None else found
 
     def refund(self, hinted: bool = False) -> None:
-        """Give back the token of a granted retry that worked; `hinted` as it was taken.
+        """Give back the token of a retry that succeeded; pass `hinted` as it was passed to `take`.
 
-        It is at hand for the next retry, and goes back to the store within a second otherwise.
+        The next retry may take the token; otherwise it goes back to the store within a second.
         """
         if self.strict or self._lock._is_owned():
             return
         with self._lock:
             cost = self._returned(hinted)
-            if self._away or not cost or self._out < cost - TINY:  # the store has lent none
+            if self._away or not cost or self._out < cost - TINY:  # the token was not the store's
                 self._back += cost
                 return
             self._out = max(0.0, self._out - cost)
@@ -258,7 +258,7 @@ class LeasedBudget(RetryBudget):
         self._wake()
 
     def _decide(self, now: float, hinted: bool) -> bool | None:
-        """Grant or refuse by what is known here; `None`: the store is to be asked."""
+        """Grant or refuse without asking the store; `None`: it must be asked."""
         cost = _cost(hinted)
         with self._lock:
             if self._hand >= cost - TINY:
@@ -283,10 +283,10 @@ class LeasedBudget(RetryBudget):
         return granted
 
     def _decide_late(self, now: float, hinted: bool, began: float) -> bool:
-        """Decide without the store, which left a retry waiting since `began`.
+        """Decide without the store, because a retry has waited for it since `began`.
 
-        It is away unless it has answered meanwhile: then other retries were faster, again and again, and this one is
-        refused.
+        If the store answered meanwhile, other retries took its tokens each time, and this one is refused. Otherwise the
+        store counts as away.
         """
         with self._lock:
             if self._answered_at is not None and self._answered_at >= began:
@@ -310,10 +310,10 @@ class LeasedBudget(RetryBudget):
                 self.name,
             )
 
-    # Requests to the store: whoever makes them calls these.
+    # Requests to the store: called by the adapter that sends them.
 
     def _register(self, hinted: bool) -> int:
-        """Note that a retry waits for the store; return its ticket."""
+        """Register a retry that waits for the store, and return its ticket."""
         cost = _cost(hinted)
         with self._lock:
             self._need = min(self._need or cost, cost)
@@ -324,7 +324,7 @@ class LeasedBudget(RetryBudget):
         return ticket
 
     def _next(self, now: float) -> Request | None:
-        """Return the request that is due, if one is."""
+        """Return the request that is due; `None` when none is."""
         with self._lock:
             return self._due(now)
 
@@ -350,9 +350,9 @@ class LeasedBudget(RetryBudget):
         return None
 
     def _collect(self, now: float) -> float:
-        """Return the successes that no request has carried yet; those from before the window count less.
+        """Return the successes that no request has reported yet; those from before the window count less.
 
-        They are gone for the budget of this process, whose own tokens are counted up to now.
+        The budget of this process alone no longer counts them; its own tokens are brought up to date first.
         """
         passed = max(0.0, now - self._at)
         self._tokens, self._at = self._level(passed, 0, 0.0), max(now, self._at)
@@ -361,7 +361,7 @@ class LeasedBudget(RetryBudget):
         return new * min(1.0, self.window / passed) if passed else float(new)
 
     def _answered(self, request: Request, reply: Reply, sent: float, now: float) -> None:
-        """Note the answer to a request that was sent at `sent`; one that came too late brings the store not back."""
+        """Record the answer to a request sent at `sent`; after a late answer the store still counts as away."""
         with self._lock:
             self._hand += reply.leased
             self._told = reply.tokens
@@ -375,7 +375,7 @@ class LeasedBudget(RetryBudget):
                 self._away = False
 
     def _lose(self, now: float, error: Exception | None) -> None:
-        """Note that the store failed, or did not answer in time; `request` and what it carried are lost."""
+        """Record that the store failed or did not answer in time; the request, its tokens and successes are lost."""
         with self._lock:
             was, self._away = self._away, True
             self._away_until = now + AWAY
@@ -391,22 +391,22 @@ class LeasedBudget(RetryBudget):
             )
 
     def _wake(self) -> None:
-        """Let the request be made that is due now or becomes due; the lock is free, so that greenlets may switch here."""
+        """Let the due request be sent, now or when it is due; called without the lock, so that greenlets may switch."""
         raise NotImplementedError
 
     def _await(self, ticket: int, ends: float) -> None:
         """Block until the ticket has been served, or until `ends`."""
         raise NotImplementedError
 
-    # Telling.
+    # State.
 
     def snapshot(self, now: float | None = None) -> dict[str, Any]:
-        """Return its state in this process as a dict for JSON and for metrics, and change nothing.
+        """Return the state in this process as a dict for JSON and metrics, without changing it.
 
         Returns:
-            As `RetryBudget.snapshot`, of this process; `tokens` are those of the fleet when the store last told, and
-            those at hand, or while the store is away those of this process alone; `leased`, tokens at hand; `away`,
-            whether the store is.
+            As `RetryBudget.snapshot`, of this process. `tokens` are the store's at its last answer plus the leased
+            ones; while the store is away, those of this process alone. Also `leased`, the leased tokens not spent, and
+            `away`, `True` while the store is away.
         """
         with self._lock:
             told = super().snapshot(now)

@@ -1,6 +1,7 @@
-"""Floor 3. The mark that a retried call leaves on the user's error: how its retries ended, and during which attempts.
+"""Floor 3. The mark that a retried call leaves on the user's error: the end of its retries, and the attempts around it.
 
-Plain data under one name of the error's `__dict__`, so that it is pickled with it; left out where a class refuses it.
+The mark is plain data under one name of the error's `__dict__`, so it is pickled with the error. An error whose class
+refuses attributes has none.
 """
 
 from __future__ import annotations
@@ -22,18 +23,18 @@ if TYPE_CHECKING:
 MARK = "_redouble_outcome"
 
 NOWHERE = -1
-"""The number of an attempt that has no link in the chain, as those of a `BackoffController`."""
+"""The number of an attempt without a link in the chain, such as one of a `BackoffController`."""
 
 
 def outcome(error: BaseException) -> GaveUp | None:
-    """Return how the retries of this error ended.
+    """Return how the retries of an error ended: the reason, the number of attempts, the elapsed time.
 
     Args:
-        error: An error that came out of a retried call.
+        error: An exception that came out of a retried call.
 
     Returns:
-        A `GaveUp`; `None` when no retry gave up on this error, which is also so for an error that was PERMANENT on the
-        first attempt (it is left untouched).
+        A `GaveUp`; `None` when no retry gave up on this error. An error that was PERMANENT on the first attempt has
+        none either: it is left untouched.
 
     >>> from redouble import outcome, retry
     >>> from redouble.testing import fake_time, scripted
@@ -52,11 +53,11 @@ def outcome(error: BaseException) -> GaveUp | None:
         end = Reason[data["reason"]], data["attempts"], data["elapsed"], data["name"], data["hint"]
         return GaveUp(*end, history, data["limit"])
     except (KeyError, TypeError, ValueError):
-        return None  # somebody else's data under our name, or the end of a scope alone
+        return None  # other data under this name, or only the end of a scope
 
 
 def read(error: object) -> dict[str, Any] | None:
-    """The mark of an error, as data; `None` where there is none."""
+    """Return the mark of an error, as data; `None` when there is none."""
     try:
         data = getattr(error, MARK, None)
     except Exception:  # a class that guards its attributes
@@ -65,7 +66,7 @@ def read(error: object) -> dict[str, Any] | None:
 
 
 def mark_answer(answer: object, end: GaveUp, own: Link) -> None:
-    """Write on an HTTP answer that is returned how its retries ended, for a retry around; not on any other value."""
+    """Write the end of its retries on a returned HTTP response, for an outer retry; skip other values."""
     if whole(probe(answer, "status_code")) is not None or whole(probe(answer, "status")) is not None:
         mark(answer, end, end.attempts > 1, own)
 
@@ -78,18 +79,18 @@ def mark(
     bound: Node | None = None,
     advice: str = "",
 ) -> None:
-    """Write on the error how its retries ended: data for `outcome`, and one PEP 678 note where it tells something.
+    """Write the end of its retries on an error: data for `outcome` and, where it helps, one PEP 678 note.
 
     Args:
-        error: The user's error, or an HTTP answer, which bears no note; a class that refuses attributes is left as it is.
+        error: The user's error, or an HTTP response (it gets no note). One that refuses attributes is left unchanged.
         end: The decision.
-        retried: Whether there was a second attempt.
+        retried: `True` when there was a second attempt.
         own: The link of the call that gives up.
         bound: The bound around the call that ended it, if one did.
-        advice: What to write instead, for the end of the note.
+        advice: A hint at a better way to write the call, for the end of the note.
     """
     before = read(error) or {}
-    inner = before if end.reason is Reason.NESTED else {}  # who gave up on it is whoever did so first
+    inner = before if end.reason is Reason.NESTED else {}  # the first call that gave up is the one to name
     try:
         data: dict[str, Any] = {
             "reason": end.reason.name,
@@ -108,7 +109,7 @@ def mark(
             data["root"] = inner.get("root") or inner.get("note")
             text = f"{end} ({data['root']})" if data["root"] else str(end)
             data["note"] = f"{text}; {advice}" if advice else text
-        setattr(error, MARK, data)  # first, so that a note is added to what can bear its mark alone
+        setattr(error, MARK, data)  # first, so that an error that refuses the mark gets no note either
         if isinstance(error, BaseException):
             _replace_note(error, before.get("note"), data.get("note"))
     except Exception:  # the class guards its attributes: the error matters, the mark does not
@@ -116,25 +117,25 @@ def mark(
 
 
 def mark_bound(error: BaseException, bound: Node) -> None:
-    """Write on an error of ours which scope or watchdog it stands for."""
+    """Write the scope or watchdog that ended the call on an error that redouble raises."""
     setattr(error, MARK, {"bound": named(bound), "at": monotonic()})
 
 
 def ended_by(error: BaseException, number: int) -> bool:
-    """Whether the bound of that number ended the call that raised this error, or an error beneath it."""
+    """Return whether the bound of that number ended the call that raised this error, or one of its causes."""
     return any((read(each) or {}).get("bound") == number for each in _related(error))
 
 
 def ended_around(error: BaseException, among: Iterable[Node], since: float) -> bool:
-    """Return whether a scope or a watchdog around a call ended what the attempt called: then nothing within tries again.
+    """Return whether a scope or watchdog around a call ended the attempt's inner call; then the call must not retry.
 
-    The one place that decides whose end an error is. A scope within the attempt is not among those around the call: its
-    end is a failure of the attempt like any other.
+    Only this function decides it. A scope within the attempt is not around the call: its end is a failure of the
+    attempt like any other.
 
     Args:
-        error: What the attempt raised.
+        error: The error of the attempt.
         among: The bounds and watchdogs around the call.
-        since: When the attempt began: what ended something before that does not count.
+        since: When the attempt began; an earlier end does not count.
     """
     numbers = [node[NAME] for node in among if node[NAME]]
     if not numbers:
@@ -144,7 +145,7 @@ def ended_around(error: BaseException, among: Iterable[Node], since: float) -> b
 
 
 def unmark(error: BaseException) -> None:
-    """Take the mark off an error, which from here on is one as any other."""
+    """Remove the mark from an error, so that it is judged like any other."""
     try:
         error.__dict__.pop(MARK, None)
     except Exception:
@@ -152,18 +153,17 @@ def unmark(error: BaseException) -> None:
 
 
 def given_up_during(error: object, since: float, number: int) -> bool:
-    """Whether an inner retry gave up on this error, on a cause or on a leaf of it, during the attempt at hand.
+    """Return whether an inner retry gave up on this error, a cause or a leaf of it, during the current attempt.
 
-    So it did on an HTTP answer that an inner retry returned as it was, and on an error that was made of such an answer.
-
-    As PERMANENT does not count: for that one retry the error was beyond its rules, for this one it need not be.
+    An HTTP response that an inner retry returned after giving up counts too, and so does an error made of it. A give-up
+    as PERMANENT does not count: the inner retry's rules may be narrower than those of this one.
 
     Args:
-        error: What the attempt raised, or the answer that it returned.
+        error: The error of the attempt, or the response that it returned.
         since: When the attempt began, by `time.monotonic`.
-        number: The number of its link; a mark names the attempts that were around it. Where it names none (it was made
-            in a thread of a pool, a greenlet, another process), the time at which that retry began decides: one that
-            began before the attempt is not beneath it, such as that of another caller who awaits the same task.
+        number: The number of the attempt's link; a mark names the attempts around it. A mark without any was made in a
+            pool's thread, a greenlet or another process. Then the time decides: a retry that began before the attempt
+            is not within it, such as one of another caller that awaits the same task.
     """
     for each in _related(error) if isinstance(error, BaseException) else (error,):
         data = read(each)
@@ -177,21 +177,21 @@ def _is_of(data: dict[str, Any], since: float, number: int) -> bool:
     in_time = isinstance(began, float) and began >= since
     if type(around) is not tuple or not around:
         return in_time
-    if number == NOWHERE:  # within the same attempt, if any, and since it began
+    if number == NOWHERE:  # without a link of its own, the same outer attempt and the time decide
         mine = _numbers_around(None)
         return in_time and bool(mine) and mine[0] in around
     return number in around
 
 
 def _numbers_around(own: Link | None) -> tuple[int, ...]:
-    """The numbers of the attempts around the call that gives up."""
+    """Return the numbers of the attempts around the call that gives up."""
     return tuple(number_of(link) for link in links(AROUND.get()) if link is not own and is_attempt(link))
 
 
 def _around(inner: dict[str, Any], own: Link | None) -> tuple[int, ...]:
-    """The attempts around who gave up first and around who does now; none where this one has none around it.
+    """Return the attempts around the call that gave up first and around this one; none if this one has none.
 
-    Then it is at the bottom of a thread of a pool, and who is around that only time can tell.
+    Then the call is the outermost one in a pool's thread, and only the time can tell the attempts around that thread.
     """
     mine = _numbers_around(own)
     return (*(inner.get("around") or ()), *mine) if mine else ()
@@ -206,7 +206,7 @@ def _replace_note(error: BaseException, old: str | None, new: str | None) -> Non
 
 
 def _related(error: BaseException) -> Iterator[Any]:
-    """Yield an error, its causes, the leaves of groups, and the answers that these tell of, which bear marks too."""
+    """Yield an error, its causes, the leaves of groups, and their HTTP responses: each may bear a mark."""
     for link in causes(error):
         yield link
         yield from _answers_of(link)
@@ -216,8 +216,8 @@ def _related(error: BaseException) -> Iterator[Any]:
 
 
 def _answers_of(error: BaseException) -> Iterator[Any]:
-    """Yield what an HTTP client's error keeps of the answer that it was made of."""
-    if type(error).__module__ != "builtins":  # the most common errors keep nothing: spare them the search
+    """Yield the response, or the request info, that an HTTP client's error keeps."""
+    if type(error).__module__ != "builtins":  # the most common errors keep none: spare them the search
         for name in ("response", "request_info"):
             found = probe(error, name)
             if found is not None:

@@ -1,7 +1,7 @@
-"""Floor 3. Text that somebody else wrote, made fit for a log: secrets masked, control characters gone, cut to a sane length.
+"""Floor 3. Makes foreign text fit for a log: masks secrets, replaces control characters, cuts it to a sane length.
 
-Knows the places where clients put secrets into messages: user info and parameters of URLs, `name=value` pairs, and
-`Authorization` schemes. A secret anywhere else needs a `redact=` of the user's.
+It knows the places where clients put secrets into messages: user info and parameters of URLs, `name=value` pairs, and
+`Authorization` schemes. A secret anywhere else needs the user's own `redact=`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ LONGEST_LOOKED_AT = 4096
 """Characters that are searched for secrets; the rest of a longer text is dropped."""
 
 LONGEST_USER = 19
-"""The longest user that a URL shows; longer ones are tokens, as in `https://ghp_0123...@github.com`."""
+"""The longest user name in a URL that is shown; a longer one is a token, as in `https://ghp_0123...@github.com`."""
 
 TELLING = [
     "password",
@@ -38,10 +38,10 @@ TELLING = [
     "sessid",
     "authorization",
 ]
-"""Words that tell of a secret wherever they stand in a name, once its `-`, `_` and `.` are gone."""
+"""Words that mark a secret anywhere in a name, after `-`, `_` and `.` are removed from it."""
 
 IN_URLS = frozenset(["key", "sig", "sign", "auth", "session", "sess", "sid", "pass", "pw", "pin", "otp", "hmac", "sas"])
-"""Words of a URL parameter's name that tell of a secret; outside of a URL they mean too much else (`exit code=1`)."""
+"""Words that mark a secret in the name of a URL's parameter; elsewhere they have too many meanings (`exit code=1`)."""
 
 CODES = frozenset(
     [
@@ -59,7 +59,7 @@ CODES = frozenset(
         "verification",
     ]
 )
-"""The words before `code` that make it a secret: `error_code=3` is none. A `code` alone is OAuth's."""
+"""Words before `code` that make it a secret; `error_code=3` is not one. A `code` alone is OAuth's."""
 
 _USER_INFO = r"//(?P<user>[^\s:/?#@\[]*):(?!\d{1,5}(?:[/?#,;'\")\s]|$))\S*@"
 _TOKEN_AS_USER = rf"//[^\s:/?#@\[]{{{LONGEST_USER + 1},}}@"
@@ -77,17 +77,17 @@ def clean(text: str, longest: int = LONGEST_MESSAGE) -> str:
 
 
 def printable(text: str) -> str:
-    """Return the text with a space for each control character and line break, so that no line can be forged."""
+    """Replace each control character and line break by a space, so that no log line can be forged."""
     return "".join(char if char.isprintable() else " " for char in text)
 
 
 def mask(text: str) -> str:
-    """Return the text with `***` in place of what looks like a secret.
+    """Replace everything that looks like a secret by `***`.
 
     >>> mask("GET https://me:hunter2@example.org/ws?room=7&token=s3cret failed")
     'GET https://me:***@example.org/ws?room=7&token=*** failed'
     """
-    import re  # not with redouble: it is costly, and most programs never log a line
+    import re  # loaded late: it is slow to import, and most programs never log a line
 
     text = _bounded(text)
     text = re.sub(_USER_INFO, _without_password, text)
@@ -97,7 +97,7 @@ def mask(text: str) -> str:
 
 
 def _bounded(text: str) -> str:
-    """Cut a long text, and before a word that may be half a secret: half of one does not look like one."""
+    """Cut a long text, and drop its last word if that may be half a secret, which would not look like one."""
     if len(text) <= LONGEST_LOOKED_AT:
         return text
     head, space, last = text[:LONGEST_LOOKED_AT].rpartition(" ")
@@ -110,10 +110,10 @@ def _without_password(found: re.Match[str]) -> str:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """Yield the text in pieces, the values of telling names masked.
+    """Yield the text in pieces, with the values of secret names masked.
 
-    A name is looked for at a time, and not a pair: in `url='https://host?token=...'` the pair that matters is within
-    the value of another.
+    It searches for names, not for pairs: in `url='https://host?token=...'` the secret pair is within the value of
+    another pair.
     """
     import re
 

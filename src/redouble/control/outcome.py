@@ -1,4 +1,4 @@
-"""Floor 3. How a retried call goes on or ends: the decisions, and the errors of our own."""
+"""Floor 3. The decisions of a retried call, to wait or to give up, and the errors that redouble raises itself."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Reason(Enum):
-    """Why a retried call gave up; the value is what its note says."""
+    """The reason for which a retried call gave up; its value is the text for notes and log lines."""
 
     __module__ = "redouble"
 
@@ -37,7 +37,7 @@ class Wait(Record):
 
     Fields:
         delay: Seconds to wait before the next attempt, >= 0.
-        classification: What the outcome was judged to be.
+        classification: The judgement of the outcome.
     """
 
     __module__ = "redouble"
@@ -47,20 +47,20 @@ class Wait(Record):
 
 
 class GaveUp(Record):
-    """The decision to end, and how it came about.
+    """The decision to give up, with its reason and figures.
 
     Fields:
         reason: The `Reason`.
-        attempts: How many attempts were made; 0 when it was stopped before the first.
+        attempts: The number of attempts made; 0 when the call was stopped before the first.
         elapsed: Seconds from the first attempt to the end.
         name: The policy's or the function's name; `None` when neither has one.
-        hint: Seconds that the server asked to wait, as it said them; of what it asked another call (`cooldown=`), those
-            that are left. `None` when it asked for nothing.
-        history: The types of the earlier errors of the call that differ from the last one, each with how often it was
-            raised: `(("TimeoutError", 2),)`.
-        limit: Whose deadline ended it: `"own"`, the policy's, or `"scope"`, that of a scope or a call around it; `None`
-            when it was no deadline.
-        classification: What the last outcome was judged to be; `None` when the decision comes back from an error.
+        hint: Seconds that the server asked to wait; for a wait that it asked of another call (`cooldown=`), the seconds
+            left of it. `None` when it asked for no wait.
+        history: The types of the earlier errors of the call that differ from the last one, each with its count:
+            `(("TimeoutError", 2),)`.
+        limit: The deadline that ended the call: `"own"`, the policy's, or `"scope"`, that of a scope or a call around
+            it; `None` when no deadline did.
+        classification: The judgement of the last outcome; `None` when `outcome` read the decision from an error.
     """
 
     __module__ = "redouble"
@@ -82,16 +82,16 @@ class GaveUp(Record):
 
 
 class DeadlineExceeded(TimeoutError):  # noqa: N818  # the contract's name, as TimeoutError is Python's
-    """An asyncio or trio attempt was cut off by a written deadline; raised from the last error, where there was one."""
+    """A written deadline cancelled an asyncio or trio attempt; raised from the last error, if there was one."""
 
     __module__ = "redouble"
 
 
 class StillPending(TimeoutError):  # noqa: N818  # the contract's name, as TimeoutError is Python's
-    """The time was up and the answer still not ready.
+    """The time was up, and the result was still pending.
 
     Attributes:
-        value: The last value that was judged to be pending; `None` where no question was answered in time.
+        value: The last pending value; `None` when no attempt returned in time.
     """
 
     __module__ = "redouble"
@@ -105,10 +105,10 @@ class StillPending(TimeoutError):  # noqa: N818  # the contract's name, as Timeo
 
 
 class Unwanted(Exception):  # noqa: N818  # it tells of a value, not of a fault
-    """The last attempt returned a value that the policy's `result` rules do not want (`unwanted="raise"`).
+    """The last attempt returned a value that the policy's `result` rules reject (`unwanted="raise"`).
 
     Attributes:
-        value: That value.
+        value: The value.
     """
 
     __module__ = "redouble"
@@ -122,6 +122,6 @@ class Unwanted(Exception):  # noqa: N818  # it tells of a value, not of a fault
 
 
 class Stopped(Exception):  # noqa: N818  # the contract's name: it tells of a wish, not of a fault
-    """`stop` was set while the answer was still pending, so there is nothing to return."""
+    """`stop` was set while the result was still pending, so there is no value to return."""
 
     __module__ = "redouble"

@@ -1,4 +1,4 @@
-"""Floor 3. The policy: the frozen configuration of a retried call, every part of it checked when it is written."""
+"""Floor 3. The policy: the frozen configuration of a retried call, with every field checked when it is written."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from redouble.core.verdict import RuleLike
 
     class PolicyFields(TypedDict, total=False):
-        """The keywords of a policy."""
+        """The keyword arguments of a policy, for type checkers."""
 
         on: RuleLike | None
         result: RuleLike | None
@@ -53,20 +53,20 @@ if TYPE_CHECKING:
 
 
 ATTEMPTS = 3
-"""The default limit of attempts while none is written."""
+"""The default limit of attempts, in force while no limit is written."""
 
 DEADLINE = 60.0
-"""The default deadline in seconds while none is written."""
+"""The default deadline in seconds, in force while no limit is written."""
 
 LIMITS = frozenset({"attempts", "deadline"})
-"""The two fields whose defaults hold while neither is written."""
+"""The two fields with defaults that hold only while both are unwritten."""
 
 NEARLY_ONE = 1 - 2**-53
-"""The highest draw."""
+"""The highest draw, for the longest wait that jitter allows."""
 
 
 class Policy(Record):
-    """What a `RetryPolicy` says; the floors above give it its ways in."""
+    """The fields of a `RetryPolicy` and their checks; the floors above add the decorator, the call and the block."""
 
     on: Rule | None
     result: Rule | None
@@ -92,15 +92,15 @@ class Policy(Record):
     _DERIVED = ("audience", "is_bounded", "is_plain")
     __slots__ = _DERIVED  # derived, so no part of the value
 
-    audience: ClassVar[Any]  # who is told of a call
-    is_bounded: ClassVar[Any]  # whether a deadline is written: only such a one cancels, and is handed down
-    is_plain: ClassVar[Any]  # whether an attempt that succeeds needs nothing but the time at which it began
+    audience: ClassVar[Any]  # the observers of a call
+    is_bounded: ClassVar[Any]  # a deadline is written: only a written one cancels, and is passed to nested calls
+    is_plain: ClassVar[Any]  # an attempt that succeeds needs only the time at which it began
 
     def __init__(self, **fields: Any) -> None:
         self._write(fields, fields)
 
     def _write(self, fields: dict[str, Any], changes: dict[str, Any]) -> None:
-        """Set the written fields, of which this call has written `changes`."""
+        """Check and set the written `fields`, of which `changes` are new."""
         values = _checked(fields)
         _lift_defaults(values, fields)
         _refuse_contradictions(values, fields)
@@ -109,13 +109,13 @@ class Policy(Record):
         self._set(values)
 
     def changed(self, **changes: Any) -> Any:
-        """Return the same policy with some fields changed: of the same class, everything checked anew."""
+        """Return a policy of the same class with some fields changed, and check all fields again."""
         policy = type(self).__new__(type(self))
         policy._write(self._written_fields() | changes, changes)
         return policy
 
     def overridden(self, **changes: Any) -> Any:
-        """As `changed`, but what only contradicts a field that was written elsewhere is let be, and no limit is lifted."""
+        """Return the same as `changed`, but without checking fields against each other; default limits stay."""
         policy = type(self).__new__(type(self))
         values = _checked(self._written_fields() | changes)
         for limit in LIMITS - changes.keys():
@@ -124,11 +124,11 @@ class Policy(Record):
         return policy
 
     def __replace__(self, **changes: Any) -> Any:
-        """As `changed`, for `copy.replace`."""
+        """Return the same as `changed`, for `copy.replace`."""
         return self.changed(**changes)
 
     def __getattr__(self, name: str) -> Any:
-        """Derive what is no part of the value when it is first asked for, and keep it."""
+        """Compute a derived attribute when it is first read, and keep it."""
         if name not in Policy._DERIVED:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         found = getattr(self, f"_find_{name}")()
@@ -159,7 +159,7 @@ class Policy(Record):
 
 
 def _checked(fields: dict[str, Any]) -> dict[str, Any]:
-    """All fields: the written ones checked, the others at their defaults."""
+    """Return all fields: the written ones checked, the others at their defaults."""
     values: dict[str, Any] = {field: default for field, (_, default) in _FIELDS.items()}
     for field, value in fields.items():
         if field not in _FIELDS:
@@ -167,16 +167,16 @@ def _checked(fields: dict[str, Any]) -> dict[str, Any]:
             raise TypeError(f"retry has no field {field!r}{advice}")
         values[field] = _FIELDS[field][0](field, value)
     if "attempts" in fields and values["attempts"] is None and "nested" not in fields:
-        values["nested"] = "multiply"  # for ever means for ever: an inner give-up is a failure like any other
+        values["nested"] = "multiply"  # without a limit of attempts, an inner give-up is a failure like any other
     values["written"] = frozenset(fields)
     return values
 
 
 def _lift_defaults(values: dict[str, Any], written: Collection[str]) -> None:
-    """The default limits give way to what is written.
+    """Lift the default limits that a written field replaces.
 
-    A number for one lifts the other; `attempts=None` lifts the deadline too, `deadline=None` lifts only itself. A
-    default deadline gives way to a curve whose first wait may not fit it.
+    A number for one limit lifts the other. `attempts=None` lifts the deadline too, `deadline=None` lifts only itself. A
+    default deadline is also lifted for a curve with a first wait that may exceed it.
     """
     if "attempts" in written and "deadline" not in written:
         values["deadline"] = None
@@ -192,7 +192,7 @@ def _first_wait(curve: Backoff, draw: float) -> float | None:
     try:
         wait = curve.delay(1, None, draw)
         return None if wait is None else float(wait)
-    except Exception:  # a curve of the user's, which is reported when it is asked in earnest
+    except Exception:  # a user's curve that raises, which the first failure will report
         return None
 
 
@@ -289,7 +289,7 @@ def _observers(name: str, value: Any) -> tuple[Observer, ...] | None:
         raise TypeError(f"{name} must be a tuple or list of callables, or None, got {checks.shown(value)}{instead}")
     for each in value:
         checks.asked(f"each of {name}", each, "event")
-        kinds_of(each)  # refuses here what it could not be told of
+        kinds_of(each)  # refuses wrong kinds here, where they are written
     return tuple(value)
 
 
@@ -336,7 +336,7 @@ _FIELDS: dict[str, tuple[Callable[[str, Any], Any], Any]] = {
     "clock": (_clock, None),
     "draw": (_draw, None),
 }
-"""Each field: its check, and its default."""
+"""The check and the default of each field."""
 
 
 def _refuse_contradictions(values: dict[str, Any], written: Collection[str]) -> None:
@@ -372,10 +372,10 @@ def _refuse_hopeless_deadline(deadline: float | None, curve: Backoff) -> None:
 
 
 def as_policy(name: str, value: Any) -> Any:
-    """Return a policy that was handed in.
+    """Return `value` if it is a policy.
 
     Raises:
-        TypeError: For anything else.
+        TypeError: When it is not one.
     """
     if not isinstance(value, Policy):
         raise TypeError(f"{name} must be a RetryPolicy such as retry(attempts=5), got {checks.shown(value)}")
@@ -383,15 +383,15 @@ def as_policy(name: str, value: Any) -> Any:
 
 
 def is_of_event_loop(event: object) -> bool:
-    """Return whether an event belongs to an event loop (asyncio's or trio's), and so cannot wake a thread."""
+    """Return whether an event belongs to an event loop (asyncio's or trio's) and so cannot wake a thread."""
     return event is not None and not wakes_threads(event)
 
 
 def refuse_async_stop(policy: Policy, name: str) -> None:
-    """Refuse an event of an event loop for a synchronous function: it cannot end a wait that blocks a thread.
+    """Refuse an event loop's event as `stop` of a synchronous function: it cannot end a wait that blocks a thread.
 
     Raises:
-        TypeError: Where there is one.
+        TypeError: When the policy has such an event.
     """
     if is_of_event_loop(policy.stop):
         raise TypeError(

@@ -1,4 +1,4 @@
-"""Floor 3. What waits a policy makes, without making them."""
+"""Floor 3. Lists the waits of a policy without waiting."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ class PreviewRow(Record):
 
     Fields:
         attempt: The number of the attempt that failed, from 1.
-        earliest: The shortest wait that jitter may give.
+        earliest: The shortest wait that jitter allows.
         typical: The wait at a draw of 0.5.
-        latest: The longest wait that jitter may give.
-        cumulated: The typical waits up to this one, together.
-        past_deadline: Whether this wait would end past the deadline, if attempts took no time: the call ends instead.
+        latest: The longest wait that jitter allows.
+        cumulated: The sum of the typical waits up to this one.
+        past_deadline: `True` when this wait would end past the deadline, even if attempts took no time: the call gives
+            up instead.
     """
 
     __module__ = "redouble.types"
@@ -34,7 +35,7 @@ class PreviewRow(Record):
 
 
 def preview(policy: Policy, failures: int) -> list[PreviewRow]:
-    """One row per failure that is followed by a wait, at most `failures` of them."""
+    """Return one row per failure that is followed by a wait, at most `failures` of them."""
     rows: list[PreviewRow] = []
     limit = failures if policy.attempts is None else min(failures, policy.attempts - 1)
     previous: list[float | None] = [None, None, None]

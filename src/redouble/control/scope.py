@@ -1,4 +1,4 @@
-"""Floor 3. Scopes: what holds for every retried call beneath a `with`: a deadline, and changed fields of policies."""
+"""Floor 3. Scopes: a deadline, or changed policy fields, for every retried call within a `with`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from redouble.control.around import (
 from redouble.control.cancel import CancelScope, cancel_after
 from redouble.control.clock import SYSTEM, guarded_now
 from redouble.control.mark import ended_by, mark_bound, read
-from redouble.control.outcome import DeadlineExceeded
+from redouble.control.outcome import DeadlineExceeded, Reason
 from redouble.control.policy import Policy
 from redouble.core import checks
 
@@ -44,23 +44,23 @@ if TYPE_CHECKING:
     P = TypeVar("P", bound=Policy)
 
 overriding: int = 0
-"""How many `override` scopes are open in this process: while there is none, no call need look for one."""
+"""The number of open `override` scopes in this process: while it is 0, no call looks for one."""
 
 MOST_POLICIES = 64
-"""How many changed policies a scope keeps: a loop may make a new policy in every round."""
+"""The most changed policies that a scope keeps: a loop may make a new policy in every round."""
 
 _lock = allocate_lock()
 _everywhere: list[override] = []
 
 
 CHANGES = "changes"
-"""The kind of an `override` scope's node, which holds the scope (`SCOPE`) until that has ended."""
+"""The kind of an `override` scope's node, which holds the scope (at `SCOPE`) until the scope has ended."""
 
 SCOPE = 2
 
 
 class _Within:
-    """What the link of a scope stands for: nothing but that it has not ended."""
+    """The owner in a scope's link: it only shows that the scope has not ended."""
 
     __slots__ = ()
 
@@ -69,7 +69,7 @@ _WITHIN = _Within()
 
 
 def open_scope(node: Node) -> Link:
-    """Open a scope: make its link the innermost one, with its node; `close_link` ends it."""
+    """Open a scope: make a link with its node the innermost one; `close_link` ends it."""
     link = new_link(_WITHIN, innermost())
     node[OUTER] = first_live(link[NODE])
     link[NODE] = node
@@ -78,18 +78,18 @@ def open_scope(node: Node) -> Link:
 
 
 class override:  # noqa: N801  # used as a verb: with override(attempts=1):
-    """Replace fields of every policy used beneath this `with`; `observers` are added to the policy's own.
+    """Replace fields of every policy used within this `with`; `observers` are added to the policy's own.
 
-    A context variable: it holds in this context and in those copied from it (tasks, `asyncio.to_thread`), for as long as
-    it is open. Inner scopes win over outer ones.
+    It is kept in a context variable: it holds in this context and in those copied from it (tasks,
+    `asyncio.to_thread`), while it is open. Inner scopes win over outer ones.
 
     Args:
-        everywhere: Also hold for all other contexts of the process, whose own scopes stand upon it: for test fixtures,
-            which often run in another context than the test.
+        everywhere: Hold in all other contexts of the process too, where their own scopes win over it. For test
+            fixtures, which often run in another context than the test.
         fields: Any fields of `RetryPolicy`.
 
     Raises:
-        TypeError: For a field that no policy has, or a value of a wrong kind.
+        TypeError: For an unknown field, or a value of a wrong kind.
         ValueError: For a value that breaks the field's rule.
 
     >>> from redouble import override, retry
@@ -106,7 +106,7 @@ class override:  # noqa: N801  # used as a verb: with override(attempts=1):
     __module__ = "redouble"
 
     def __init__(self, *, everywhere: bool = False, **fields: Any) -> None:
-        Policy(**fields)  # refuses here what would be refused at the first call beneath
+        Policy(**fields)  # refuses bad fields here, and not at the first call within
         self._fields = fields
         self._everywhere = checks.flag("everywhere", everywhere)
         self._link: Link | None = None
@@ -137,7 +137,7 @@ class override:  # noqa: N801  # used as a verb: with override(attempts=1):
         self._made.clear()
 
     def over(self, policy: P) -> P:
-        """Return the policy with the fields that this scope replaces."""
+        """Return the policy with this scope's fields in place of its own."""
         made = self._made.get(id(policy))
         if made is None:
             if len(self._made) >= MOST_POLICIES:
@@ -147,7 +147,7 @@ class override:  # noqa: N801  # used as a verb: with override(attempts=1):
         return found
 
     def _changes(self, policy: Policy) -> dict[str, Any]:
-        """The fields to replace; observers are added, but silence stays silence."""
+        """Return the fields to replace; observers are added, but a policy with `observers=None` stays silent."""
         changes = dict(self._fields)
         added = changes.get("observers")
         if added is not None:
@@ -168,21 +168,21 @@ class override:  # noqa: N801  # used as a verb: with override(attempts=1):
 
 
 def _changing(node: Node | None) -> list[override]:
-    """The open `override` scopes from a node outwards, innermost first."""
+    """Return the open `override` scopes from a node outwards, innermost first."""
     return [each[SCOPE] for each in nodes(node) if each[KIND] is CHANGES]
 
 
 def _around() -> list[override]:
-    """The open `override` scopes around the caller, innermost first; they stand upon those that hold everywhere."""
+    """Return the open `override` scopes around the caller, innermost first, then those that hold everywhere."""
     link = innermost()
     own = [] if link is None else _changing(link[NODE])
-    for last in _everywhere[-1:]:  # one step: another thread may end the last one at any moment
+    for last in _everywhere[-1:]:  # read in one step: another thread may end the scope at any moment
         own += [each for each in (last, *last.outer) if each not in own]
     return own
 
 
 def effective(policy: P) -> P:
-    """Return the policy with the fields that the scopes around the caller replace."""
+    """Return the policy with the fields of the scopes around the caller in place of its own."""
     if overriding:
         for scope in reversed(_around()):
             policy = scope.over(policy)
@@ -190,7 +190,7 @@ def effective(policy: P) -> P:
 
 
 def current_clock() -> Clock:
-    """Return the clock that scopes around the caller name, else the system's."""
+    """Return the clock of the innermost scope around the caller that has one, else the system's."""
     for scope in _around() if overriding else ():
         if scope.clock is not None:
             return scope.clock
@@ -198,24 +198,24 @@ def current_clock() -> Clock:
 
 
 class deadline:  # noqa: N801  # used as a noun with its number: with deadline(5) as limit:
-    """Bound every retried call beneath: attempts, waits and nested calls together.
+    """Set a deadline for every retried call within: attempts, waits and nested calls together.
 
-    As `with` it bounds what is retried: no wait is begun that would end after it, an attempt of asyncio or trio is
-    cancelled at it, and `remaining()` tells what is left for operations that take a timeout. As `async with` it also
-    cancels the body when the time is up, and raises `DeadlineExceeded` (a `TimeoutError`).
+    As `with` it bounds retried calls: they begin no wait that would end after the deadline, asyncio and trio attempts
+    are cancelled at it, and `remaining()` returns the seconds left, for operations that take a timeout. As `async with`
+    it also cancels the body when the time is up, and raises `DeadlineExceeded` (a `TimeoutError`).
 
-    It is kept in a context variable, so it travels with copied contexts (tasks, `asyncio.to_thread`). A scope that ended
-    in time bounds no call any more. One whose time was over goes on bounding the calls that had begun beneath it, such
-    as those of a thread, and no later ones.
+    It is kept in a context variable, so it travels with copied contexts (tasks, `asyncio.to_thread`). A scope that is
+    left in time no longer bounds any call. One that is left after its deadline still bounds calls that began within it,
+    such as those of a thread, but no later ones.
 
     Args:
-        seconds: From entering the scope, in seconds or as a `timedelta`; >= 0. `None`: no limit.
+        seconds: Seconds from entering the scope, or a `timedelta`; >= 0. `None`: no limit.
 
     Attributes:
-        expired: Whether its time is over, or was when it was left.
+        expired: `True` when the deadline has passed; after leaving the scope, when it had passed by then.
 
     Raises:
-        TypeError, ValueError: When `seconds` is no such duration.
+        TypeError, ValueError: When `seconds` is not such a duration.
 
     >>> from redouble import deadline, remaining
     >>> from redouble.testing import fake_time
@@ -241,13 +241,13 @@ class deadline:  # noqa: N801  # used as a noun with its number: with deadline(5
         return left_of(self._bound) <= 0 if self._link is not None else self._expired
 
     def ended(self, error: BaseException) -> bool:
-        """Return whether this scope, and none around it, ended the call that raised `error`.
+        """Return whether this scope, and no scope around it, ended the call that raised `error`.
 
-        It did when its time came, or when a wait did not fit into it. A wait that the server asked for is no end by the
-        scope: the server's word ended the call (`Reason.HINT`).
+        It did if its time was up, or if the next wait did not fit into it. When the wait that the server asked for does
+        not fit, the server ended the call and not the scope (`Reason.HINT`).
 
         Args:
-            error: An error that came out of a call beneath, or out of this scope; a cause of it counts as well.
+            error: An exception that came out of a call within, or out of this scope; its causes count as well.
         """
         number: int = self._bound[NAME]
         return number != 0 and ended_by(error, number)
@@ -285,7 +285,7 @@ class deadline:  # noqa: N801  # used as a noun with its number: with deadline(5
         cancel_scope, self._cancel_scope = self._cancel_scope, None
         was_this = cancel_scope is not None and cancel_scope.exit(error)
         if was_this:
-            self._bound[ENDS] = self._bound[NOW]()  # a timer may come a little early
+            self._bound[ENDS] = self._bound[NOW]()  # a timer may fire a little early, and the time is over all the same
         self.__exit__()
         if was_this:
             over = DeadlineExceeded(f"the deadline of {self._seconds:g} s has passed")
@@ -294,16 +294,18 @@ class deadline:  # noqa: N801  # used as a noun with its number: with deadline(5
 
 
 class gave_up_as:  # noqa: N801  # used as a verb: with gave_up_as(MyError):
-    """Raise an error of your own from an error on which a retried call beneath this `with` gave up.
+    """Raise an exception of another type when a retried call within this `with` gives up; the error is its cause.
 
-    For callers that catch one type, as they did with a library that wraps errors. An error on which no retried call gave
-    up passes as it is: a permanent one at the first attempt, or one that was never retried.
+    For callers that catch one type, as they did with a library that wraps errors. An error on which no retried call
+    gave up passes unchanged, and so does a permanent one, on whichever attempt it came: trying again was no matter of
+    patience, and the caller should see the mistake.
 
     Args:
-        kind: An exception type, made with the text of the error; or a callable that makes the new error from the old.
+        kind: An exception type, called with the text of the error; or a callable that makes the new exception from the
+            error.
 
     Raises:
-        TypeError: When `kind` is neither.
+        TypeError: When `kind` is not one of these.
 
     >>> from redouble import gave_up_as, retry
     >>> from redouble.testing import fake_time, scripted
@@ -337,7 +339,9 @@ class gave_up_as:  # noqa: N801  # used as a verb: with gave_up_as(MyError):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         data = None if error is None else read(error)
-        if error is None or data is None or data.get("reason") is None or data["at"] < self._began:
+        if error is None or data is None or data.get("reason") in (None, Reason.PERMANENT.name):
+            return
+        if data["at"] < self._began:
             return
         raise self._kind(str(error) if isinstance(self._kind, type) else error) from error
 
@@ -359,19 +363,19 @@ if TYPE_CHECKING:
 
 
 def remaining(at_most: Seconds | None = None) -> float | None:
-    """Return what is left of the time, for operations that take a timeout: `read(timeout=remaining(5))`.
+    """Return the seconds left until the deadline, for operations that take a timeout: `read(timeout=remaining(5))`.
 
-    That is the least of what is left of the `deadline` scopes and of the retried calls with a written deadline around
-    the caller. A default deadline does not count.
+    The nearest deadline counts, of the `deadline` scopes and of the retried calls with a written deadline around the
+    caller. A default deadline does not count.
 
     Args:
         at_most: Seconds that the answer never exceeds. `None`: only the deadlines count.
 
     Returns:
-        Seconds, >= 0; `None` when nothing bounds and `at_most` is `None`.
+        Seconds, >= 0; `None` when there is no deadline and `at_most` is `None`.
 
     Raises:
-        TypeError, ValueError: When `at_most` is no duration.
+        TypeError, ValueError: When `at_most` is not a duration.
 
     >>> from redouble import remaining
     >>> remaining(at_most=5)

@@ -1,4 +1,4 @@
-"""Floor 3. The state of a controller as plain data for JSON, and back: only durations and counts, no readings of clocks."""
+"""Floor 3. Turns the state of a controller into plain data for JSON, and back: durations and counts only."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TOOK = ("nothing", "token", "hinted token")
 
 
 def taken(of: Tally, status: Enum, now: float) -> dict[str, Any]:
-    """The state, as it is now."""
+    """Return the state at the moment `now`."""
     return {
         "version": VERSION,
         "status": status.name,
@@ -44,10 +44,10 @@ def taken(of: Tally, status: Enum, now: float) -> dict[str, Any]:
 
 
 def key_of(snapshot: dict[str, Any]) -> str | None:
-    """Return the idempotency key that was taken before a snapshot.
+    """Return the idempotency key in a snapshot, or `None`.
 
     Raises:
-        ValueError: When it is none.
+        ValueError: When the snapshot has no valid one.
     """
     try:
         return checked(snapshot["key"])
@@ -62,7 +62,7 @@ def load(into: Tally, snapshot: dict[str, Any], now: float) -> str:
         The name of the status.
 
     Raises:
-        ValueError: When it is not one of this version's.
+        ValueError: When the snapshot was not taken by this version of redouble.
     """
     try:
         return _load(into, snapshot, now)
@@ -80,7 +80,7 @@ def _load(into: Tally, state: dict[str, Any], now: float) -> str:
     elapsed, due_in = _span("elapsed", state["elapsed"]), _span("due_in", state["due_in"])
     deadline_in = _span("deadline_in", state["deadline_in"])
     ended_ago = checks.seconds_or_none("ended_ago", state["ended_ago"])
-    waited = 0.0 if due_in is None else max(0.0, due_in)  # the wait has been waited in full
+    waited = 0.0 if due_in is None else max(0.0, due_in)  # the wait counts as waited in full
     into.started = None if elapsed is None else now - elapsed - waited - (ended_ago or 0.0)
     into.ended_at = None if ended_ago is None else now - ended_ago
     into.own_end = None if deadline_in is None else now + deadline_in - waited
@@ -100,7 +100,7 @@ def _load(into: Tally, state: dict[str, Any], now: float) -> str:
 
 
 def _span(name: str, value: Any) -> float | None:
-    """A duration of a snapshot, which may be below 0: a deadline that has passed."""
+    """Return a duration of a snapshot; below 0 for a deadline that has passed."""
     return None if value is None else checks.number(name, value, least=-checks.LONGEST)
 
 

@@ -1,8 +1,8 @@
 """Floor 3. The counts of one retried call or one connection, and the decision that follows from an outcome.
 
-Lean on purpose: every failure of every retried call comes through `Tally.decide`. The checks of whoever calls from
-outside (late news, draws, status) are `BackoffController`'s; a call's own state is `redouble.calls.call`'s. Both have a
-tally, and nothing inherits from one.
+Lean on purpose: every failure of every retried call goes through `Tally.decide`. `BackoffController` checks the input
+of outside callers (late reports, draws, status); `redouble.calls.call` keeps the state of a call. Both hold a tally; no
+class inherits from it.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ if TYPE_CHECKING:
 
 SHORTEST_PENDING = 0.1
 PENDING_EVERY = 5.0
-"""Seconds between two questions when nobody says how many (RFC 8628 3.5)."""
+"""Seconds before a pending result is asked for again, when no rule or server names a wait (RFC 8628 3.5)."""
 
 NEAR = 1e-6
-"""Seconds that no clock tells from none."""
+"""Seconds that count as none."""
 
 HINT_SPREAD = 0.1
-"""By which share a server's hint is stretched at most, so that those who were told the same do not come together."""
+"""The largest share by which a server's hint is lengthened, so that clients with the same hint do not come together."""
 
 _TRANSIENT, _PENDING = Verdict.TRANSIENT, Verdict.PENDING
 
@@ -55,37 +55,37 @@ class Tally:
 
     Attributes:
         policy: The policy in force.
-        name: Whom a decision to give up names.
-        clock, now, draw: What tells the time, its guarded reading, and the guarded randomness.
-        attempt: The number of the last attempt that was begun; 0 before the first.
-        earlier: How many of them belong to episodes before this one.
-        earlier_errors: How often an error of each type, by its name, was raised by an attempt that another one followed.
-        failures: How many attempts have failed in a row.
-        began: When the current attempt began, by `time.monotonic`, whatever clock the policy has.
-        delay_by: Whose wait the last one is.
+        name: The name that a decision to give up carries.
+        clock, now, draw: The clock, its guarded reading, and the guarded randomness.
+        attempt: The number of the last attempt that began; 0 before the first.
+        earlier: The number of attempts in earlier episodes.
+        earlier_errors: The count of errors by the name of their type, over the attempts that another one followed.
+        failures: The number of attempts that failed in a row.
+        began: When the current attempt began, always by `time.monotonic` and not by the policy's clock.
+        delay_by: The origin of the last wait: the backoff curve, the server or the cooldown.
         started: When the first attempt of the episode began; `None` before.
         ended_at: When the episode ended; `None` while it is under way.
-        exclusive: Whether the moment of the policy's deadline itself is too late.
-        own_end: The moment of the policy's deadline; `None`: none.
-        bound: The least moment of the bounds around the call; infinite: none.
-        due: When the wait under way is over; `None`: none is under way.
-        budget: The retry budget that is asked; `None`: none is.
-        cooldown: What holds attempts back until the server wants them; `None`: nothing does.
-        held_since: Since when the next attempt has been held back; `None`: it has not been.
-        lag: By how much the clock stayed behind the waits.
-        loops: Whether the call is a loop's, which a refusal of the budget does not end.
-        most: How many attempts there are in all, whatever became of them; `None`: no limit.
-        asks: Whether the wait before a retry may be used to wait for the store of a budget: `question`.
-        question: The question to that store, whose answer decides whether the retry is made; `None`: none is open.
-        took: What the last retry took from the budget.
-        handed: The function, its arguments and keyword arguments, among which a caller's idempotency key is looked for.
+        exclusive: `True`: a wait that ends exactly at the policy's deadline is too late.
+        own_end: The moment of the policy's deadline; `None`: no deadline.
+        bound: The earliest end of the bounds around the call; infinite: no bound.
+        due: When the wait under way is over; `None`: no wait is under way.
+        budget: The retry budget; `None`: no budget.
+        cooldown: The cooldown that holds attempts back until the server wants them; `None`: no cooldown.
+        held_since: The moment since which the next attempt is held back; `None`: it is not.
+        lag: Seconds by which the clock stayed behind the waits.
+        loops: `True` for the call of a loop, which does not end when the budget refuses.
+        most: The most attempts in all, failed or not; `None`: no limit.
+        asks: `True`: the wait before a retry may also be used to wait for the store of a budget (`question`).
+        question: The open question to that store, which grants or refuses the retry; `None`: none is open.
+        took: The cost of the last retry, as taken from the budget.
+        handed: The function, its arguments and keyword arguments, to be searched for a caller's idempotency key.
         until: The error that was being handled when the call began.
         keys: The idempotency keys that earlier attempts sent.
-        spared: Whether the outcome at hand is no failure, though it is followed by a wait.
-        sent: What was seen of the last failed attempt's requests; `None`: they were not looked for.
-        own_retries: The client that had given up by itself on the last error; `None`: none had.
+        spared: `True`: the current outcome counts as no failure, though a wait follows it.
+        sent: The findings about the last failed attempt's requests; `None`: not searched.
+        own_retries: The client that gave up on the last error after retries of its own; `None`: none did.
         used_up: The argument that a failed attempt used up; `None`: there is none.
-        vouched: Whether the current attempt is known to be safe to repeat.
+        vouched: `True`: the current attempt is known to be safe to repeat.
         end: The decision to give up; `None` before.
     """
 
@@ -194,7 +194,7 @@ class Tally:
     # An episode.
 
     def begin(self, now: float) -> None:
-        """An attempt begins; the first of an episode fixes the deadline."""
+        """Begin an attempt; the first of an episode fixes the deadline."""
         if self.started is None:
             self.started = now
             self.fix_deadline(now)
@@ -203,7 +203,7 @@ class Tally:
         self.vouched = False
 
     def fix_deadline(self, now: float) -> None:
-        """The policy's deadline counts from now on."""
+        """Count the policy's deadline from `now` on."""
         deadline = self.policy.deadline
         if deadline is None:
             self.own_end = None
@@ -211,10 +211,10 @@ class Tally:
             self.own_end = nextafter(now + deadline, -inf) if self.exclusive else now + deadline
 
     def pass_wait(self, now: float) -> float:
-        """The wait is over, so its time has passed, whatever a clock that stands still says.
+        """End the wait: its time has passed, even when the clock stands still.
 
         Returns:
-            By how much the clock lags behind; the episode is moved back by as much.
+            The seconds by which the clock lags behind; the moments of the episode are moved back by as much.
         """
         lag = 0.0 if self.due is None else self.due - now
         if lag > 0.0:
@@ -226,12 +226,12 @@ class Tally:
         return 0.0
 
     def forget_failures(self) -> None:
-        """The failures and the curves begin again."""
+        """Start the failures and the curves again."""
         self.failures = 0
         self.previous = self.curves = None
 
     def begin_again(self) -> None:
-        """The next attempt begins a new episode."""
+        """Start a new episode with the next attempt."""
         self.forget_failures()
         self.earlier = self.attempt
         self.took = "nothing"
@@ -239,25 +239,25 @@ class Tally:
         self.started = self.own_end = self.due = self.ended_at = self.end = self.earlier_errors = None
 
     def drop(self, now: float) -> None:
-        """A connection, which had succeeded, was dropped: a new episode begins with that."""
+        """Start a new episode because a connection that was up has dropped."""
         self.begin_again()
         self.earlier = self.attempt - 1
         self.started = now
         self.fix_deadline(now)
 
     def elapsed(self, now: float) -> float:
-        """Seconds since the episode began."""
+        """Return the seconds since the episode began; 0.0 before its first attempt."""
         return 0.0 if self.started is None else max(0.0, now - self.started)
 
     @property
     def ends(self) -> float:
-        """The moment after which no wait may end; infinite where nothing bounds."""
+        """The moment after which no wait may end; infinite without a deadline."""
         own, bound = self.own_end, self.bound
         return bound if own is None or bound < own else own
 
     # The decision.
 
-    def decide(  # noqa: C901  # a list of questions, in the order that the contract gives
+    def decide(  # noqa: C901  # one list of steps, in the order that the documentation promises
         self,
         found: Classification,
         error: BaseException | None,
@@ -266,16 +266,16 @@ class Tally:
         value: object = None,
         number: int = 0,
     ) -> float | GaveUp:
-        """Return the seconds to wait, or the end, that follow from an outcome which has been judged.
+        """Return the seconds to wait after an outcome, or the decision to give up.
 
-        The numbers are the steps of the decision order in the documentation.
+        The numbers in comments are the steps of the decision order in docs/explanation/architecture.md.
 
         Args:
-            found: What the outcome was judged to be.
-            error: What the attempt raised; `None`: it returned `value`, or failed without an error.
+            found: The judgement of the outcome.
+            error: The error that the attempt raised; `None`: it returned `value`, or failed without an error.
             now: A reading of the clock.
             draw: A float in [0, 1).
-            value: What the attempt returned.
+            value: The value that the attempt returned.
             number: The number of the attempt's link in the chain; 0: it has none.
         """
         policy = self.policy
@@ -283,6 +283,7 @@ class Tally:
             if found.verdict is _PENDING:
                 return self._ask_again_later(found, error, now, draw)
             return self.give_up(Reason.PERMANENT, now, found, error)  # 3
+        # Before any refusal: other calls must learn of the hint, even if this call gives up.
         held = 0.0 if self.cooldown is None else self._share(found, now, draw)
         self.failures = failures = self.failures + 1
         refused = self._refusal(found, error, value, number)
@@ -293,7 +294,7 @@ class Tally:
         limit = None if self.spared else policy.attempts
         if (limit is not None and failures >= limit) or (self.loops and self._has_had_its_most()):
             return self.give_up(Reason.ATTEMPTS, now, found, error)  # 7
-        if found.backoff is None and self.curves is None:
+        if found.backoff is None and self.curves is None:  # the common case, without the cost of a further call
             try:
                 wait = policy.backoff.delay(failures, self.previous, draw)
                 if wait.__class__ is not float or not 0.0 <= wait <= CEILING:  # pyright: ignore[reportOperatorIssue, reportOptionalOperand]  # a float: its class says so
@@ -321,10 +322,11 @@ class Tally:
         own = self.own_end
         if due > self.bound or (own is not None and due > own):
             return self.give_up(Reason.DEADLINE, now, found, error)  # 10
+        # Last, so that a retry that is refused for another reason takes no token.
         if self.budget is not None and not self._take():
             if not self.loops:
                 return self.give_up(Reason.BUDGET, now, found, error)  # 11
-            self.due, wait = now + 2 * wait, 2 * wait  # a loop sleeps once more instead
+            self.due, wait = now + 2 * wait, 2 * wait  # a loop does not end: it waits twice as long
             if self.due > self.ends:
                 return self.give_up(Reason.DEADLINE, now, found, error)  # 10
         if error is not None:
@@ -338,12 +340,12 @@ class Tally:
         return self.most is not None and self.attempt >= self.most
 
     def _take(self) -> bool:
-        """Take a token for a retry; a budget that fails is no reason to end."""
+        """Take a token for a retry, and return whether there was one; a budget that raises grants the retry."""
         hinted = self.delay_by != "curve"
-        budget: Any = self.budget  # which is not None here
+        budget: Any = self.budget  # the caller has checked that it is not None
         try:
             granted: Any
-            if self.asks and in_event_loop():  # nothing may wait for a store here
+            if self.asks and in_event_loop():  # an event loop must not block on a store
                 granted = budget.ask(hinted)
                 if granted.__class__ is not bool:
                     self.question, granted = granted, True
@@ -356,7 +358,7 @@ class Tally:
         return bool(granted)
 
     def succeeded(self) -> None:
-        """The attempt succeeded: the budget hears of it."""
+        """Tell the budget that the attempt succeeded."""
         budget = self.budget
         if budget is None:
             return
@@ -369,9 +371,9 @@ class Tally:
     # A cooldown.
 
     def _share(self, found: Classification, now: float, draw: float) -> float:
-        """Hold the others back for as long as the server asked of this call; return what `held` does.
+        """Hold other calls back for as long as the server asked this one to wait; return the answer of `held`.
 
-        A hint at which the policy ends the call holds back no others: each of them would end at its own.
+        A hint above `max_hint` that ends this call holds no other calls back: each of them would end at it, too.
         """
         assert self.cooldown is not None
         held, most = self.held(now, draw), self.policy.max_hint
@@ -384,10 +386,11 @@ class Tally:
         return held
 
     def held(self, now: float, draw: float) -> float:
-        """Return for how many seconds the cooldown holds the next attempt back, spread.
+        """Return the seconds, spread, for which the cooldown holds the next attempt back.
 
         Returns:
-            0.0: It does not, or has done so for `max_hint`. Infinite: for longer than `max_hint` or the deadline allow.
+            0.0 when it does not, or has done so for `max_hint`; infinity when that would be longer than `max_hint` or
+            the deadline allow.
         """
         left = 0.0 if self.cooldown is None else self.cooldown.left(now + self.lag)
         if not left:
@@ -399,7 +402,7 @@ class Tally:
         if left > allowed:
             if self.policy.long_hints == "stop":
                 return inf
-            wait = allowed if allowed > NEAR else 0.0  # what rounding leaves would be waited for without end
+            wait = allowed if allowed > NEAR else 0.0  # a rest left by rounding would be waited for again and again
         else:
             wait = self._spread(now, draw)
         return inf if now + wait > self.ends else wait
@@ -411,12 +414,12 @@ class Tally:
     def held_too_long(
         self, now: float, found: Classification | None = None, error: BaseException | None = None
     ) -> GaveUp:
-        """End the episode: the next attempt is held back for longer than it may be."""
+        """End the episode because the next attempt is held back for longer than the policy allows."""
         left = None if self.cooldown is None else self.cooldown.left(now + self.lag)
         return self.give_up(Reason.HINT, now, found, error, left)
 
     def _refusal(self, found: Classification, error: BaseException | None, value: object, number: int) -> Reason | None:
-        """Steps 4 and 5: whether the attempt may be repeated at all."""
+        """Return the reason not to repeat the attempt at all, by steps 4 and 5; `None`: it may be repeated."""
         policy = self.policy
         more = error is None or _may_carry_more(error)
         if more and policy.nested == "once":
@@ -439,7 +442,7 @@ class Tally:
         return Reason.UNSAFE if unsafe else None  # 5
 
     def _asked(self, found: Classification, draw: float) -> float | None:
-        """The wait that the server asked for, spread, and capped where the policy says so; `None`: it is too long."""
+        """Return the server's hint in seconds, spread, or capped by the policy; `None`: it is too long."""
         hint, policy = _sane_hint(found), self.policy
         if policy.max_hint is not None and hint > policy.max_hint:
             if policy.long_hints == "stop":
@@ -450,7 +453,10 @@ class Tally:
     def _ask_again_later(
         self, found: Classification, error: BaseException | None, now: float, draw: float
     ) -> float | GaveUp:
-        """PENDING is no failure: used-up arguments of 5, then 6, the limit in all, the end of its curve, 9 and 10."""
+        """Decide after a PENDING outcome, which counts as no failure.
+
+        Of the steps it takes 5 (used-up arguments only), 6, 7 (`most` only), 8 (loops only), 9 and 10.
+        """
         self.forget_failures()
         policy = self.policy
         if self.used_up is not None and policy.idempotent is not True and not self.vouched:
@@ -468,7 +474,7 @@ class Tally:
         else:
             spread = (
                 draw if self.loops else 0.5
-            )  # a rule's `every` is waited as it is, the interval of a loop as its curve says
+            )  # a rule's `every` is waited without jitter, the interval of a loop with its curve's
             every = PENDING_EVERY if found.backoff is None else safe_delay(found.backoff, 1, None, spread)
             if every is None and self.loops:
                 return self.give_up(Reason.CURVE, now, found, error)  # 8
@@ -490,12 +496,12 @@ class Tally:
         error: BaseException | None = None,
         hint: float | None = None,
     ) -> GaveUp:
-        """End the episode.
+        """End the episode, and return the decision.
 
         Args:
-            reason, now, found: Why, when, and on what outcome.
-            error: The last one, which its history leaves out.
-            hint: Seconds that the server asked of another call; its own, of the outcome, goes before.
+            reason, now, found: The reason, the moment, and the judgement of the last outcome.
+            error: The last error, left out of the history.
+            hint: Seconds that the server asked another call to wait; a hint of this outcome takes precedence.
         """
         self.ended_at = now
         self.due = None
@@ -509,7 +515,7 @@ class Tally:
         return self.end
 
     def _history(self, error: BaseException | None) -> tuple[tuple[str, int], ...]:
-        """The types of the earlier errors that differ from the last one, and how often each was raised."""
+        """Return the types of the earlier errors that differ from the last one, each with its count."""
         if self.earlier_errors is None:
             return ()
         last = None if error is None else _name(type(error))
@@ -521,7 +527,7 @@ class Tally:
         kinds[name] = kinds.get(name, 0) + 1
 
     def _next_of_curves(self, own: Backoff | None, draw: float, rule: object) -> float | None:
-        """The next wait where rules have curves of their own: each curve counts the failures that it answers itself."""
+        """Return the next wait where rules have curves of their own; each curve counts only its own failures."""
         if self.curves is None:
             self.curves = OwnCurves()
         if own is not None:
@@ -540,12 +546,12 @@ def _name(kind: type) -> str:
 
 
 def may_be_applied(guess: Classification) -> bool:
-    """Whether a guess is about an answer after which the request may have been carried out: 500, 502, 504."""
+    """Return whether a guess is about a response after which the request may have taken effect: 500, 502, 504."""
     return guess.row is not None and guess.row.code in ("500", "502", "504")
 
 
 def _sane_hint(found: Classification) -> float:
-    """What the server asked for; nonsense that a user's rule answered is logged once and counts as nothing."""
+    """Return the server's hint in seconds; one of a user's rule that is no duration is logged once and counts as 0."""
     try:
         return checks.seconds("retry_after", found.retry_after)
     except (TypeError, ValueError) as error:
@@ -557,9 +563,9 @@ _system_draw: Callable[[], float] | None = None
 
 
 def _load_system_draw() -> Callable[[], float]:
-    """`random.random`, loaded by the first failure: importing it takes longer than importing redouble.
+    """Load `random.random` at the first failure: importing it takes longer than importing redouble.
 
-    Where it cannot be loaded, as with no file descriptor left, every draw is 0.5 until it can.
+    While it cannot be loaded, as without a free file descriptor, every draw is 0.5.
     """
     global _system_draw
     try:
@@ -575,7 +581,7 @@ def _half() -> float:
 
 
 def _guarded_draw(draw: Callable[[], float]) -> Callable[[], float]:
-    """A user's draw; one that raises or answers nonsense is logged once, and 0.5 is taken."""
+    """Guard a user's draw; one that raises or returns no number in [0, 1) is logged once, and 0.5 is taken."""
 
     def drawn() -> float:
         try:
@@ -591,7 +597,7 @@ def _guarded_draw(draw: Callable[[], float]) -> Callable[[], float]:
 
 
 def _may_carry_more(error: BaseException) -> bool:
-    """Whether an error may bear the mark of an inner retry, or tell of its request: most bear nothing at all."""
+    """Return whether an error may bear the mark of an inner retry or its request; most errors bear none."""
     try:
         kind = type(error)
         bare = error.__cause__ is None and kind.__module__ == "builtins" and kind is not ExceptionGroup

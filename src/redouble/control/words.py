@@ -1,4 +1,4 @@
-"""Floor 3. The words of other retry libraries, and ours for them: what the error says about one that is no field."""
+"""Floor 3. The argument names of other retry libraries, and redouble's: the advice in errors about unknown fields."""
 
 from __future__ import annotations
 
@@ -91,24 +91,24 @@ LIBRARIES = {
         "max_elapsed": "`deadline=`",
     },
 }
-"""Each library's words, and what to write instead; a word that several have stands with the first."""
+"""Each library's argument names, and redouble's; a name that several libraries have stands with the first."""
 
 WORDS = {word: ours for words in LIBRARIES.values() for word, ours in words.items()}
 
 
 def answered(word: str, fields: Collection[str] = ()) -> str:
-    """Return the advice about a word that is no field, as the end of an error; empty for an unknown one.
+    """Return the advice about an unknown field, as the end of an error message; empty when there is none.
 
     Args:
-        word: What was written.
-        fields: The fields that there are, of which one may have been meant.
+        word: The name that the user wrote.
+        fields: The names of all fields, one of which the user may have misspelt.
 
     >>> answered("max_tries"), answered("atempts", ["attempts", "on"])
     ('; write `attempts=`', '; write `attempts=`')
     """
     ours = WORDS.get(word)
     if ours is None:
-        from difflib import get_close_matches  # only for a slip of the pen
+        from difflib import get_close_matches  # loaded late: only for misspelt fields
 
         ours = next((f"`{field}=`" for field in get_close_matches(word, fields, 1, 0.8)), None)
     return "" if ours is None else f"; write {ours}"

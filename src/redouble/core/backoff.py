@@ -1,4 +1,4 @@
-"""Floor 1. The delay curves: how long to wait after the n-th failure in a row.
+"""Floor 1. The backoff curves: the delay after the n-th failure in a row.
 
 A curve is a frozen value: no clock, no state, no randomness of its own. Methods change a curve; their order matters:
 `exponential(1).capped(15).jittered("equal")` spreads a capped wait, the other order caps a spread one. A plain function
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
     Curve: TypeAlias = "Backoff | Callable[[int], Seconds | Decimal | None]"
 
 READY = 16
-"""How many waits of a fully jittered curve are worked out when it is made."""
+"""The number of waits that a fully jittered curve computes when it is made."""
 
 CEILING = 1e9
-"""No curve ever asks for a longer wait, in seconds (some 31 years): what a curve without a maximum saturates at."""
+"""The longest wait of any curve, in seconds (some 31 years); a curve without a maximum saturates there."""
 
 MOST = 10**9
-"""The most failures that a curve is asked about, and the most delays that `skip` passes over."""
+"""The most failures in a row that a curve supports, and the most delays that `skip` leaves out."""
 
 
 class Backoff:
-    """A delay curve: how long to wait after a number of failures in a row.
+    """A backoff curve: the delay after each number of failures in a row.
 
-    Make one with `exponential`, `constant`, `linear`, `fibonacci` or `sequence`, change it with `capped`, `at_least`,
-    `jittered`, `take`, `skip` and `then`, and add two with `+`. A curve of your own is a subclass with a `delay`, and a
-    `length` if it ends; or only a function of the failures, wherever a curve is taken.
+    Make one with `exponential`, `constant`, `linear`, `fibonacci` or `sequence`. Change it with `capped`, `at_least`,
+    `jittered`, `take`, `skip` and `then`; add two with `+`. For a curve of your own, write a subclass with a `delay`,
+    and with a `length` if it ends; or pass a function of the number of failures.
 
     Iterating over a curve gives its delays without jitter.
 
@@ -55,9 +55,9 @@ class Backoff:
 
         Args:
             failures: The number of attempts that failed in a row, >= 1.
-            previous: The wait that this curve gave before, in seconds; `None` at the first failure.
-            draw: The only randomness: a float in [0, 1), which serves every part of a curve; or a callable that gives
-                one, asked once for each part that is spread. A curve of your own is given a float (`wait_of` sees to it).
+            previous: The wait that this curve returned before, in seconds; `None` at the first failure.
+            draw: The only randomness: a float in [0, 1) for all parts of a curve, or a callable that returns one,
+                called once for each part with jitter. A subclass of your own always gets a float.
 
         Returns:
             Seconds, finite and >= 0; `None` when the curve has ended.
@@ -70,16 +70,16 @@ class Backoff:
 
     @property
     def length(self) -> int | None:
-        """The number of delays after which the curve ends; `None`: it never ends, or only its function knows."""
+        """The number of delays after which the curve ends; `None`: it never ends, or its function decides."""
         return None
 
     @property
     def remembers(self) -> bool:
-        """Whether a wait depends on the one before it, as with `decorrelated`."""
+        """`True` when a wait depends on the one before it, as with `decorrelated`."""
         return False
 
     def capped(self, maximum: Seconds) -> Backoff:
-        """Cut every wait of this curve to `maximum` seconds, jitter included where it was added before.
+        """Cap every wait of this curve at `maximum` seconds, including jitter that was added before.
 
         >>> list(linear(1, step=1).capped(2.5).take(4))
         [1.0, 2.0, 2.5, 2.5]
@@ -87,12 +87,12 @@ class Backoff:
         return _Capped(self, checks.seconds("maximum of capped()", maximum))
 
     def at_least(self, minimum: Seconds) -> Backoff:
-        """Lengthen every wait of this curve to `minimum` seconds, jitter included where it was added before.
+        """Raise every shorter wait of this curve to `minimum` seconds, including jitter that was added before.
 
         To spread the waits above the minimum, add curves instead: `constant(1) + exponential()`.
 
         Raises:
-            ValueError: For a curve with the jitter `decorrelated`, whose waits grow from those that were really waited.
+            ValueError: For a curve with the jitter `decorrelated`, because each of its waits grows from the last one.
 
         >>> exponential(1).at_least(2).delay(3, None, draw=0.25), exponential(1).at_least(2).delay(3, None, draw=0.75)
         (2.0, 3.0)
@@ -100,7 +100,7 @@ class Backoff:
         return _AtLeast(_forgetful("at_least()", self), checks.seconds("minimum of at_least()", minimum))
 
     def jittered(self, jitter: JitterLike) -> Backoff:
-        """Spread the waits of this curve by a jitter: a `Jitter`, its name, or `None`.
+        """Add jitter to the waits of this curve: a `Jitter`, its name, or `None`.
 
         >>> constant(10).jittered(proportional(0.5)).delay(1, None, 0.75)
         12.5
@@ -108,7 +108,7 @@ class Backoff:
         return _Jittered(self, as_jitter("jitter of jittered()", jitter))
 
     def take(self, delays: int) -> Backoff:
-        """Keep the first `delays` waits of this curve; then it ends.
+        """Keep the first `delays` waits of this curve, and end after them.
 
         >>> list(exponential(1).take(3))
         [1.0, 2.0, 4.0]
@@ -126,10 +126,10 @@ class Backoff:
         return _Skipped(self, delays)
 
     def then(self, other: Curve) -> Backoff:
-        """Follow this curve, when it has ended, by `other` from its start.
+        """Continue with `other`, from its start, when this curve has ended.
 
         Raises:
-            ValueError: When this curve never ends, so that `other` would never come.
+            ValueError: When this curve never ends, so that `other` would never start.
 
         >>> list(constant(1).take(2).then(constant(300)).take(4))
         [1.0, 1.0, 300.0, 300.0]
@@ -140,10 +140,10 @@ class Backoff:
         return _Then(self, following)
 
     def __add__(self, other: Curve) -> Backoff:
-        """Wait the sum of two curves, as long as both last.
+        """Add the waits of two curves; the sum ends with the shorter one.
 
         Raises:
-            ValueError: For a curve with the jitter `decorrelated`, whose waits grow from those that were really waited.
+            ValueError: For a curve with the jitter `decorrelated`, because each of its waits grows from the last one.
 
         >>> list((constant(1) + linear(0, step=2)).take(3))
         [1.0, 3.0, 5.0]
@@ -161,18 +161,18 @@ class Backoff:
 
 
 class _Ours(Backoff):
-    """A curve that is made here, and takes a callable for its draw."""
+    """A curve of redouble's, which takes a callable for its draw."""
 
     __slots__ = ()
 
 
 def wait_of(curve: Backoff, failures: int, previous: float | None, draw: Draw) -> float | None:
-    """Ask a curve for a wait; a curve of a user's own is given a number whatever `draw` is."""
+    """Return a curve's wait; a user's curve always gets a number as its draw."""
     return curve.delay(failures, previous, draw if isinstance(curve, _Ours) else drawn(draw))
 
 
 def drawn(draw: Draw) -> float:
-    """Return the number that a draw is, or gives when it is asked."""
+    """Return a draw as a number, by calling it if it is a callable."""
     return draw() if callable(draw) else draw
 
 
@@ -186,7 +186,7 @@ def _forgetful(by: str, curve: Backoff) -> Backoff:
 
 
 def _grouped(curve: Backoff) -> str:
-    """Show a curve as a method may follow it."""
+    """Return the repr of a curve, in parentheses if a method call could not follow it otherwise."""
     return f"({curve!r})" if isinstance(curve, _Sum) else repr(curve)
 
 
@@ -206,7 +206,7 @@ class _Exponential(Record, _Ours):
             _at_least_one(failures)
         try:
             return self.initial * self.factor ** (failures - 1)
-        except OverflowError:  # only a factor above 1 gets there
+        except OverflowError:  # only with a factor above 1
             return CEILING if self.initial else 0.0
 
     def base(self, failures: int) -> float:
@@ -229,7 +229,7 @@ class _Exponential(Record, _Ours):
 
 
 class _FullExponential(Record, _Ours):
-    """The default curve, with its first waits worked out: every failure of every call asks for one."""
+    """The default curve with its first waits computed in advance, because every failure of every call needs one."""
 
     curve: _Exponential
     windows: tuple[float, ...]
@@ -269,7 +269,7 @@ class _Fibonacci(Record, _Ours):
         if not self.initial:
             return 0.0
         now, after = self.initial, self.initial
-        for _ in range(failures - 1):  # ends at `most` long before a large number of failures
+        for _ in range(failures - 1):  # short even for 10**9 failures: it stops at `most`
             if now >= most:
                 break
             now, after = after, now + after
@@ -291,7 +291,7 @@ class _Constant(Record, _Ours):
 
 
 class Sequence(Record, _Ours):
-    """Given waits, one after the other; made by `sequence`."""
+    """The given waits, one after the other; made by `sequence`."""
 
     delays: tuple[float, ...]
     repeats: bool
@@ -307,10 +307,10 @@ class Sequence(Record, _Ours):
         return None if self.repeats else len(self.delays)
 
     def forever(self) -> Sequence:
-        """Repeat the last of these waits without end.
+        """Repeat the last of the waits without end.
 
         Raises:
-            ValueError: When there is no wait to repeat.
+            ValueError: When the sequence is empty.
 
         >>> list(sequence(1, 5).forever().take(4))
         [1.0, 5.0, 5.0, 5.0]
@@ -375,7 +375,7 @@ class _Jittered(Record, _Ours):
     jitter: Jitter
 
     def delay(self, failures: int, previous: float | None, draw: Draw) -> float | None:
-        if self.jitter.remembers:  # the first wait is what it grows from; the curve says only whether it has ended
+        if self.jitter.remembers:  # it grows from the first wait; of the curve only its end counts
             window = None if self.curve.base(failures) is None else wait_of(self.curve, 1, None, draw)
         else:
             window = wait_of(self.curve, failures, previous, draw)
@@ -453,7 +453,7 @@ class _Sum(Record, _Ours):
     second: Backoff
 
     def delay(self, failures: int, previous: float | None, draw: Draw) -> float | None:
-        # Neither part is told the wait before: that was the sum.
+        # No part gets `previous`: that was the sum.
         return _added(wait_of(self.first, failures, None, draw), wait_of(self.second, failures, None, draw))
 
     def base(self, failures: int) -> float | None:
@@ -504,7 +504,7 @@ class _Then(Record, _Ours):
 
 
 class _Called(Record, _Ours):
-    """A function of the failures, as a curve; it ends where the function gives `None`."""
+    """A function of the failures, as a curve; it ends where the function returns `None`."""
 
     function: Callable[[int], Any]
 
@@ -518,7 +518,7 @@ class _Called(Record, _Ours):
     def __hash__(self) -> int:
         try:
             return hash((_Called, self.function))
-        except TypeError:  # an object that is compared by its contents
+        except TypeError:  # a callable object that cannot be hashed
             return hash(_Called)
 
     def __repr__(self) -> str:
@@ -527,7 +527,7 @@ class _Called(Record, _Ours):
 
 
 def plain_number(wait: Any) -> Any:
-    """Return a wait as a plain number where it is one of another kind: a `Decimal`, or one of numpy's (no truth value)."""
+    """Return a `Decimal`, or a number of numpy's, as a plain number; any other value unchanged."""
     kind = type(wait)
     if isinstance(wait, (int, float)):
         return wait
@@ -537,13 +537,12 @@ def plain_number(wait: Any) -> Any:
 
 
 def as_curve(name: str, value: Any) -> Backoff:
-    """Return the curve that `value` stands for, wherever a curve is taken.
+    """Return an argument as a curve.
 
     Args:
-        name: What the error message calls the argument.
-        value: A curve, or a callable of the failures in a row (>= 1) that answers with seconds (an int, a float, a
-            `Decimal` or a `timedelta`), or with `None` when the curve has ended. Its answers are checked when it gives
-            them.
+        name: The argument's name in the error message.
+        value: A curve, or a callable of the failures in a row (>= 1) that returns seconds (an int, a float, a
+            `Decimal` or a `timedelta`), or `None` when the curve has ended. Each answer is checked when it is used.
 
     Raises:
         TypeError: For anything else.
@@ -564,7 +563,7 @@ def as_curve(name: str, value: Any) -> Backoff:
 
 
 def _instead(value: Any) -> str:
-    """What to write instead of something that is no curve, as the end of the message; empty where that is not to be seen."""
+    """Return advice about a value that is not a curve, as the end of the message; empty when there is none."""
     if value is None:
         return "; for no wait at all write constant(0)"
     if isinstance(value, (tuple, list)):
@@ -583,12 +582,12 @@ def exponential(
 
     Args:
         initial: The first wait before jitter, in seconds or as a `timedelta`; >= 0.
-        factor: What each wait is multiplied by; > 0. Below 1 the waits shrink.
-        maximum: The longest wait, jitter included, in seconds; below `initial` it caps from the first wait on. `None`:
-            no limit but 10**9 s.
-        jitter: `"full"`, `"equal"`, `"decorrelated"`, `proportional(share)`, `additive(most)`, or `None` for none. The
-            spread is kept at the maximum, so that clients never fall into step. `"decorrelated"` grows by itself and
-            does not use `factor`.
+        factor: The factor from each wait to the next; > 0. Below 1 the waits shrink.
+        maximum: The longest wait, jitter included, in seconds; below `initial` it caps even the first wait. `None`: no
+            limit but 10**9 s.
+        jitter: `"full"`, `"equal"`, `"decorrelated"`, `proportional(share)`, `additive(most)`, or `None` for none.
+            Waits at the maximum are spread too, so that clients never fall into step. `"decorrelated"` grows by itself
+            and does not use `factor`.
 
     Raises:
         TypeError: For a value of a wrong kind.
@@ -624,7 +623,7 @@ def _factor(value: Any) -> float:
 
 
 def constant(seconds: Seconds) -> Backoff:
-    """Make a curve that always waits the same.
+    """Make a curve of equal waits.
 
     Args:
         seconds: The wait, in seconds or as a `timedelta`; >= 0.
@@ -644,7 +643,7 @@ def linear(initial: Seconds, *, step: Seconds, maximum: Seconds | None = None) -
 
     Args:
         initial: The first wait, in seconds or as a `timedelta`; >= 0.
-        step: What each wait is longer than the one before, in seconds; >= 0.
+        step: The seconds by which each wait is longer than the one before; >= 0.
         maximum: The longest wait, in seconds. `None`: no limit but 10**9 s.
 
     Raises:
@@ -679,10 +678,10 @@ def fibonacci(initial: Seconds, *, maximum: Seconds | None = None) -> Backoff:
 
 
 def sequence(*delays: Seconds) -> Sequence:
-    """Make a curve of the given waits, which ends with the last of them (`.forever()` repeats that one).
+    """Make a curve of the given waits; it ends after the last one, or repeats it with `.forever()`.
 
     Args:
-        delays: The waits, in seconds or as `timedelta`; each >= 0. None at all: a curve that has ended already.
+        delays: The waits, in seconds or as `timedelta`; each >= 0. Without any, the curve has ended already.
 
     Raises:
         TypeError: For a value of a wrong kind.

@@ -1,4 +1,4 @@
-"""Floor 1. The walk through causes, exception groups, and the addresses of a host: bounded, and safe against cycles."""
+"""Floor 1. Walks through causes, exception groups, and the addresses of a host: bounded, and safe against cycles."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ if TYPE_CHECKING:
     from typing import Any, TypeGuard
 
 DEPTH = 12
-"""How many links of a chain are looked at: real clients wrap four deep, a hostile chain is endless."""
+"""The most errors of a chain that are read: real clients wrap four deep, a hostile chain is endless."""
 
 LEAVES = 256
-"""How many leaves of an exception group are looked at; a larger group, or one of groups nested in groups to no end, is
-not judged to be transient."""
+"""The most leaves of an exception group that are read; a larger group, or one nested without end, is never judged to be
+transient."""
 
 cause_of: Callable[[Any], BaseException | None] = BaseException.__dict__["__cause__"].__get__
-"""The explicit cause of an error: where Python itself keeps it, so that no property of a subclass stands between."""
+"""Read the explicit cause of an error where Python keeps it, past any property of a subclass."""
 
 _context_of: Callable[[Any], BaseException | None] = BaseException.__dict__["__context__"].__get__
 _is_hidden: Callable[[Any], bool] = BaseException.__dict__["__suppress_context__"].__get__
 
 
 def origin_of(error: Any) -> BaseException | None:
-    """Return the error over which one was raised on purpose: its explicit cause, else what `from None` hid.
+    """Return the error that another one was raised from: its explicit cause, else the context hidden by `from None`.
 
     >>> outer = ConnectionError()
     >>> outer.__context__ = KeyError()
@@ -34,7 +34,7 @@ def origin_of(error: Any) -> BaseException | None:
     >>> origin_of(outer)
     KeyError()
     """
-    if not _is_hidden(error):  # as a cause sets it, too
+    if not _is_hidden(error):  # setting a cause sets this flag, too
         return cause_of(error)
     cause = cause_of(error)
     return _context_of(error) if cause is None else cause
@@ -43,10 +43,10 @@ def origin_of(error: Any) -> BaseException | None:
 def causes(
     error: BaseException, depth: int = DEPTH, beneath: Callable[[Any], BaseException | None] = cause_of
 ) -> Iterator[BaseException]:
-    """The error, then each explicit `__cause__`, outermost first.
+    """Yield the error, then each explicit `__cause__`, outermost first.
 
-    `__context__` is not followed: Python sets it for whatever was being handled, related or not. `beneath` gives the next
-    error: `origin_of` follows what was hidden, too.
+    `__context__` is not followed: Python sets it to any error that was being handled, related or not. `beneath` returns
+    the next error; `origin_of` also follows a context hidden by `from None`.
 
     >>> inner, outer = OSError("reset"), RuntimeError("no answer")
     >>> outer.__cause__ = inner
@@ -62,20 +62,20 @@ def causes(
 
 
 def is_exception(error: Any) -> TypeGuard[Exception]:
-    """Whether an error is an `Exception` by its real type: what `isinstance` asks besides, `__class__`, may raise."""
+    """Return whether an error is an `Exception` by its real type; `isinstance` reads `__class__`, which may raise."""
     return issubclass(type(error), Exception)
 
 
 def is_group(error: Any) -> TypeGuard[BaseExceptionGroup[BaseException]]:
-    """Whether an error is an exception group, by its real type too."""
+    """Return whether an error is an exception group, by its real type."""
     return issubclass(type(error), BaseExceptionGroup)
 
 
 def _members(group: Any) -> tuple[Any, ...]:
-    """The errors of a group as it shows them; as Python keeps them where it shows no tuple."""
+    """Return the errors of a group by its attribute; as Python keeps them if that is not a tuple."""
     try:
         shown = group.exceptions
-    except Exception:  # a property of theirs
+    except Exception:  # a property of a subclass
         shown = None
     found: tuple[Any, ...] = shown if type(shown) is tuple else BaseExceptionGroup.__dict__["exceptions"].__get__(group)
     return found
@@ -84,9 +84,9 @@ def _members(group: Any) -> tuple[Any, ...]:
 def leaves(
     group: BaseExceptionGroup[BaseException], limit: int = LEAVES, whole: Callable[[Any], bool] | None = None
 ) -> list[BaseException] | None:
-    """Return the errors in a group that are not groups themselves; `None` when there are more than `limit` to be found.
+    """Return the errors in a group that are not groups themselves; `None` when there are more than `limit`.
 
-    A group within for which `whole` is true is a leaf, too: a rule names it.
+    An inner group for which `whole` returns true is a leaf, too: a rule names its type.
 
     >>> [str(leaf) for leaf in leaves(ExceptionGroup("", [OSError("a"), ExceptionGroup("", [OSError("b")])]))]
     ['a', 'b']
@@ -101,7 +101,7 @@ def leaves(
         error = waiting.pop(0)
         if is_group(error) and (error is group or whole is None or not whole(error)):
             members = _members(error)
-            if len(members) > limit:  # each is a leaf, or holds one
+            if len(members) > limit:  # each is a leaf or holds at least one
                 return None
             waiting[:0] = members
         else:
@@ -114,10 +114,10 @@ _NO_ADDRESS = ("All connection attempts failed", "all attempts to connect to ")
 
 
 def addresses(error: Any) -> list[BaseException] | None:
-    """Return the errors for which one OSError stands, an error for each address that was tried; `None` for any other.
+    """Return the errors that an OSError sums up, one for each address that was tried; `None` for any other error.
 
-    asyncio puts them into a text: `Multiple exceptions: [Errno 111] ..., [Errno 101] ...`. anyio and trio raise a bare
-    OSError from the only error, or from a group of them.
+    asyncio lists them in the message: `Multiple exceptions: [Errno 111] ..., [Errno 101] ...`. anyio and trio raise a
+    bare OSError from the only error, or from a group of them.
 
     Source: asyncio/base_events.py, create_connection; anyio, connect_tcp; trio, open_tcp_stream.
 
@@ -140,7 +140,7 @@ def addresses(error: Any) -> list[BaseException] | None:
 
 
 def _told(text: str) -> list[BaseException]:
-    """Make the errors anew that a text lists; none at all when there are too many, or one of them has no number."""
+    """Make the errors that a message lists; none when there are too many, or when one has no number."""
     found: list[BaseException] = []
     for each in text.split(", [")[: LEAVES + 1]:
         kind, _, rest = each.removeprefix("[").partition(" ")
@@ -154,6 +154,6 @@ def _told(text: str) -> list[BaseException]:
 def _numbered(number: int, message: str, windows: bool) -> OSError:
     if not windows or number in errorcode:
         return OSError(number, message)
-    error = OSError(EINVAL, message)  # so Windows reports a number that Python has no errno for
+    error = OSError(EINVAL, message)  # Python's own errno for a Windows error that has no other
     error.winerror = number  # type: ignore[attr-defined, unused-ignore]  # a member there, an attribute elsewhere
     return error

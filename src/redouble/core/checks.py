@@ -1,4 +1,4 @@
-"""Floor 1. Checks of arguments: a bad one is refused where it is written, naming argument, rule and value."""
+"""Floor 1. Checks of arguments: a bad one is refused where it is written, with its name, the rule and the value."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LONGEST = TIMEOUT_MAX
 
 
 def shown(value: object, longest: int = 80) -> str:
-    """The value as an error message shows it: its repr, cut to a sane length."""
+    """Return the value as an error message shows it: its repr, cut to `longest` characters."""
     try:
         text = repr(value)
     except Exception:  # a whole number of more than 4300 digits, or a class with a repr of its own
@@ -28,7 +28,7 @@ def shown(value: object, longest: int = 80) -> str:
 
 
 def _as_number(value: object) -> float | None:
-    """Seconds of an int, float or timedelta; `None` for anything else (booleans are no numbers here)."""
+    """Return the seconds of an int, float or timedelta; `None` for any other value, bools included."""
     if type(value) is float:
         return value
     if isinstance(value, bool):
@@ -38,13 +38,13 @@ def _as_number(value: object) -> float | None:
     if isinstance(value, float):
         return float(value)
     kind: type[timedelta] | None = getattr(sys.modules.get("datetime"), "timedelta", None)
-    if kind is not None and isinstance(value, kind):  # none exists before datetime is loaded
+    if kind is not None and isinstance(value, kind):  # before datetime is loaded, no timedelta can exist
         return float(value.total_seconds())
     return None
 
 
 def seconds(name: str, value: Any, *, positive: bool = False) -> float:
-    """A duration as float seconds: finite, not negative (or above 0), never above `threading.TIMEOUT_MAX`."""
+    """Return a duration as float seconds: finite, >= 0 (or > 0), never above `threading.TIMEOUT_MAX`."""
     rule = f"{name} must be a duration in seconds (int, float or timedelta) {'> 0' if positive else '>= 0'}"
     number = _as_number(value)
     if number is None:
@@ -57,7 +57,7 @@ def seconds(name: str, value: Any, *, positive: bool = False) -> float:
 
 
 def seconds_or_none(name: str, value: Any, *, positive: bool = False) -> float | None:
-    """As `seconds`, but `None` (no limit) stays `None`."""
+    """Return the same as `seconds`, but `None` (no limit) for `None`."""
     if value is None:
         return None
     try:
@@ -67,7 +67,7 @@ def seconds_or_none(name: str, value: Any, *, positive: bool = False) -> float |
 
 
 def number(name: str, value: Any, *, least: float, most: float | None = None) -> float:
-    """A plain finite number within [least, most]."""
+    """Return a plain finite number within [least, most]."""
     rule = f"{name} must be a number " + (f">= {least:g}" if most is None else f"in [{least:g}, {most:g}]")
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"{rule}, got {shown(value)}")
@@ -78,7 +78,7 @@ def number(name: str, value: Any, *, least: float, most: float | None = None) ->
 
 
 def whole(name: str, value: Any, *, least: int) -> int:
-    """A whole number of at least `least`; neither a bool nor a float."""
+    """Return a whole number of at least `least`; bools and floats are refused."""
     rule = f"{name} must be a whole number >= {least}"
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{rule}, got {shown(value)}")
@@ -88,7 +88,7 @@ def whole(name: str, value: Any, *, least: int) -> int:
 
 
 def whole_or_none(name: str, value: Any, *, least: int) -> int | None:
-    """As `whole`, but `None` (no limit) stays `None`."""
+    """Return the same as `whole`, but `None` (no limit) for `None`."""
     if value is None:
         return None
     try:
@@ -98,14 +98,14 @@ def whole_or_none(name: str, value: Any, *, least: int) -> int | None:
 
 
 def flag(name: str, value: Any) -> bool:
-    """A real bool: nothing is configured by truthiness."""
+    """Return a real bool; other values are refused, even 0 and 1."""
     if not isinstance(value, bool):
         raise TypeError(f"{name} must be True or False, got {shown(value)}")
     return value
 
 
 def one_of(name: str, value: Any, choices: tuple[Any, ...]) -> Any:
-    """One of the given values, by identity for None/True/False and by equality for words."""
+    """Return one of the given choices: None, True and False compare by identity, strings by equality."""
     for choice in choices:
         if value is choice or (isinstance(choice, str) and type(value) is str and value == choice):
             return choice
@@ -115,7 +115,7 @@ def one_of(name: str, value: Any, choices: tuple[Any, ...]) -> Any:
 
 
 def function(name: str, value: Any) -> Any:
-    """Something that can be called; not a class, which is nearly always a slip."""
+    """Return a callable; a class is refused, because it is nearly always a slip."""
     if isinstance(value, type):
         raise TypeError(f"{name} must be a callable, got {shown(value)}; a class is none: write {value.__name__}(...)")
     if not callable(value):
@@ -124,7 +124,7 @@ def function(name: str, value: Any) -> Any:
 
 
 def error(name: str, value: Any) -> Any:
-    """An exception; neither its class nor its text."""
+    """Return an exception; its class or its text are refused."""
     if isinstance(value, BaseException):
         return value
     is_class = isinstance(value, type) and issubclass(value, BaseException)
@@ -133,15 +133,15 @@ def error(name: str, value: Any) -> Any:
 
 
 def takes(name: str, value: Any, *given: str) -> Any:
-    """Return a callable that can be called with these arguments, by position; one that does not tell is let through.
+    """Return a callable that takes these arguments by position; one without a signature is not checked.
 
     Raises:
-        TypeError: When it needs more of them, or takes fewer.
+        TypeError: When it requires more arguments, or accepts fewer.
     """
     try:
-        from inspect import signature  # only here, where somebody hands in a callable: it is slow to load
+        from inspect import signature  # loaded late, only for a user's callable: it is slow to import
 
-        found = signature(value, follow_wrapped=False)  # of what is called, whatever it says that it wraps
+        found = signature(value, follow_wrapped=False)  # of the callable itself, not of a function that it wraps
     except Exception:  # a builtin, or an object that hides it
         return value
     try:
@@ -156,22 +156,22 @@ def takes(name: str, value: Any, *given: str) -> Any:
 
 
 def shown_signature(found: Signature) -> str:
-    """The parameters of a signature by their names alone."""
+    """Return the names of a signature's parameters, in parentheses."""
     names = [f"{_STARS.get(int(each.kind), '')}{each.name}" for each in found.parameters.values()]
     return f"({', '.join(names)})"
 
 
 _STARS = {2: "*", 4: "**"}
-"""The kinds of parameters of `inspect` that take many arguments."""
+"""The prefixes of variadic parameters, by `inspect`'s kinds."""
 
 
 def asked(name: str, value: Any, *given: str) -> Any:
-    """Something that can be called with these arguments, by position, and answers at once."""
+    """Return a plain function that takes these arguments by position."""
     return takes(name, plain_function(name, value), *given)
 
 
 def plain_function(name: str, value: Any) -> Any:
-    """Something that can be called and answers at once: what it returned would never be awaited or iterated."""
+    """Return a callable; coroutine and generator functions are refused, because redouble awaits no result."""
     inner = function(name, value)
     while type(inner).__module__ == "functools" and hasattr(inner, "func"):
         inner = inner.func  # a partial

@@ -1,7 +1,7 @@
 """Floor 1. Hints: the wait that a server asked for, read out of its headers.
 
-Pure: no clock is read here. What is malformed counts as absent, as RFC 9110 would have it, and a hint is always a
-finite number of seconds >= 0, whatever the server sent.
+Pure: no clock is read here. A malformed header counts as absent, as RFC 9110 has it. A hint is always a finite number
+of seconds >= 0.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from typing import Any
 
 LONGEST_TEXT = 100
-"""A header value longer than this is junk: the longest form of a date has 34 characters."""
+"""The most characters of a header that is read: the longest form of a date has 34."""
 
 MANY = 1000
-"""A plain dict of headers with more entries than this is only asked for the usual spellings: servers stop at hundreds."""
+"""The most entries of a plain dict that is searched in any case; in a larger one only the usual spellings are looked
+up. Servers stop at hundreds."""
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _BY_MONTH = {f" {name.title()} ": number for number, name in enumerate(_MONTHS, 1)}
@@ -27,17 +28,17 @@ _EPOCH = 719469  # the days up to 1 January 1970, counted as `_epoch` does
 
 
 def retry_after(value: str | bytes | None, now: float | None, date: str | None = None) -> float | None:
-    """The seconds that a `Retry-After` header asks for; `None` when it asks for nothing that can be understood.
+    """Return the seconds that a `Retry-After` header asks for; `None` when it is absent or malformed.
 
     Args:
         value: The header: seconds (fractions are accepted) or one of the three HTTP-date forms. Negative, malformed and
             absurdly long values count as absent; an enormous one is capped at `threading.TIMEOUT_MAX`.
         now: The wall clock, in seconds since the epoch; `None`: not known.
-        date: The `Date` header of the same response. When it can be read, a date in `value` is counted from it and not
-            from `now`, so that a clock that is wrong here does no harm.
+        date: The `Date` header of the same response. If it can be read, a date in `value` is counted from it and not
+            from `now`, so that a wrong clock on this machine does no harm.
 
     Returns:
-        Seconds >= 0 (a date in the past is 0.0), or `None`; also for a date when there is nothing to count it from.
+        Seconds >= 0 (0.0 for a date in the past), or `None`; also `None` for a date when `now` and `date` are unknown.
 
     Source: RFC 9110, 10.2.3 (Retry-After) and 5.6.7 (HTTP-date).
 
@@ -64,16 +65,16 @@ _MILLISECONDS = ("retry-after-ms", "x-ms-retry-after-ms", "x-amz-retry-after")
 
 
 def from_headers(headers: Any, now: float | None, seconds_first: bool = False) -> float | None:
-    """The wait that the headers of a response ask for, in seconds; `None` when they ask for none.
+    """Return the wait that the headers of a response ask for, in seconds; `None` when they ask for none.
 
-    `retry-after-ms` outranks `x-ms-retry-after-ms`, then come `x-amz-retry-after` (milliseconds too) and `retry-after`;
-    one that is malformed is passed over.
+    `retry-after-ms` outranks `x-ms-retry-after-ms`, then `x-amz-retry-after` (milliseconds too), then `retry-after`. A
+    malformed one is skipped.
 
     Args:
-        headers: Anything with a `get` like that of a mapping, or `None`. A plain dict may be spelled in any case. One
-            that raises, or that answers with something else than text, has no hint.
-        now: The wall clock, in seconds since the epoch; only used for a date when the response carries no `Date`.
-        seconds_first: Whether `retry-after` outranks the others, as Azure's SDK has it.
+        headers: An object with a `get` like that of a mapping, or `None`. The names in a plain dict may be in any case.
+            Headers that raise, or are not text, give no hint.
+        now: The wall clock, in seconds since the epoch; only used for a date when the response has no `Date`.
+        seconds_first: `True`: `retry-after` outranks the others, as in Azure's SDK.
 
     Source: RFC 9110, 10.2.3; `retry-after-ms` by the OpenAI and Anthropic SDKs; `x-ms-retry-after-ms` by azure-core
     (`get_retry_after`), `x-amz-retry-after` by botocore (`retries/standard.py`).
@@ -93,22 +94,22 @@ def from_headers(headers: Any, now: float | None, seconds_first: bool = False) -
 
 
 YEAR = 366 * 86400.0
-"""A limit that is said to be lifted later than in a year's time was no number of seconds: many send a date instead."""
+"""The longest wait for a rate limit, in seconds; a larger number was a date, which many services send instead."""
 
 LONGEST_LIMITS = 1000
-"""A `RateLimit` header longer than this is junk: it names a few limits of a few parameters."""
+"""The most characters of a `RateLimit` header that is read: it names a few limits of a few parameters."""
 
 
 def from_limits(headers: Any) -> float | None:
-    """The seconds until a limit is lifted that is used up, by the rate limit headers; `None` when they do not tell.
+    """Return the seconds until a used-up rate limit is lifted, by the rate limit headers; `None` without such a limit.
 
-    `RateLimit: "default";r=0;t=30` by the structure of the newer drafts: the longest `t` of those whose `r` is 0. Else
-    `RateLimit-Reset: 30` by the older ones, unless `RateLimit-Remaining` says that something is left. What is malformed,
-    or further away than a year, is passed over. `X-RateLimit-Reset` is not read: some services put seconds there, some a
-    date in seconds or milliseconds since the epoch.
+    `RateLimit: "default";r=0;t=30`, of the newer drafts: the longest `t` of the items with `r=0`. Else
+    `RateLimit-Reset: 30`, of the older drafts, unless `RateLimit-Remaining` is above 0. Values that are malformed or
+    above a year are skipped. `X-RateLimit-Reset` is not read: some services put seconds there, some a date in seconds
+    or milliseconds since the epoch.
 
     Args:
-        headers: As for `from_headers`, whose headers outrank these, as the drafts demand of Retry-After.
+        headers: As for `from_headers`. The headers read there outrank these, as the drafts demand of Retry-After.
 
     Source: draft-ietf-httpapi-ratelimit-headers (the list of items since draft 08, RateLimit-Reset up to draft 06).
 
@@ -137,7 +138,7 @@ def _used_up(value: Any) -> float | None:
 
 
 def _wait_of(item: str) -> float | None:
-    """The `t` of an item whose `r` is 0."""
+    """Return the `t` of an item with `r=0`; `None` for any other item."""
     pairs = (each.partition("=") for each in item.split(";")[1:])
     given = {key.strip(): value.strip() for key, _, value in pairs}
     return _within_a_year(_number(given.get("t"))) if _number(given.get("r")) == 0 else None
@@ -162,25 +163,25 @@ def _in_milliseconds(headers: Any) -> float | None:
 
 
 class Picked(dict[str, object]):
-    """The headers that matter here, by their lower-case names: looked up once, where each look-up is slow."""
+    """The headers that redouble reads, by lower-case name: looked up once, because each look-up in a client is slow."""
 
     __slots__ = ()
 
 
 WANTED = frozenset((*_MILLISECONDS, "retry-after", "date", "x-should-retry", "stripe-should-retry"))
 LIMITS = frozenset(("ratelimit", "ratelimit-remaining", "ratelimit-reset"))
-"""What `from_limits` asks for: apart from the others, for it matters only to few answers."""
+"""The headers that `from_limits` reads: apart from the others, because few responses need them."""
 
 
 _ANY_CASE = frozenset(("requests", "urllib3", "multidict", "http", "email", "elastic_transport", "azure"))
-"""The packages whose mappings of headers take a name in any case."""
+"""The packages with header mappings that take a name in any case."""
 
 
 def picked(headers: Any, wanted: frozenset[str] = WANTED) -> Any:
-    """Those of the headers that matter, where it is known how to find them all at once; else `headers` as they are.
+    """Return the wanted headers, looked up at once where the client is known; else `headers` unchanged.
 
-    Several are asked for, most are not there, and a look-up in vain is what costs: httpx goes through all its headers,
-    others raise and catch.
+    Several headers are read, most are absent, and looking up an absent one is slow: httpx goes through all its headers,
+    other clients raise and catch.
     """
     kind = type(headers)
     try:
@@ -192,9 +193,9 @@ def picked(headers: Any, wanted: frozenset[str] = WANTED) -> Any:
             found = [(name, headers.get(name)) for name in wanted]
         else:
             return headers
-        # Backwards, so that the first of a name stays.
+        # Backwards, so that the first header of a name stays.
         return Picked(pair for pair in reversed(found) if pair[0] in wanted and pair[1] is not None)
-    except Exception:  # not what their names say
+    except Exception:  # not that client's headers after all
         return headers
 
 
@@ -203,13 +204,13 @@ def _some(headers: dict[Any, Any]) -> Any:
 
 
 def header(headers: Any, name: str) -> Any:
-    """One header by its lower-case name, out of whatever mapping a client has; `None` when it is not there."""
+    """Return one header by its lower-case name, from any client's mapping; `None` when it is absent."""
     if type(headers) is Picked:
         return headers.get(name)
     for spelling in (name, name.title()):
         try:
             value = headers.get(spelling)
-        except Exception:  # not a mapping, or one that refuses: a hint is never worth an error
+        except Exception:  # not a mapping, or one that raises: a hint is never worth an error
             continue
         if value is not None:
             return value
@@ -221,26 +222,26 @@ def header(headers: Any, name: str) -> Any:
 
 
 def text_of(value: Any, longest: int = LONGEST_TEXT) -> str | None:
-    """The text of a header's value, without blanks around it; `None` for junk."""
-    kind = type(value)  # not isinstance, which believes what a mock says of itself
+    """Return the text of a header's value without surrounding blanks; `None` if it is no text, or too long."""
+    kind = type(value)  # not isinstance, which believes the `__class__` of a mock
     if issubclass(kind, bytes):
         text = bytes.decode(value, "latin-1")
     elif issubclass(kind, str):
-        text = str.__str__(value)  # the text itself, also of a subclass that has its own ideas
+        text = str.__str__(value)  # the text itself, even of a subclass with a `__str__` of its own
     else:
         return None
     return text.strip() if len(text) <= longest else None
 
 
 def _finite(value: Any) -> float | None:
-    """A number as a finite float; `None` for anything else, bools and NaN included."""
+    """Return a number as a finite float; `None` for any other value, bools and NaN included."""
     if type(value) is int and abs(value) < 10**300:
         return float(value)
     return value if type(value) is float and isfinite(value) else None
 
 
 def _number(value: Any) -> float | None:
-    """Digits with at most one dot among them, as a capped number: `float` itself would take `inf`, `1e9` and `1_0`."""
+    """Return digits with at most one dot as a capped number; `float` alone would accept `inf`, `1e9` and `1_0`."""
     number = _finite(value)
     if number is None:
         text = text_of(value)
@@ -251,7 +252,7 @@ def _number(value: Any) -> float | None:
 
 
 def _http_date(value: Any, now: float | None) -> float | None:
-    """Seconds since the epoch of any of the three forms; `now` tells the century of a two-digit year."""
+    """Return the seconds since the epoch for any of the three forms; `now` decides the century of a two-digit year."""
     text = text_of(value)
     if text is not None and len(text) == 29 and text.endswith(" GMT"):
         fixed = _fixed_date(text)
@@ -268,7 +269,7 @@ def _http_date(value: Any, now: float | None) -> float | None:
 
 
 def _fixed_date(text: str) -> float | None:
-    """An IMF-fixdate, which nearly every date is, by its fixed places; `None` for what has others."""
+    """Return the seconds since the epoch of an IMF-fixdate, the most common form; `None` for other forms."""
     digits = text[5:7] + text[12:16] + text[17:19] + text[20:22] + text[23:25]
     month = _BY_MONTH.get(text[7:12])
     if month is None or text[3:5] != ", " or text[16:23:3] != " ::" or not (digits.isascii() and digits.isdigit()):
@@ -278,7 +279,7 @@ def _fixed_date(text: str) -> float | None:
 
 
 def _stamp(words: list[str], century_of: float | None) -> float | None:
-    """The words in the order of an IMF-fixdate, as seconds since the epoch: `Sun 06 Nov 1994 08:49:37 GMT`."""
+    """Return the seconds since the epoch of words in the order of an IMF-fixdate: `Sun 06 Nov 1994 08:49:37 GMT`."""
     if len(words) != 6 or words[5].upper() not in ("GMT", "UTC") or words[2].lower() not in _MONTHS:
         return None
     digits = [words[3], words[1], *words[4].split(":")]
@@ -292,15 +293,15 @@ def _stamp(words: list[str], century_of: float | None) -> float | None:
 
 
 def _full_year(year: int, rest: tuple[int, ...], now: float) -> int:
-    """The latest year with these two digits that is not more than 50 years ahead (RFC 9110, 5.6.7)."""
-    present, *since = _calendar(min(max(now, 0.0), 2e11))  # up to the year 8307: `_epoch` ends with 9999
+    """Return the latest year with these two digits that is at most 50 years ahead (RFC 9110, 5.6.7)."""
+    present, *since = _calendar(min(max(now, 0.0), 2e11))  # at most the year 8307: `_epoch` supports up to 9999
     latest = present + 50
     full = latest - (latest - year) % 100
     return full - 100 if full == latest and rest > tuple(since) else full
 
 
 def _calendar(now: float) -> tuple[int, int, int, int, int, int]:
-    """Year, month, day, hour, minute and second of a moment >= 0: what `_epoch` counts, backwards.
+    """Return year, month, day, hour, minute and second of a moment >= 0: the reverse of `_epoch`.
 
     Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days.
     """
@@ -315,7 +316,7 @@ def _calendar(now: float) -> tuple[int, int, int, int, int, int]:
 
 
 def _epoch(year: int, month: int, day: int, hour: int, minute: int, second: int) -> float | None:
-    """Seconds since the epoch by the Gregorian calendar, in which a year begins in March where days are counted."""
+    """Return the seconds since the epoch by the Gregorian calendar; days are counted in years that begin in March."""
     if hour > 23 or minute > 59 or second > 60 or not 1 <= year <= 9999:  # 60: a leap second
         return None
     leap = month == 2 and year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)

@@ -1,4 +1,4 @@
-"""Floor 1. Jitters: how a wait is spread, so that clients that failed together do not come back together.
+"""Floor 1. Jitters: they spread waits, so that clients that failed together do not come back together.
 
 Randomness is an argument: `draw` is a float in [0, 1). The names are those of the AWS Architecture Blog, "Exponential
 Backoff And Jitter" (2015).
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 class Jitter(Record):
-    """Spreads a wait: `jitter(window, previous, draw)` gives the seconds to wait.
+    """Spread a wait: `jitter(window, previous, draw)` returns the seconds to wait.
 
     Call arguments:
         window: The wait before jitter, in seconds.
-        previous: The wait before this one; `None` at the first. Only `decorrelated` looks at it.
+        previous: The wait before this one, in seconds; `None` for the first. Only `decorrelated` uses it.
         draw: A float in [0, 1).
     """
 
@@ -31,14 +31,14 @@ class Jitter(Record):
         raise NotImplementedError
 
     remembers = False
-    """Whether it starts from the curve's first wait and its own last result, not from the n-th wait."""
+    """`True`: the jitter grows from the curve's first wait and its own last result, not from the n-th wait."""
 
     def room(self, maximum: float) -> float:
-        """The largest window whose spread still lies within `maximum`: what keeps clients apart at the cap."""
+        """Return the largest window with a spread within `maximum`, so that clients stay apart at the cap."""
         return maximum
 
     def within(self, maximum: float, window: float, previous: float | None, draw: float) -> float:
-        """The jittered wait, never above `maximum`, and still spread when the window has reached it."""
+        """Return the jittered wait, never above `maximum`, and still spread when the window has reached it."""
         return min(maximum, self(min(window, self.room(maximum)), previous, draw))
 
 
@@ -59,7 +59,7 @@ class _Full(Jitter):
         return draw * window
 
     def within(self, maximum: float, window: float, previous: float | None, draw: float) -> float:
-        # As above, for the default jitter in one step; a call of `min` would cost as much as all the rest.
+        # The same for the default jitter in one step; a call of `min` would cost as much as all the rest.
         return draw * (window if window < maximum else maximum)  # noqa: FURB136
 
     def __repr__(self) -> str:
@@ -117,7 +117,7 @@ class _Additive(Jitter):
         return window + draw * self.most
 
     def within(self, maximum: float, window: float, previous: float | None, draw: float) -> float:
-        most = min(self.most, maximum)  # more than the maximum would leave nearly everybody waiting exactly that
+        most = min(self.most, maximum)  # above the maximum, nearly every wait would be exactly the maximum
         return min(maximum, min(window, maximum - most) + draw * most)
 
     def __repr__(self) -> str:
@@ -125,14 +125,14 @@ class _Additive(Jitter):
 
 
 none: Jitter = _None()
-"""No jitter: every client waits the same. Only for a client that is alone.
+"""No jitter: every client waits equally long. Only for a single client.
 
 >>> none(8.0, None, 0.5)
 8.0
 """
 
 full: Jitter = _Full()
-"""A wait anywhere in [0, window): the least work for the server (AWS Architecture Blog, 2015).
+"""A wait anywhere in [0, window): the least load on the server (AWS Architecture Blog, 2015).
 
 >>> full(8.0, None, 0.25)
 2.0
@@ -154,14 +154,14 @@ decorrelated: Jitter = _Decorrelated()
 
 
 def proportional(share: float) -> Jitter:
-    """A jitter of plus or minus a share of the wait, as in gRPC (0.2), cenkalti/backoff (0.5) and Polly (0.25).
+    """Make a jitter of plus or minus a share of the wait, as in gRPC (0.2), cenkalti/backoff (0.5) and Polly (0.25).
 
     Args:
         share: The share, in [0, 1].
 
     Raises:
         TypeError: When `share` is not a number.
-        ValueError: When it lies outside of [0, 1].
+        ValueError: When `share` is outside [0, 1].
 
     >>> proportional(0.5)(8.0, None, 0.0), proportional(0.5)(8.0, None, 0.75)
     (4.0, 10.0)
@@ -170,14 +170,14 @@ def proportional(share: float) -> Jitter:
 
 
 def additive(most: Any) -> Jitter:
-    """A jitter that adds up to `most` seconds to the wait.
+    """Make a jitter that adds between 0 and `most` seconds to the wait.
 
     Args:
         most: Seconds, or a `timedelta`; >= 0.
 
     Raises:
-        TypeError: When `most` is no duration.
-        ValueError: When it is negative, infinite or above `threading.TIMEOUT_MAX`.
+        TypeError: When `most` is not a duration.
+        ValueError: When `most` is negative, infinite or above `threading.TIMEOUT_MAX`.
 
     >>> additive(1.0)(8.0, None, 0.5)
     8.5
@@ -189,7 +189,7 @@ NAMED: dict[str, Jitter] = {"none": none, "full": full, "equal": equal, "decorre
 
 
 def as_jitter(name: str, value: JitterLike) -> Jitter:
-    """The jitter that a `Jitter`, a name or `None` (no jitter) stands for."""
+    """Return an argument as a jitter: a `Jitter`, its name, or `None` for no jitter."""
     if value is None:
         return none
     if isinstance(value, Jitter):

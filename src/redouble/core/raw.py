@@ -1,7 +1,7 @@
 """Floor 1. Guarded looks at foreign objects: an attribute that raises or lies counts as missing.
 
-The errors that redouble judges are anybody's: a property may raise (httpx's `request`) or warn (aiohttp's `code`), a
-mock answers to every name, and `__class__` may say anything.
+The errors that redouble judges may come from any library: a property may raise (httpx's `request`) or warn (aiohttp's
+`code`), a mock has every attribute, and `__class__` may be wrong.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ def probe(subject: Any, name: str) -> Any:
     """Return an attribute of a foreign object; `None` when it is missing or raises."""
     try:
         return getattr(subject, name, None)
-    except Exception:  # a property of theirs: httpx's `request` raises, aiohttp's `code` warns
+    except Exception:  # a client's property: httpx's `request` raises, aiohttp's `code` warns
         return None
 
 
 def is_a(value: Any, kind: type | tuple[type, ...]) -> bool:
-    """Return `isinstance` by the real type alone: `__class__` may lie, as a mock's does, or raise."""
+    """Return the same as `isinstance`, but by the real type alone: `__class__` may be wrong, as a mock's, or raise."""
     return issubclass(type(value), kind)
 
 
 def whole(value: Any) -> int | None:
-    """Return `value` as a plain int; `None` when it is none: bools, floats, strings and mocks are no numbers here."""
+    """Return `value` as a plain int; `None` for any other value, including bools, floats, strings and mocks."""
     if type(value) is int:
         return value
     if is_a(value, int) and type(value) is not bool:
-        return int.__int__(value)  # an enum's number, and no method of its class
+        return int.__int__(value)  # the number of an enum, without calling a method of its class
     return None
 
 
 def path(text: str) -> Path:
-    """Split the way to a value that an error carries.
+    """Split the path to a value within an error.
 
     >>> path("response.status_code")
     ('response', 'status_code')
@@ -47,7 +47,7 @@ def path(text: str) -> Path:
 
 
 def at(subject: Any, steps: Path) -> Any:
-    """Return the value at the end of a path: attributes, keys of dicts, places in tuples and lists; `None`: not there.
+    """Return the value at the end of a path of attributes, dict keys and indices; `None` if it is missing.
 
     >>> at(OSError(111, "refused"), path("args.0"))
     111

@@ -1,8 +1,8 @@
-"""Floor 1. Frozen records: the values that the library hands out and is configured with.
+"""Floor 1. Frozen records: the base of policies, curves, rules, decisions and events.
 
 `dataclasses` would do, but importing it costs more than all the rest of redouble (it loads `inspect`, `re`, `ast`
-and `dis`), and every program that imports redouble would pay for it. A record keeps what type checkers read out of
-`dataclass_transform`: fields are inherited, matched by place (`case Wait(delay):`) and replaced (`copy.replace`).
+and `dis`), and every program that imports redouble would pay for it. A record keeps the promises of
+`dataclass_transform`: fields are inherited, matched by position (`case Wait(delay):`) and replaced (`copy.replace`).
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 else:
 
     def dataclass_transform(**_options):
-        """As that of `typing`, which is not loaded at run time."""
+        """Replace the function of `typing`, which is not loaded at run time."""
         return lambda cls: cls
 
 
 def _annotations(namespace: dict[str, Any]) -> dict[str, Any]:
     """Return the annotations of a class body, lazy ones as text.
 
-    Python 3.14 puts a function in their place, unless the file says `from __future__ import annotations`, as every file
-    of redouble does. That function is asked for text: values would need names that exist for type checkers alone.
+    Python 3.14 replaces them by a function, unless the file has `from __future__ import annotations`, as every file of
+    redouble does. The function is called for text: values would need names that only exist for type checkers.
     """
     lazy = namespace.get("__annotate_func__") or namespace.get("__annotate__")
     if sys.version_info >= (3, 14) and lazy is not None:  # pragma: no cover  # the Python that measures may be older
@@ -40,13 +40,13 @@ def _annotations(namespace: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_field(annotation: object) -> bool:
-    """Tell whether an annotation, a value or its text, is anything but a `ClassVar`."""
-    text = str(annotation).strip("'\"")  # within quotes where the annotation of a file with lazy ones is a string
+    """Tell whether an annotation, a value or its text, is not a `ClassVar`."""
+    text = str(annotation).strip("'\"")  # a string annotation in a file with lazy ones has quotes of its own
     return text.partition("[")[0].rpartition(".")[2] != "ClassVar"  # typing.ClassVar[int], or t.ClassVar
 
 
 def _refuse_gap(name: str, fields: tuple[str, ...], defaults: dict[str, Any]) -> None:
-    """Refuse a field without a default after one with a default: it could not be left out by place."""
+    """Refuse a field without a default after one with a default, as Python refuses such parameters."""
     optional: str | None = None
     for field in fields:
         if field in defaults:
@@ -56,12 +56,12 @@ def _refuse_gap(name: str, fields: tuple[str, ...], defaults: dict[str, Any]) ->
 
 
 def _make_init(cls: type, fields: tuple[str, ...], defaults: dict[str, Any]) -> Any:
-    """Compile an `__init__` that stores each argument through its slot: the way past the frozen `__setattr__`."""
+    """Compile an `__init__` that stores each argument through its slot, past the frozen `__setattr__`."""
     parameters = ", ".join(f"{field}=_defaults[{field!r}]" if field in defaults else field for field in fields)
     lines = [f"    _set_{field}(self, {field})" for field in fields]
     scope: dict[str, Any] = {"_defaults": defaults}
     scope.update((f"_set_{field}", getattr(cls, field).__set__) for field in fields)
-    exec(f"def __init__(self, {parameters}):\n" + "\n".join(lines), scope)  # the source is made of field names alone
+    exec(f"def __init__(self, {parameters}):\n" + "\n".join(lines), scope)  # safe: the source consists of field names
     init = scope["__init__"]
     init.__qualname__ = f"{cls.__name__}.__init__"
     init.__module__ = cls.__module__
@@ -69,9 +69,9 @@ def _make_init(cls: type, fields: tuple[str, ...], defaults: dict[str, Any]) -> 
 
 
 class _RecordType(type):
-    """Turns the annotated fields of a class body into slots, and its class-level values into defaults."""
+    """Turn the annotated fields of a class body into slots, and its class-level values into defaults."""
 
-    # Nothing is annotated here: with lazy annotations, those of a metaclass would hide the ones of its classes.
+    # No annotations here: lazy ones of a metaclass would hide those of its classes.
 
     def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any) -> Any:
         records: list[Any] = [base for base in reversed(bases) if isinstance(base, _RecordType)]
@@ -85,7 +85,7 @@ class _RecordType(type):
         namespace["__slots__"] = (
             *namespace.get("__slots__", ()),
             *own_slots,
-        )  # more than the fields: for what is derived
+        )  # more than the fields: slots for derived values
         namespace.setdefault("__match_args__", fields)
         cls = super().__new__(mcs, name, bases, namespace, **options)
         if own and "__init__" not in namespace:
@@ -96,7 +96,7 @@ class _RecordType(type):
 
 @dataclass_transform(frozen_default=True)
 class Record(metaclass=_RecordType):
-    """A frozen value: compared, hashed, copied, pickled and shown by its fields.
+    """A frozen value that is compared, hashed, copied, pickled and shown by its fields.
 
     >>> class Point(Record):
     ...     x: float
@@ -146,10 +146,10 @@ class Record(metaclass=_RecordType):
         return restore, (type(self), self._values())
 
     def __replace__(self, **changes: Any) -> Self:
-        """Return a record with some fields changed, as `copy.replace` of Python 3.13 does; `__init__` judges them.
+        """Return a record with some fields changed, for `copy.replace` of Python 3.13; `__init__` checks them.
 
         Raises:
-            TypeError: For what is no field.
+            TypeError: For a name that is not a field.
         """
         fields = dict(zip(self.FIELDS, self._values(), strict=True))
         return type(self)(**fields | changes)
@@ -162,7 +162,7 @@ class Record(metaclass=_RecordType):
 
 
 def restore(cls: type[Record], values: tuple[Any, ...]) -> Record:
-    """Make a record again from its fields, as unpickling does, without judging them anew."""
+    """Make a record from its fields without checking them again, as unpickling does."""
     record = cls.__new__(cls)
     for field, value in zip(cls.FIELDS, values, strict=True):
         object.__setattr__(record, field, value)

@@ -1,8 +1,8 @@
-"""Floor 1. What an outcome means: the verdicts, the classification of one outcome, and the rules that give it.
+"""Floor 1. The meaning of outcomes: the verdicts, the classification of one outcome, and the rules that return it.
 
 A rule maps an error (or a returned value) to a `Classification`, or has no opinion. Rules are made by `transient`,
 `permanent` and `pending`, are asked from left to right when joined with `|`, and are pure: same subject, same answer.
-A rule sees one error at a time; the walk over causes and groups, and what the tables add, are in `known.classify`.
+A rule sees one error at a time; `known.classify` walks over causes and groups, and adds the tables.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     T_co = TypeVar("T_co", covariant=True)
 
     class ListOf(Protocol[T_co]):
-        """A list that is only read, so that a `list[type[OSError]]` is one of exception types; a string is none."""
+        """A list that is only read, so that a `list[type[OSError]]` counts as one of exception types; not a string."""
 
         def __iter__(self) -> Iterator[T_co]: ...
         def reverse(self) -> None: ...
@@ -51,10 +51,10 @@ if TYPE_CHECKING:
 
 
 class Verdict(Enum):
-    """What the outcome of an attempt means.
+    """The meaning of an attempt's outcome.
 
-    `TRANSIENT`: it may pass, try again. `PERMANENT`: trying again cannot help. `PENDING`: not a failure, the answer is
-    not ready; ask again later.
+    `TRANSIENT`: a failure that may pass; try again. `PERMANENT`: a failure that a retry cannot help. `PENDING`: not a
+    failure, but the result is not ready; ask again later.
     """
 
     __module__ = "redouble"
@@ -68,26 +68,26 @@ class Verdict(Enum):
 
 
 _KEEP: Any = ...
-"""Stands for a field that `but` leaves as it is, where `None` is a value."""
+"""The default of each argument of `but`: it keeps the field, because `None` is a value of some fields."""
 
 
 class Classification(Record):
-    """What one outcome means, and what follows from it.
+    """The judgement of one outcome: its verdict, and details that decide about the retry.
 
-    Two are equal when they mean the same, however they came about: `guessed`, `row`, `unsaid` and `rule` do not count.
+    Two are equal when their verdicts and details are; `guessed`, `row`, `unsaid` and `rule` are not compared.
 
     Fields:
         verdict: The `Verdict`.
-        retry_after: Seconds that the server asked to wait; `None` when it asked for nothing.
+        retry_after: Seconds that the server asked to wait; `None` when it asked for no wait.
         applied: Whether the failed attempt may have taken effect: `False` surely not, `True` perhaps.
-        backoff: The curve of the rule itself, counted apart from the policy's; `None` means the policy's.
-        reason: One line that a person can read, such as `ConnectionRefusedError [ECONNREFUSED]`.
-        redact: Whether the error's message must be kept out of logs.
-        guessed: Whether no row knows the error, and a general mechanism judged it, such as by an HTTP status that it
-            carries.
-        row: The row of the tables that said so; `None` where no row alone did.
-        unsaid: The names of the fields that the rule left unsaid: they hold what is assumed where nothing is known.
-        rule: The rule that said so, in whose name its `backoff` counts; `None` for the tables. It is not pickled.
+        backoff: The rule's own curve, counted apart from the policy's; `None`: the policy's curve.
+        reason: One line for people to read, such as `ConnectionRefusedError [ECONNREFUSED]`.
+        redact: `True`: keep the error's message out of logs.
+        guessed: `True`: the error is in no row of the tables, and was judged by a general sign, such as an HTTP status
+            that it carries.
+        row: The row of the tables that decided; `None` when no single row did.
+        unsaid: The names of the fields that the rule left open; they hold the cautious defaults.
+        rule: The rule that decided, for which its `backoff` counts; `None` for the tables. It is not pickled.
     """
 
     __module__ = "redouble"
@@ -159,14 +159,14 @@ class Classification(Record):
         return f"{type(self).__name__}({shown}{', guessed=True' if self.guessed else ''})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return restore, (type(self), (*self._values()[:-1], None))  # a rule may hold a lambda
+        return restore, (type(self), (*self._values()[:-1], None))  # without `rule`: it may hold a lambda
 
 
 def checked(found: Classification) -> Classification:
-    """Return a classification that somebody else made, with its hint as float seconds.
+    """Return a classification from a user's rule, checked, with its hint as float seconds.
 
     Raises:
-        TypeError, ValueError: When a field holds what it may not, named with its rule and value.
+        TypeError, ValueError: When a field has a wrong value; the message names the field, the rule and the value.
     """
     if not isinstance(found.verdict, Verdict):
         raise TypeError(f"verdict must be a Verdict, got {checks.shown(found.verdict)}")
@@ -184,7 +184,7 @@ def checked(found: Classification) -> Classification:
 
 
 def type_name(cls: type) -> str:
-    """A type as reasons and logs name it: bare for builtins and `__main__`, else under its top package (`httpx.ConnectError`)."""
+    """Return a type's name for reasons and logs: bare for builtins and `__main__`, else as in `httpx.ConnectError`."""
     module = cls.__module__
     if not isinstance(module, str) or module in ("builtins", "__main__"):
         return cls.__qualname__
@@ -192,10 +192,10 @@ def type_name(cls: type) -> str:
 
 
 class Rule:
-    """Maps an error or a returned value to a `Classification`, or to `None`: no opinion.
+    """Map an error or a returned value to a `Classification`, or to `None`: no opinion.
 
-    Make rules with `transient`, `permanent` and `pending`; join them with `|` (the left one is asked first). A class of
-    your own needs only `ask`.
+    Make rules with `transient`, `permanent` and `pending`; join them with `|` (the left one is asked first). A subclass
+    of your own needs only `ask`.
 
     >>> from redouble import known_errors, permanent
     >>> rules = permanent(KeyError) | known_errors
@@ -208,23 +208,23 @@ class Rule:
     __slots__ = ()
 
     causes = False
-    """Whether this rule is asked about each explicit `__cause__` too, where nothing is said of the raised error."""
+    """`True`: ask this rule about each explicit `__cause__` too, if no rule has an opinion on the raised error."""
 
     def ask(self, subject: Any, on_fault: Fault | None = None) -> Classification | None:
-        """Return what this rule says of `subject`; `None` when it has no opinion.
+        """Return this rule's judgement of `subject`; `None` when it has no opinion.
 
-        `on_fault(rule, error)` hears of user code in a rule that raised, which counts as no opinion. What `on_fault`
-        itself raises passes through.
+        `on_fault(rule, error)` is called when user code in a rule raised, which counts as no opinion. Errors that
+        `on_fault` raises itself pass through.
         """
         raise NotImplementedError
 
     def discard(self, value: Any) -> Awaitable[object] | None:
-        """Let go of what a dropped result holds, before the wait for the next one; by default nothing is done.
+        """Release the resources of a rejected result before the wait for the next one; the default releases none.
 
-        Called with each result that this rule, or one joined to it, had asked again for.
+        Called with each result that this rule, or one joined to it, judged TRANSIENT or PENDING, if a retry follows.
 
         Returns:
-            `None` when all is done; else what an asyncio caller awaits, and a synchronous one ignores.
+            `None` when it is released; else an awaitable for asynchronous callers, which synchronous ones ignore.
         """
         return None
 
@@ -245,18 +245,18 @@ class _Match(Rule, Record):
     applied: bool | None
     backoff: Backoff | None
     redact: bool
-    causes: bool  # pyrefly: ignore[bad-override]  # a rule's is a constant of its class, this one's a field of its value
-    reason: str  # what a classification by this rule says of it; made once, for every failure needs it
+    causes: bool  # pyrefly: ignore[bad-override]  # a class attribute of other rules, a field of this one
+    reason: str  # the `reason` of its classifications; made once, because every failure needs it
 
     __slots__ = ("fixed",)
 
     fixed: ClassVar[
         Any
-    ]  # the answer, where it is the same for every error of these types; derived, so no part of the value
+    ]  # the classification, if it is the same for every error of these types; derived, so not a field
 
     def ask(self, subject: Any, on_fault: Fault | None = None) -> Classification | None:
         try:
-            # By the real type: `__class__`, which `isinstance` asks besides, may lie or raise.
+            # By the real type: `isinstance` also reads `__class__`, which may be wrong or raise.
             if self.types and not issubclass(type(subject), self.types):
                 return None
             return self._judge(subject, on_fault) if self.fixed is None else self.fixed
@@ -266,20 +266,20 @@ class _Match(Rule, Record):
             return None
 
     def names(self, group: Any) -> bool:
-        """Whether this rule is about a group itself, or about an error that stands for several, by its type."""
+        """Return whether a type of this rule matches a group itself, or an error that sums up several."""
         return bool(self.types) and issubclass(type(group), self.types)
 
     def without_types(self) -> _Match:
-        """Return this rule for what its types hold: its predicate alone."""
+        """Return this rule without its types, with its predicate alone, to judge the members of a matched group."""
         return restore(_Match, (self.verdict, (), *self._values()[2:]))  # type: ignore[return-value]
 
     def __getattr__(self, name: str) -> Any:
-        """Derive the fixed answer when it is first asked for."""
+        """Compute the fixed classification when it is first read."""
         if name != "fixed":
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         found = None
         if self.when is None and not callable(self.retry_after) and self.backoff is None:
-            equal: Any = restore(_Match, self._values())  # of itself the answer would be a cycle
+            equal: Any = restore(_Match, self._values())  # with `self`, rule and classification would form a cycle
             found = self._said(self.verdict, None, None).but(rule=equal)
         object.__setattr__(self, "fixed", found)
         return found
@@ -317,18 +317,18 @@ class _Match(Rule, Record):
         )
 
     def _with_hint(self, answer: Any, subject: Any, on_fault: Fault | None) -> Classification:
-        """Take a number or a `timedelta` that a predicate answered for the wait that the server asked for."""
+        """Agree, with the number or `timedelta` that the predicate returned as the server's hint."""
         if self.verdict is Verdict.PERMANENT or not _is_duration(answer):
-            raise TypeError(  # the advice comes first: logs cut what is long
+            raise TypeError(  # the advice comes first: logs cut long messages
                 f"write bool(...) around the {type_name(type(answer))}: a rule must answer bool, None, Verdict,"
                 f" Classification or seconds, got {checks.shown(answer)}"
             )
         return self._said(self.verdict, subject, on_fault, plain_number(answer))
 
     def _hint(self, subject: Any, on_fault: Fault | None, given: Any) -> tuple[float | None, bool]:
-        """Return the seconds of `retry_after`, and whether the rule has said anything of them.
+        """Return the seconds of `retry_after`, and whether the rule decided them.
 
-        What goes wrong there changes nothing of the verdict; the hint is left unsaid.
+        An error in `retry_after` does not change the verdict; the hint is left open.
         """
         if given is None:
             return None, False
@@ -343,7 +343,7 @@ class _Match(Rule, Record):
 
     @property
     def label(self) -> str:
-        """The rule in short, as reasons and messages show it: `transient(OSError)`."""
+        """The rule's short form for reasons and messages: `transient(OSError)`."""
         return _label(self.verdict, self.types, self.when, self.causes)
 
     def __repr__(self) -> str:
@@ -356,7 +356,7 @@ _UNSAID: dict[tuple[bool, bool], tuple[str, ...]] = {
     (True, False): ("applied",),
     (False, False): ("retry_after", "applied"),
 }
-"""The fields that a rule left unsaid, by whether it said something of the hint, and of what may have been applied."""
+"""The fields that a rule left open, by whether it decided the hint, and `applied`."""
 
 
 def _label(verdict: Verdict, types_: tuple[type, ...], when: Any, causes: bool) -> str:
@@ -373,9 +373,9 @@ def _is_duration(answer: Any) -> bool:
 
 
 def truth(answer: Any) -> bool | None:
-    """Return what a whole number, or a truth value of another kind such as numpy's, says; `None` for anything else.
+    """Return the truth of a whole number, or of a boolean of another type such as numpy's; `None` for other values.
 
-    Nothing else is judged by truthiness: a match object, a list or a text was meant for something that they do not say.
+    Other values are not judged by truthiness: a match object, a list or a string is more likely a mistake.
     """
     kind = type(answer)
     if hasattr(kind, "__index__") or (kind.__name__.startswith("bool") and hasattr(kind, "__bool__")):
@@ -384,7 +384,7 @@ def truth(answer: Any) -> bool | None:
 
 
 class HintOf(Rule, Record):
-    """What a fault is told of when the `retry_after` of a rule raised, and nothing else of it."""
+    """The subject of a fault when only the `retry_after` of a rule raised."""
 
     rule: Rule
 
@@ -419,7 +419,7 @@ def ask_guarded(rule: Rule, subject: Any, on_fault: Fault | None) -> Classificat
         if found is None:
             return None
         if isinstance(found, Classification):
-            made_here = found.rule is not None or found.row is not None  # which needs no check
+            made_here = found.rule is not None or found.row is not None  # redouble's own need no check
             return found if made_here else checked(found)
         raise TypeError(f"Rule.ask must return a Classification or None, got {checks.shown(found)}")
     except Exception as error:
@@ -429,7 +429,7 @@ def ask_guarded(rule: Rule, subject: Any, on_fault: Fault | None) -> Classificat
 
 
 def first_of(*rules: Rule) -> Rule:
-    """Join rules, refusing one that could never be reached because a more general one stands before it."""
+    """Join rules; refuse one that could never be reached because a more general one stands before it."""
     flat: list[Rule] = []
     for rule in rules:
         flat.extend(rule.rules if isinstance(rule, _FirstOf) else (rule,))
@@ -454,7 +454,7 @@ def _refuse_unreachable(rules: list[Rule]) -> None:
 
 
 def exception_types(maker: str, types_: tuple[Any, ...]) -> tuple[type, ...]:
-    """Return the types that a maker of rules was given, where they are exception types that may be retried."""
+    """Return the types given to a maker of rules; refuse any that is not an exception type that may be retried."""
     for cls in types_:
         if not isinstance(cls, type) or not issubclass(cls, BaseException):
             raise TypeError(f"{maker} takes exception types (for anything else write when=), got {checks.shown(cls)}")
@@ -498,7 +498,7 @@ def _match(
     causes: Any = False,
     said_as: str | None = None,
 ) -> Rule:
-    """Check what a maker of rules was given, and make the rule; `said_as`: what messages call the argument instead."""
+    """Check the arguments of a maker of rules, and make the rule; `said_as` replaces the maker's name in messages."""
     maker = said_as or f"{verdict.value}()"
     kinds, predicate = exception_types(maker, types_), _predicate(maker, types_, when)
     hint, said = _hint(maker, retry_after), checks.one_of("applied", applied, (None, True, False))
@@ -518,26 +518,26 @@ def transient(
 ) -> Rule:
     """Make a rule: these errors may pass, try again.
 
-    The rule decides the verdict. What it leaves unsaid (`retry_after`, `applied`) is what the tables of `known_errors` say
-    of the same error; where they say nothing, there is no hint, and the attempt may have been applied.
+    The rule decides the verdict. If it leaves `retry_after` or `applied` open, the tables of `known_errors` decide them
+    for the same error. If they do not know it, there is no hint, and the attempt may have been applied.
 
     Args:
-        types: Exception types, subclasses included. None at all: every error (or value) that `when` agrees to.
-        when: Asked after the type matched: `True` agrees; with `False` or `None` this rule does not speak; a `Verdict` or
+        types: Exception types, subclasses included. Without any: every error (or value) for which `when` agrees.
+        when: A predicate, called after the type matched. `True` agrees; `False` or `None` is no opinion; a `Verdict` or
             a `Classification` decides by itself; a float or a `timedelta` agrees, with a hint of that duration. `None`:
             the type is enough.
-        retry_after: Seconds to wait at least, or a function of the error that gives them; 0, and `None` from the
-            function, say that there is no hint. A function that raises, or gives what is no duration, is logged once, and
-            leaves the hint unsaid. `None`: left unsaid.
-        applied: Whether such a failure may have taken effect: `False` when it surely has not. `None`: left unsaid.
-        backoff: A curve for these errors alone; it counts the failures that this rule judged. `None`: the policy's curve.
+        retry_after: The least seconds to wait, or a function of the error that returns them; 0, and `None` from the
+            function, mean no hint. A function that raises, or returns no duration, is logged once and leaves the hint
+            open. `None`: left open.
+        applied: Whether such a failure may have taken effect: `False` if it surely has not. `None`: left open.
+        backoff: A curve for these errors alone; it counts the failures that this rule judged. `None`: the policy's.
         redact: Keep the error's message out of logs (it may carry a secret); its type is still named.
-        causes: Ask this rule about each explicit `__cause__` of an error too (`raise ... from`), where no rule says
-            anything of the error itself.
+        causes: Ask this rule about each explicit `__cause__` of an error too (`raise ... from`), if no rule has an
+            opinion on the error itself.
 
     Raises:
-        TypeError: For anything that is not an exception type, for `KeyboardInterrupt` and its kin, for neither a type
-            nor `when`.
+        TypeError: For a type that is not an exception type; for `KeyboardInterrupt` and its kin; without both a type
+            and `when`.
         ValueError: For a negative, infinite or enormous `retry_after`.
 
     >>> rule = transient(OSError, when=lambda error: error.errno == 11)
@@ -555,11 +555,12 @@ def permanent(
     redact: bool = False,
     causes: bool = False,
 ) -> Rule:
-    """Make a rule: trying again cannot help with these errors; they reach the caller at once, untouched.
+    """Make a rule: a retry cannot help with these errors; they reach the caller at once, untouched.
 
     Args:
-        types: Exception types, subclasses included. None at all: every error (or value) that `when` agrees to.
-        when: Asked after the type matched, as in `transient`, but a duration is no answer. `None`: the type is enough.
+        types: Exception types, subclasses included. Without any: every error (or value) for which `when` agrees.
+        when: A predicate, called after the type matched, as in `transient`, but it may not return a duration. `None`:
+            the type is enough.
         redact: Keep the error's message out of logs; its type is still named.
         causes: Ask this rule about each explicit `__cause__` too, as in `transient`.
 
@@ -579,13 +580,13 @@ def pending(
     redact: bool = False,
     causes: bool = False,
 ) -> Rule:
-    """Make a rule: this is not a failure, the answer is not ready; ask again later.
+    """Make a rule: this is not a failure, but the result is not ready; ask again later.
 
     Args:
-        types: Exception types, subclasses included. None at all: every error (or value) that `when` agrees to.
-        when: Asked after the type matched, as in `transient`. `None`: the type is enough.
-        every: Seconds between two questions when the server names none; under 0.1 s counts as 0.1 s. The default is
-            RFC 8628's (section 3.5).
+        types: Exception types, subclasses included. Without any: every error (or value) for which `when` agrees.
+        when: A predicate, called after the type matched, as in `transient`. `None`: the type is enough.
+        every: Seconds to wait before asking again, unless the server names a wait; below 0.1 s counts as 0.1 s. The
+            default is RFC 8628's (section 3.5).
         redact: Keep the error's message out of logs; its type is still named.
         causes: Ask this rule about each explicit `__cause__` too, as in `transient`.
 
@@ -605,21 +606,21 @@ def _transient(name: str, types_: tuple[Any, ...], when: Any = None) -> Rule:
 
 
 def parts(rule: Rule) -> tuple[Rule, ...]:
-    """Return the rules that were joined with `|`, in their order; a rule that was not joined is its only part."""
+    """Return the rules joined with `|`, in their order; a single rule is its only part."""
     return rule.rules if isinstance(rule, _FirstOf) else (rule,)
 
 
 def as_rule(name: str, value: Any) -> Rule:
-    """The rule that `value` stands for, wherever a rule is accepted.
+    """Return an argument as a rule.
 
-    A rule stands for itself; an exception type, `X | Y`, a tuple or a list of them, or a callable for `transient(...)`.
+    An exception type, `X | Y`, a tuple or a list of them, or a callable becomes `transient(...)`.
     """
     if isinstance(value, Rule):
         return value
     if isinstance(value, type):
         return _transient(name, (value,))
     if isinstance(value, types.UnionType) or type(value).__name__ == "_UnionGenericAlias":  # typing.Union's
-        value = value.__args__  # since Python 3.14 among them a rule that was joined to the right of a union
+        value = value.__args__  # since Python 3.14 they may include a rule, joined to the right of a union
     if isinstance(value, (tuple, list)):
         if value and all(isinstance(item, type) for item in value):
             return _transient(name, tuple(value))
@@ -634,13 +635,13 @@ def as_rule(name: str, value: Any) -> Rule:
 
 
 def _makes_rules(value: Any) -> bool:
-    """Whether it is a function of ours that makes rules; of others annotations are not read: they may fail (PEP 649)."""
+    """Return whether a function of redouble's makes rules; annotations of others may fail when read (PEP 649)."""
     package = str(getattr(value, "__module__", "")).partition(".")[0]
     return package == __name__.partition(".")[0] and getattr(value, "__annotations__", {}).get("return") == "Rule"
 
 
 def _instead(name: str, value: Any) -> str:
-    """What to write instead of something that is no rule, as the end of the message; empty where that is not to be seen."""
+    """Return advice about a value that is not a rule, as the end of the message; empty when there is none."""
     if callable(value):
         return f": it makes rules, write {value.__name__}(...)"
     if name == "result" and isinstance(value, (str, int, type(None))):

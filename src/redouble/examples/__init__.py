@@ -6,6 +6,6 @@
     python -m redouble.examples.device_code             logs in on another device
     python -m redouble.examples.push_latest             pushes the newest state
 
-Each is one file to copy: what it takes from `surroundings` is the server, the prints and the command line. Each takes
+Each is one file to copy: only the server, the prints and the command line come from `surroundings`. Each takes
 `--help`, `--on HOST` (threads, asyncio or trio) and `--seconds N`.
 """

@@ -1,4 +1,4 @@
-"""On top of all floors: `python -m redouble.examples` says which programs there are."""
+"""On top of all floors: `python -m redouble.examples` lists the programs."""
 
 from __future__ import annotations
 

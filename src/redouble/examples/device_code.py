@@ -1,6 +1,6 @@
-"""Log in on another device (RFC 8628): ask at an interval until somebody has approved, denied, or it is too late.
+"""Log in on another device (RFC 8628): poll until the user has approved or denied the login, or it has expired.
 
-It starts a server of such logins, and logs in four times: by one function on threads, by another one on asyncio and trio.
+It starts a server of such logins, and logs in four times: by one function on threads, by another on asyncio and trio.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ httpx: Any = stage.client("httpx")
 
 
 class CloudError(Exception):
-    """The server could not be reached, or said something else than it should."""
+    """The server could not be reached, or gave an unexpected answer."""
 
     status: int | None = None
 
@@ -53,7 +53,7 @@ MEANINGS: dict[str, type[CloudError]] = {
 
 
 class Grant(NamedTuple):
-    """Is what the server gives first: a code for the person, and a secret one for this program."""
+    """Is the server's first answer: a code for the user, and a secret one for this program."""
 
     device_code: str
     user_code: str
@@ -63,12 +63,12 @@ class Grant(NamedTuple):
 
     @property
     def pause(self) -> int:
-        """Seconds between two questions: whole ones, and 5 where the server does not say."""
+        """Return the seconds between two polls: a whole number, and 5 where the server gives none."""
         return max(1, int(self.interval or 5))
 
 
 class Cloud:
-    """The server, as a client in threads sees it: each question has an answer or one of the errors above."""
+    """The server, for a client in threads: each request returns an answer or raises one of the errors above."""
 
     def __init__(self, url: str) -> None:
         self._http = httpx.Client(base_url=url, timeout=10, trust_env=False)
@@ -90,7 +90,7 @@ class Cloud:
 
 
 class AsyncCloud:
-    """The same in asyncio and trio."""
+    """The server, for a client in asyncio and trio."""
 
     def __init__(self, url: str) -> None:
         self._http = httpx.AsyncClient(base_url=url, timeout=10, trust_env=False)
@@ -133,7 +133,7 @@ def until_it_expires(grant: Grant, stop: threading.Event | None) -> RetryPolicy:
         on=pending(PendingError)
         | permanent(DeniedError, ExpiredError, RejectedError)
         | transient(CloudError, redact=True),
-        attempts=7,  # failures in a row; to wait for a person is none
+        attempts=7,  # failures in a row; a pending login is not a failure
         deadline=grant.expires_in,
         idempotent=True,
         stop=stop,
@@ -180,7 +180,7 @@ def log_in_on(host: str, url: str) -> str:
 
 
 def show(host: str, *script: str | int) -> None:
-    """Log in once, with a server that answers as the script says."""
+    """Log in once, with a server that answers by the script."""
     with DeviceServer(*script) as server:
         try:
             stage.say(f"logged in, with a token of {len(log_in_on(host, server.url))} characters")

@@ -1,7 +1,7 @@
-"""Read a workspace: all at once if the server manages that in time, else page by page, from where it stopped last time.
+"""Read a workspace: all at once if the server can do that in time, else page by page, from the last position.
 
-It starts an HTTP server, kills a reader in the middle (kill -9), starts it again, and then meets five kinds of exports. The
-reader runs on asyncio or trio; a thread that waits for a server cannot be cut off by a watchdog.
+It starts an HTTP server, kills a reader in the middle (kill -9), starts it again, and then meets five kinds of exports.
+The reader runs on asyncio or trio; a watchdog cannot interrupt a thread that waits for a server.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Limits(NamedTuple):
 
 
 class Workspace:
-    """The server, as a client sees it."""
+    """The server, from a client's side."""
 
     def __init__(self, http: Any, url: str) -> None:
         self.http = http
@@ -68,8 +68,8 @@ class Workspace:
 
 
 class Local:
-    """What has been read, and where the reading stands, in one SQLite database: a page's files and the cursor behind it
-    are committed together: a reader that is killed at any moment has both or neither of them."""
+    """The files read so far, and the position, in one SQLite database: a page's files and its cursor are committed
+    together, so a reader that is killed at any moment has both, or reads that page again."""
 
     def __init__(self, path: str) -> None:
         self.db: sqlite3.Connection = sqlite3.connect(path)
@@ -90,7 +90,7 @@ class Local:
         return number
 
     def apply(self, files: Files) -> None:
-        self.db.rollback()  # what a try that failed has left of this page
+        self.db.rollback()  # the rest of a failed attempt at this page
         self.db.executemany(
             "insert into file (path, content) values (?, ?)"
             " on conflict do update set content = excluded.content, written = written + 1",
@@ -99,7 +99,7 @@ class Local:
         self.db.execute("update state set seen = seen + ?", (len(files),))
 
     def replace(self, files: Files) -> bool:
-        """Take these for all files; return whether it did, as there may be too few to believe."""
+        """Replace all files by these; refuse, and return False, when they are suspiciously few."""
         if self.suspicious(len(files)):
             return False
         self.apply(files)
@@ -127,15 +127,15 @@ class Local:
         self.db.commit()
 
     def suspicious(self, files: int) -> bool:
-        """Tell whether there should be more files."""
+        """Return whether there should be more files."""
         tracked = self.count()
         return (tracked > 0 and files == 0) or (tracked >= 10 and 2 * files < tracked)
 
 
 def unsupported(error: Any) -> bool:
-    """Tell whether this server cannot do the export; one that wants to be left alone could."""
+    """Return whether this server cannot do the export; one that limits the rate could."""
     if not isinstance(error, httpx.HTTPStatusError):
-        return isinstance(error, (ValueError, httpx.RemoteProtocolError))  # it ends in the middle
+        return isinstance(error, (ValueError, httpx.RemoteProtocolError))  # the answer is truncated
     status, text = error.response.status_code, error.response.text.lower()
     by_code = {400: "bad_request", 429: "workspace_busy"}.get(status, "overloaded" if status >= 500 else None)
     return status in (404, 413) or (by_code is not None and by_code in text)
@@ -146,7 +146,7 @@ def refused(error: Any) -> bool:
 
 
 def asked_for(error: Exception) -> float:
-    """Return the server's Retry-After, a minute at most."""
+    """Return the server's Retry-After, at most a minute."""
     return min(60.0, classify(error).retry_after or 0.0)
 
 
@@ -179,7 +179,7 @@ async def exported(server: Workspace, local: Local, limits: Limits) -> bool:
 
 
 async def read(url: str, database: str, patience: float) -> None:
-    """Pull once, as one reader, and say how it went."""
+    """Pull once, as one reader, and print the outcome."""
     with closing(Local(database)) as local:
         begun = local.load()
         async with httpx.AsyncClient(trust_env=False, timeout=None) as client:

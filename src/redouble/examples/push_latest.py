@@ -1,6 +1,6 @@
-"""Push the newest state over HTTP: bursts become one push, an outage is sat out, and closing ends it at any moment.
+"""Push the newest state over HTTP: bursts become one push, an outage only delays it, and closing ends it at any moment.
 
-It starts a server that has its moods, and pushes to it: by one function on threads, by another one on asyncio and trio.
+It starts a server that fails by a script, and pushes to it: by one function on threads, by another on asyncio and trio.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ httpx: Any = stage.client("httpx")
 
 
 class UnimplementedError(Exception):
-    """This server takes no snapshots, and never will."""
+    """This server does not take snapshots, a permanent failure."""
 
 
 class State:
-    """What is to be pushed: only its newest version matters.
+    """The state to push: only its newest version matters.
 
     Args:
-        event: What makes its events; a `threading.Event` serves every host, an `asyncio.Event` wakes asyncio sooner.
+        event: The type of its events; a `threading.Event` serves every host, an `asyncio.Event` wakes asyncio sooner.
     """
 
     def __init__(self, event: Callable[[], Any] = threading.Event) -> None:
@@ -43,11 +43,11 @@ class State:
         self.changed.set()
 
     def newest(self) -> int | None:
-        return self.version or None  # version 0 is not ready
+        return self.version or None  # version 0 means: no state yet
 
 
 class Target:
-    """The server, as a client sees it: one of httpx, for threads or for coroutines."""
+    """The server, from a client's side: one of httpx, for threads or for coroutines."""
 
     def __init__(self, http: Any, url: str) -> None:
         self.http = http
@@ -77,7 +77,7 @@ pushing: RetryPolicy = retry(
     on=permanent(UnimplementedError) | known_errors,
     attempts=None,
     backoff=exponential(0.25, maximum=30, jitter=None),
-    idempotent=True,  # a POST, but of a version: the server knows it when it comes twice
+    idempotent=True,  # a POST, but of a version: the server recognises a repeated one
     name="push",
 )
 
@@ -149,14 +149,14 @@ def moods(server: PushTarget, state: State) -> None:
 
 
 def unwanted(server: PushTarget, state: State) -> None:
-    """Publish one version to a server that takes none, and another one."""
+    """Publish two versions to a server that does not take snapshots."""
     state.publish()
     have_come(server, 1)
     state.publish()
 
 
 def have_come(server: PushTarget, count: int) -> None:
-    """Wait until so many pushes have been tried, and the client knows how the last one ended."""
+    """Wait until this many pushes have been tried, and the last one has ended for the client too."""
     stage.wait_until(lambda: len(server.pushed) >= count, f"push {count} has come")
     time.sleep(0.1)
 

@@ -1,4 +1,4 @@
-"""Keep a terminal's WebSocket alive: dial again with notices, give up after six, and begin afresh when somebody asks.
+"""Keep a terminal's WebSocket alive: dial again with notices, give up after six, and begin anew on request.
 
 It starts a server, kills it (kill -9), and starts it again; presses the button that reconnects while the terminal is
 connected; and meets a server that is gone for good. The terminal runs on asyncio and trio by one loop, on threads by
@@ -39,7 +39,7 @@ websockets: Any = stage.client("websockets")
 
 
 def connects_on(host: str) -> Any:
-    """Return what connects on threads, asyncio or trio."""
+    """Return the function that connects on threads, asyncio or trio."""
     return stage.client(f"websockets.{'sync' if host == 'threads' else host}.client").connect
 
 
@@ -51,7 +51,7 @@ def notice(event: Event) -> None:
 
 
 def is_refusal(error: Any) -> bool:
-    """Tell whether the server refused the upgrade with a 4xx: dialling again does not help, somebody has to act."""
+    """Return whether the server refused the upgrade with a 4xx: dialling again does not help, the user has to act."""
     return isinstance(error, websockets.InvalidStatus) and int(error.response.status_code) < 500
 
 

@@ -1,4 +1,4 @@
-"""Wait for SSH on a machine that is booting: only "refused" and "timed out" may pass, anything else is raised at once.
+"""Wait for SSH on a machine that is booting: only "refused" and "timed out" are retried, other errors end it at once.
 
 It starts an SSH server of its own a little late: sshd where that is installed, else one of asyncssh. On asyncio the probe
 is a login by asyncssh; on threads and trio, for which asyncssh has no client, it is a look at the server's greeting.
@@ -22,7 +22,7 @@ asyncssh: Any = stage.client("asyncssh")
 
 
 def notice(event: Event) -> None:
-    """Say once that there is something to wait for, and only when there is."""
+    """Print a line at the first wait, and only then."""
     if event.kind is EventKind.RETRY and event.attempt == 1:
         stage.say("Waiting for SSH to become available ...")
 
@@ -81,7 +81,7 @@ async def look(machine: LateSshd) -> None:
 
 
 def show(event: Event) -> None:
-    """Print what happens inside."""
+    """Print the outcome of the block."""
     if event.kind is EventKind.RETRY and event.error is not None and event.delay is not None:
         stage.say(f"  attempt {event.attempt}: {type(event.error).__name__}; the next one in {event.delay:.2f} s")
 

@@ -1,11 +1,11 @@
-"""Floor 2. What the errors of real clients mean: one table a domain, dispatched without importing any client."""
+"""Floor 2. The meaning of real clients' errors: one table per client, found without importing any client."""
 
 from __future__ import annotations
 
 from redouble.known.only import KnownErrors
 
 known_errors: KnownErrors = KnownErrors()
-"""The default rule: what the tables of this package know, each row with its source.
+"""The default rule: the tables of this package, each row with its source.
 
 `known_errors.only("ECONNREFUSED", "timeout")` keeps some of the conditions.
 

@@ -1,12 +1,12 @@
-"""Floor 2. What to write so that an error is judged otherwise: for the log, the note, `explain` and the docs.
+"""Floor 2. Advice on how to have an error judged otherwise: for the log, the note, `explain` and the docs.
 
-`change` is the one function that makes it, from the rule in force, so that following it changes the verdict on this error,
-and on what means the same, and nothing else:
+`change` makes all of it, from the rule in force. Following the advice changes the verdict on this error, and on errors
+of the same meaning, and no other verdict:
 
-- of an error that nothing knows, by its type. A rule that stands behind all others changes nothing that they know; the
-  usual form, in front of `known_errors`, is shown only where it comes to the same;
-- of an error that is known by its class alone, or by a rule of the user's, by exactly that class, in front;
-- of an error that is known by what it carries, by the reason that `classify` gives for it.
+- an error that no rule knows is named by its type, in a rule behind all others, which leaves their verdicts unchanged;
+  the usual form, in front of `known_errors`, is shown only where it is equivalent;
+- an error known by its class alone, or by a rule of the user's, is named by exactly that class, in front;
+- an error known by its contents (a status, an errno) is named by the reason that `classify` gives for it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from redouble.known.row import named
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from redouble.core.verdict import Classification
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
 
 def advice(error: Exception, rule: Rule | None) -> str | None:
-    """Return what to write about an error that no rule knows, so that it is retried, or that no more is said of it.
+    """Return the line to write so that an error that no rule knows is retried, or no longer reported.
 
-    `None` where `known_errors` is not in force (neither the rule nor a part of it): then the user has written all that is
-    to be retried; and where some rule has an opinion, or none can be written that changes the verdict.
+    `None` where `known_errors` is not in force (as the rule, or a part of it): then the user has listed all errors to
+    retry. `None` also where some rule has an opinion, or no rule can be written that changes the verdict.
 
     >>> Busy = type("Busy", (Exception,), {"__module__": "shop"})
     >>> print(advice(Busy(), known_errors).partition(", else ")[0])
@@ -56,13 +56,13 @@ def advice(error: Exception, rule: Rule | None) -> str | None:
 
 
 def change(error: Exception, rule: Rule, maker: str, said: str = "") -> str:
-    """Return the rule, as code, by which this error is judged otherwise than by the rule in force, and nothing else is.
+    """Return the code of a rule that changes the verdict on this error, and on no other.
 
     Args:
         error: The error.
         rule: The rule in force.
-        maker: Which rule: `transient`, or `permanent`.
-        said: What that rule says besides, as it is written among its arguments: `applied=False`.
+        maker: The rule's name: `transient` or `permanent`.
+        said: Further arguments of that rule, as code: `applied=False`.
 
     >>> change(ConnectionRefusedError(111, "x"), known_errors, "permanent")
     'permanent(ConnectionRefusedError) | known_errors'
@@ -77,19 +77,19 @@ def change(error: Exception, rule: Rule, maker: str, said: str = "") -> str:
 
 
 def _when(error: Exception, found: Classification, name: str, maker: str) -> str:
-    """Return the condition by which a known error is told from others of its class; empty where there are no others."""
+    """Return the condition that tells a known error from others of its class; empty where there are no others."""
     if found.row is not None and not _is_fixed(error, found, maker):
         return f"when=lambda error: classify(error).reason == {classify(error).reason!r}"
-    if found.row is not None and _have_no_heirs([type(error)]):
-        return ""
+    if found.row is not None and all(entry_of(heir) is entry_of(type(error)) for heir in _heirs(type(error))):
+        return ""  # a class that inherits its meaning means the same
     return f"when=lambda error: type(error) is {name}"
 
 
 def _is_fixed(error: Exception, found: Classification, maker: str) -> bool:
-    """Whether the class of an error tells all: its table reads nothing else, or Python itself gives an errno a class.
+    """Return whether the class of an error tells all: its table reads only that, or Python gives its errno a class.
 
-    A connection error that was raised over a refused certificate must stay permanent, so that a rule that makes others of
-    its class transient must not name it.
+    A connection error raised over a refused certificate must stay permanent: a rule that makes others of its class
+    transient must not name it.
     """
     entry, cls = entry_of(type(error)), type(error)
     if " under " in found.reason or (maker == "transient" and issubclass(cls, (ConnectionError, TimeoutError))):
@@ -98,14 +98,14 @@ def _is_fixed(error: Exception, found: Classification, maker: str) -> bool:
 
 
 def unknown_types(error: Exception, rule: Rule) -> list[type[Exception]]:
-    """Return the types that have to be named: the error's own, or those of the leaves that no rule knows."""
+    """Return the types to name: the error's own, or those of the leaves that no rule knows."""
     several = leaves(error) if is_group(error) else addresses(error)
     unknown = [each for each in several or [error] if is_exception(each) and is_unknown(judge_exception(each, rule))]
     return list(dict.fromkeys(type(each) for each in unknown))
 
 
 def with_types(rule: Rule, kinds: list[type[Exception]], maker: Callable[..., Rule] = transient) -> Rule:
-    """Return the rule that the advice shows, made."""
+    """Build the rule that the advice shows as code."""
     if _may_stand_in_front(rule, kinds):
         return first_of(maker(*kinds), rule)
     exact = tuple(kinds)
@@ -123,7 +123,7 @@ def _written(maker: str, rule: Rule, kinds: list[type[Exception]], said: str = "
 
 
 def importable_name(cls: type) -> str:
-    """The shortest dotted name under which a class can be had: `httpx.ConnectError`, though it is defined deeper."""
+    """Return the shortest dotted name that imports a class: `httpx.ConnectError`, though it is defined deeper."""
     module = cls.__module__
     if not isinstance(module, str) or module in ("builtins", "__main__"):
         return cls.__qualname__
@@ -143,12 +143,20 @@ def _name(cls: type) -> str:
 
 
 def _have_no_heirs(kinds: list[type[Exception]]) -> bool:
-    """Whether no class is derived from these: then naming them names no other error."""
+    """Return whether no class is derived from these: then naming them names no other error."""
     return not any(type.__subclasses__(cls) for cls in kinds)
 
 
+def _heirs(cls: type) -> Iterator[type]:
+    """Yield all classes that are derived from a class."""
+    heirs: list[type] = type.__subclasses__(cls)
+    for heir in heirs:
+        yield heir
+        yield from _heirs(heir)
+
+
 def _may_stand_in_front(rule: Rule, kinds: list[type[Exception]]) -> bool:
-    """Whether a rule for these types says the same in front of the others as behind them."""
+    """Return whether a rule for these types is equivalent in front of the others and behind them."""
     if not _have_no_heirs(kinds) or any(known_as(cls) or rules_for(cls) for cls in kinds):
         return False
     return all(_says_nothing_of(part, kinds) for part in parts(rule))
@@ -161,7 +169,7 @@ def _says_nothing_of(part: Rule, kinds: list[type[Exception]]) -> bool:
 
 
 def _of_context(error: Any) -> str:
-    """Name an error that was being handled when this one was raised, where `known_errors` would have known it as a cause."""
+    """Name the error that was being handled when this one was raised, if `known_errors` would know it as a cause."""
     known = _known_context(error)
     if known is None:
         return ""
@@ -185,7 +193,7 @@ def _known_context(error: Any) -> Exception | None:
 
 _CONTEXT: Any = BaseException.__dict__["__context__"].__get__
 _SUPPRESSED: Any = BaseException.__dict__["__suppress_context__"].__get__
-"""Where Python itself keeps these, so that no property of a subclass stands between."""
+"""Python's own descriptor, so that no property of a subclass is in the way."""
 
 
 def advice_unsafe(
@@ -195,13 +203,13 @@ def advice_unsafe(
     used: str | None = None,
     rule: Rule | None = known_errors,
 ) -> str:
-    """The end of the note of `UNSAFE`: what was seen, and what to write so that this failure is retried.
+    """Return the end of the note of `UNSAFE`: the finding, and the code that has this failure retried.
 
     Args:
-        error: What was raised; `None`: it was a result.
+        error: The error that was raised; `None`: a result was returned.
         idempotent: The policy's field.
-        sent: What was seen of the requests; `None`: it was not looked for, or the method is not to be seen.
-        used: The argument that is used up, as `used_up` names it; `None`: none is.
+        sent: Whether an unsafe request was seen; `None`: redouble did not look, or the method is not visible.
+        used: The argument that is used up, as `used_up` names it; `None`: none is used up.
         rule: The rule in force.
 
     >>> advice_unsafe(TimeoutError(), None, used="body")
@@ -235,5 +243,5 @@ def _ways(error: BaseException | None, idempotent: bool | None, rule: Rule | Non
 def _not_applied(error: Exception, rule: Rule) -> str:
     try:
         return change(error, rule, "transient", "applied=False")
-    except Exception:  # no stack left, or a class of theirs that hides its name
+    except Exception:  # no stack left, or a class that hides its name
         return "transient(..., applied=False)"

@@ -1,10 +1,9 @@
-"""Floor 2. From an error to its classification: who is asked about what, and what the tables add to a rule.
+"""Floor 2. From an error to its classification: the order in which rules are asked, and the facts that tables add.
 
 A rule is asked about the raised error; about its explicit causes only where it says so (`causes`), as `known_errors`
-does. Of an exception group, and of an OSError that stands for several addresses, the leaves are asked about, and each of
-them must be transient. What a rule leaves unsaid is filled in from the tables. `Walk` does all that for one error; the
-errors that need no walk, nearly all of them, are judged in `judge_exception` before one is made. What to tell a user
-about an error that nothing knows is in `advice`.
+does. For an exception group, and an OSError that stands for several addresses, rules are asked about each leaf, and all
+must be transient. The tables fill in the fields that a rule leaves open. `Walk` does all that for one error. Nearly all
+errors need no walk: `judge_exception` judges them before it makes one. The advice about unknown errors is in `advice`.
 """
 
 from __future__ import annotations
@@ -31,27 +30,27 @@ UNKNOWN = "no rule knows "
 
 
 def classify(error: BaseException, rules: RuleLike = known_errors) -> Classification:
-    """Return what an error means: its verdict, the wait that the server asked for, and why.
+    """Return the meaning of an error: its verdict, the wait that the server asked for, and the reason.
 
     Types and predicates judge the error that was raised. `known_errors`, and rules made with `causes=True`, are asked
-    about each explicit `__cause__` too, where no rule says anything of the error itself. A rule decides the verdict;
-    what it leaves unsaid (`applied`, the hint) is what the tables of `known_errors` know of the same error.
+    about each explicit `__cause__` too, where no rule has an opinion on the error itself. A rule decides the verdict;
+    the tables of `known_errors` fill in the fields that it leaves open (`applied`, the hint).
 
-    Of an exception group, and of an OSError that stands for several addresses, a type may name the group itself; else
-    each leaf is judged: one that is permanent, or unknown, makes the group permanent, else one that is pending makes it
-    pending, else it is transient with the longest of the hints. What no rule knows is `PERMANENT`.
+    In a rule, a type may name an exception group itself, or an OSError that stands for several addresses. Else each
+    leaf is judged: one that is permanent, or unknown, makes the group permanent, else one that is pending makes it
+    pending, else it is transient with the longest of the hints. An error that no rule knows is `PERMANENT`.
 
-    A class that only inherits what it means (from a builtin ConnectionError or TimeoutError, or from another package's
-    class) is permanent where it was raised over an error that the tables know to be permanent: its cause, or what
-    `from None` hid.
+    A class that only inherits its meaning (from a builtin ConnectionError or TimeoutError, or from another package's
+    class) is permanent where it was raised over an error that the tables know to be permanent: its cause, or the
+    context that `from None` hid.
 
     Args:
         error: Any exception. One that is not an `Exception` (`KeyboardInterrupt`, `asyncio.CancelledError`) is
-            `PERMANENT` whatever the rules say.
+            `PERMANENT` under any rules.
         rules: Anything that is accepted as a rule.
 
     Raises:
-        TypeError: When `error` is no exception, or `rules` nothing that stands for a rule.
+        TypeError: When `error` is not an exception, or `rules` does not stand for a rule.
 
     >>> classify(ConnectionRefusedError(111, "refused")).verdict
     Verdict.TRANSIENT
@@ -65,9 +64,9 @@ def classify(error: BaseException, rules: RuleLike = known_errors) -> Classifica
 def judge(
     error: BaseException, rule: Rule | None, on_fault: Fault | None = None, ask: Ask = ask_guarded
 ) -> Classification:
-    """Judge any error, as `classify` does, by a rule that has been made already; `None` stands for no rule at all.
+    """Judge any error, as `classify` does, by a rule that is already built; `None` stands for no rule.
 
-    `ask` asks one rule about one error: `explain` passes its own, and so sees the walk.
+    `ask` asks one rule about one error. `explain` passes its own, and so sees each step of the walk.
     """
     if not is_exception(error):
         return Classification(Verdict.PERMANENT, reason=f"{named(error)} is no Exception and passes")
@@ -77,21 +76,21 @@ def judge(
 
 
 def judge_exception(error: Exception, rule: Rule | None, on_fault: Fault | None = None) -> Classification:
-    """Judge what is known to be an `Exception`: every failure of every retried call comes through here.
+    """Judge an `Exception`. Every failure of every retried call comes through here.
 
-    Raises nothing but what `on_fault` raises.
+    Only an error that `on_fault` raises can leave this function.
     """
-    if rule is known_errors:  # the default, in one piece, and what nearly all errors need comes first
+    if rule is known_errors:  # the default first, in one piece: nearly all errors need only this
         try:
             found = known_errors.ask(error, on_fault)
             if found is not None:
-                # Raised over nothing, or while something was handled: neither `from` nor `from None`.
+                # Raised without `from` and without `from None`, perhaps while another error was being handled.
                 bare = error.__cause__ is None and (error.__context__ is None or not error.__suppress_context__)
                 if (bare or _meet(type(error)) in (_STRAIGHT, _NOTHING)) and not found.unsaid:
                     return found
             elif _is_alone(error):
                 return unknown(error)
-        except Exception as fault:  # no descriptor left to load the tables with; a property of theirs
+        except Exception as fault:  # no file descriptor left for the tables; a property of the client's that raises
             _report(known_errors, fault, on_fault)
     elif rule is None:
         return Classification(Verdict.PERMANENT, reason="no error is retried (on=None)")
@@ -101,9 +100,9 @@ def judge_exception(error: Exception, rule: Rule | None, on_fault: Fault | None 
 
 
 def _is_alone(error: Exception) -> bool:
-    """Whether an error has no cause, and stands for no others: then nothing is beneath it, and no walk is needed.
+    """Return whether an error has no cause and stands for no others, and so needs no walk.
 
-    One that inherits what it means must have nothing hidden, either.
+    An error whose class inherits its meaning must not have a hidden context either.
     """
     if cause_of(error) is not None:
         return False
@@ -125,7 +124,7 @@ def _judge_alone(error: Exception, rule: Rule, on_fault: Fault | None) -> Classi
 def judge_result(value: Any, rule: Rule, on_fault: Fault | None = None) -> Classification | None:
     """Judge a returned value; `None` when it is wanted.
 
-    What the rule leaves unsaid is what the value itself tells, where it is an HTTP response or an exception.
+    An HTTP response or an exception fills in the fields that the rule leaves open.
     """
     found = ask_guarded(rule, value, on_fault)
     if found is None or not found.unsaid:
@@ -151,11 +150,10 @@ def _report(rule: Rule, fault: Exception, on_fault: Fault | None) -> None:
         on_fault(rule, fault)
 
 
-# The kinds of types that were met, and what they mean for the walk.
+# The kinds of types that the walk has met.
 
 _STRAIGHT, _INHERITS, _SEVERAL, _NOTHING = 0, 1, 2, 3
-"""One that says by itself what it means; one whose cause may know better; one whose errors may stand for several; one of
-Python's own of which no table says anything."""
+"""A type with a meaning of its own; one whose cause may know better; one for groups; an unknown one of Python's."""
 
 _kinds: dict[type, int] = {}
 
@@ -164,7 +162,7 @@ def _meet(cls: type) -> int:
     """Return the kind of a type, and remember it."""
     try:
         return _kinds[cls]
-    except Exception:  # new; or a metaclass that refuses to be hashed
+    except Exception:  # a new type; or a metaclass that refuses to be hashed
         return _learn(cls)
 
 
@@ -188,9 +186,9 @@ def _kind_of(cls: type) -> int:
 
 
 def _is_known_by_words(found: Classification, link: Any) -> bool:
-    """Return whether a builtin error is known by a client's own words, which say how far the attempt had come.
+    """Return whether a builtin error is known by a client's text, which says how far the attempt had come.
 
-    What was cut then tells nothing more: websockets raises its "timed out during opening handshake" from the bare
+    The cause then adds no information: websockets raises its "timed out during opening handshake" from the bare
     TimeoutError of `asyncio.timeout`, which alone would be one in flight.
     """
     cls = type(link)
@@ -203,7 +201,7 @@ def _is_known_by_words(found: Classification, link: Any) -> bool:
 
 
 def is_unknown(found: Classification) -> bool:
-    """Whether no rule had an opinion."""
+    """Return whether no rule had an opinion."""
     return found.reason.startswith(UNKNOWN)
 
 
@@ -228,14 +226,14 @@ _unknowns: dict[type, Classification] = {}
 def _walked(error: Exception, rule: Rule, on_fault: Fault | None, ask: Ask) -> Classification:
     try:
         found = Walk(parts(rule), on_fault, ask).judge(error)
-    except Exception as fault:  # no stack left, or what cannot happen
+    except Exception as fault:  # no stack left, or a case that cannot happen
         _report(rule, fault, on_fault)
         found = None
     return unknown(error) if found is None else found
 
 
 def _several(error: BaseException) -> bool:
-    """Whether an error stands for several others."""
+    """Return whether an error stands for several others."""
     return _meet(type(error)) == _SEVERAL and (is_group(error) or addresses(error) is not None)
 
 
@@ -244,7 +242,7 @@ def _is_table(part: Rule) -> bool:
 
 
 def _tables_of(rules: tuple[Rule, ...]) -> Known:
-    """Return the tables that a rule brings, or the default ones: they differ by their wall clock."""
+    """Return the tables of a rule, or the default ones; they differ by their wall clock."""
     for part in rules:
         if isinstance(part, Known):
             return part
@@ -254,14 +252,14 @@ def _tables_of(rules: tuple[Rule, ...]) -> Known:
 
 
 def _by_words(found: Classification) -> bool:
-    """Whether an error's own words decided, such as `timed out during opening handshake`: no code has a blank in it."""
+    """Return whether an error's text decided (`timed out during opening handshake`): no code has a blank in it."""
     return found.row is not None and " " in found.row.code
 
 
 def _beneath(error: BaseException, next_of: Callable[[Any], BaseException | None] = cause_of) -> Iterator[Exception]:
-    """Yield the explicit causes of an error, up to the first that is no `Exception`: beneath that nothing is asked.
+    """Yield the explicit causes of an error, up to the first that is not an `Exception`.
 
-    `next_of=origin_of` follows what was hidden, too.
+    `next_of=origin_of` also follows contexts that `from None` hid.
     """
     for link in causes(error, beneath=next_of):
         if not is_exception(link):
@@ -285,12 +283,12 @@ class Walk:
         self._filling: Walk | None = None
 
     def judge(self, error: Exception) -> Classification | None:
-        """Return what the rules say of an error as it was raised, or of a leaf; `None` when they do not know it."""
+        """Return the rules' opinion on an error as raised, or on a leaf; `None` when no rule knows it."""
         found = self._of_several(error) if _several(error) else self._of_one(error, error)
         return self._of_causes(error) if found is None else found
 
     def _of_one(self, link: Exception, raised: Exception) -> Classification | None:
-        """Ask each rule about one link of the chain beneath `raised`; what it leaves unsaid is known of `raised`."""
+        """Ask each rule about one link of the chain beneath `raised`; the tables' facts on `raised` complete it."""
         for part in self.parts:
             found = self.ask(part, link, self.on_fault)
             if found is not None:
@@ -321,21 +319,21 @@ class Walk:
     def _deep(self) -> Walk:
         if self._below is None:
             deep = tuple(part for part in self.parts if part.causes or _is_table(part))
-            same = len(deep) == len(self.parts)  # one walk then, whose votes bound how deep it goes
+            same = len(deep) == len(self.parts)  # a single walk, whose votes bound its depth
             self._below = self if same else Walk(deep, self.on_fault, self.ask)
         return self._below
 
     def _as_of(self, error: Exception, found: Classification) -> Classification:
-        """Say of an error what was found beneath it.
+        """Turn a classification found beneath an error into one of the error itself.
 
-        An error that no table knows may have been raised after more than what failed, so that only a rule of the user's
-        can say that it was surely not applied.
+        Before it raised an error that no table knows, the code may have done more than the step that failed. So only a
+        rule of the user's can say that it was surely not applied.
         """
         applied = found.applied or not any(found.rule is part for part in self.parts)
         return found.but(applied=applied, reason=f"{found.reason} under {named(error)}")
 
     def _weighed(self, found: Classification, link: Exception) -> Classification:
-        """Set what a class inherits against what a table knows of its cause."""
+        """Weigh the meaning that a class inherits against the tables' verdict on its cause."""
         cause = self._cause_of_inherited(found, link)
         if cause is None:
             return found
@@ -346,9 +344,9 @@ class Walk:
         return found.but(applied=applied, retry_after=hint)
 
     def _cause_of_inherited(self, found: Classification, link: Exception) -> Classification | None:
-        """Return what a table knows of a cause, where `found` is only inherited; `None`: it is not, or nothing is known.
+        """Return the tables' verdict on a cause where `found` is only inherited, if they have one; else `None`.
 
-        Where the error's own words decided, a cause that may pass tells no more than they do.
+        Where the error's text decided, a transient cause adds no information.
         """
         if found.verdict is not Verdict.TRANSIENT or found.rule is not None or origin_of(link) is None:
             return None
@@ -360,7 +358,7 @@ class Walk:
         return None if _by_words(found) and cause.verdict is not Verdict.PERMANENT else cause
 
     def of_causes_alone(self, error: Exception) -> Classification | None:
-        """Return what the rules say of the first error that they know beneath one, a hidden one (`from None`) included."""
+        """Return the rules' opinion on the first error that they know beneath one, hidden (`from None`) or not."""
         for link in _beneath(error, origin_of):
             found = self._of_several(link) if _several(link) else self._of_one(link, link)
             if found is not None:
@@ -370,7 +368,7 @@ class Walk:
     # Groups.
 
     def _of_several(self, group: Exception) -> Classification | None:
-        """Return what a rule says that names the group itself, else what its leaves say together."""
+        """Return the opinion of a rule that names the group itself, else the common verdict of its leaves."""
         for part in self.parts:
             if self._is_about(part, group):
                 found = self.ask(part, group, self.on_fault)
@@ -379,16 +377,16 @@ class Walk:
         return self._vote(group)
 
     def _is_about(self, part: Rule, group: Any) -> bool:
-        """Whether a rule is asked about a group itself: never a predicate, and tables only about a class of its own."""
+        """Return whether a rule is asked about a group itself: never a predicate; tables only about its own class."""
         if isinstance(part, _Match):
             return part.when is None and part.names(group)
         return not _is_table(part) or (is_group(group) and type(group) not in (ExceptionGroup, BaseExceptionGroup))
 
     def _vote(self, group: Any) -> Classification | None:
-        """Return what the leaves say together; `None` for a group that one of its own leaves names as its cause.
+        """Return the common verdict of the leaves; `None` for a group that one of its own leaves names as its cause.
 
-        `votes` holds what the groups that were asked already said, `None` for those that are being asked: without it a
-        tangle of groups that cause each other has no end.
+        `votes` holds the verdict of each group asked so far, `None` while it is still being asked. Without it, groups
+        that cause each other would be walked for ever.
         """
         if self.votes and (id(group) in self.votes or sum(vote is None for vote in self.votes.values()) == DEPTH):
             return self.votes.get(id(group))
@@ -412,7 +410,7 @@ class Walk:
         return addresses(group)
 
     def _inside(self, group: Any) -> Walk:
-        """Return the walk for the leaves: a rule whose types name the group asks its predicate about each of them."""
+        """Return the walk for the leaves: a rule whose types name the group asks its predicate about each leaf."""
         if self.only_tables:
             return self
         inside = tuple(
@@ -428,7 +426,7 @@ class Walk:
         found = self._of_one(error, error) if _is_alone(error) else self.judge(error)
         return unknown(error) if found is None else found
 
-    # What the tables know, whatever a rule decided.
+    # The tables' facts, which complete a rule's verdict.
 
     def _tables(self) -> Walk:
         """Return the walk that asks only the tables: those of the rule, where it has any."""
@@ -439,9 +437,9 @@ class Walk:
         return self._filling
 
     def _known_of(self, error: Exception, seen: set[int]) -> tuple[bool | None, float | None]:
-        """Return whether an error may have been applied, and its hint, as the tables know it; `None`: they do not.
+        """Return the tables' `applied` and hint of an error; `None` when they do not know it.
 
-        What is known of a cause is known of the error: a user who names an error says what was raised, and over what.
+        Facts on a cause hold for the error: a rule that names an error stands for its causes as well.
         """
         applied: bool | None = None
         hint: float | None = None
@@ -457,7 +455,7 @@ class Walk:
                 applied = found.applied if cause is None or _is_known_by_words(found, link) else cause.applied
             for each in (found, cause):
                 hint = each.retry_after if hint is None and each is not None else hint
-            if not found.unsaid:  # only what a library registered may leave something to its causes
+            if not found.unsaid:  # only a registered rule may leave fields open to its causes
                 break
         return applied, hint
 
@@ -471,7 +469,7 @@ class Walk:
 
 
 def _filled(found: Classification, applied: bool | None, hint: float | None) -> Classification:
-    """Fill in what a rule left unsaid."""
+    """Fill in the fields that a rule left open."""
     changes: dict[str, Any] = {}
     if "applied" in found.unsaid and applied is False:
         changes["applied"] = False
@@ -481,7 +479,7 @@ def _filled(found: Classification, applied: bool | None, hint: float | None) -> 
 
 
 def _joined(found: list[Classification], group: str) -> Classification:
-    """Make one classification for a group out of those of its leaves."""
+    """Merge the classifications of a group's leaves into one."""
     for verdict in (Verdict.PERMANENT, Verdict.PENDING):
         for each in found:
             if each.verdict is verdict:

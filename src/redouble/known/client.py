@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 def client(package: str, *parts: Part) -> Rule:
-    """Return the rule that a table of a client makes; for `register`, or for use in front of `known_errors`.
+    """Make a rule out of a client's table: for `register`, or for use in front of `known_errors`.
 
     Args:
         package: The top package of the classes: `mylib` for `mylib.errors.Busy`.
         parts: Words with the rows beneath them. Of two parts about the same class the later counts.
 
     Raises:
-        TypeError: When `package` is no string, or a part is not made by a word.
+        TypeError: When `package` is not a string, or a part is not made by a word.
         ValueError: When `package` is not the name of a top package, or there is no part.
 
     >>> from redouble.known.table import by_class
@@ -46,14 +46,14 @@ def client(package: str, *parts: Part) -> Rule:
 
 
 def row(verdict: Verdict | str, codes: str, *, applied: bool = True, note: str = "", source: str = "") -> Group:
-    """Return what is said of some classes or codes.
+    """Describe some classes or codes: their verdict, and the facts that go with it.
 
     Args:
         verdict: A `Verdict`, or its name: `"transient"`, `"permanent"`, `"pending"`.
         codes: The names of the classes, or the codes, separated by blanks. A text with blanks in it is a tuple of one.
-        applied: Whether a failed attempt may have taken effect: `False` when it surely has not.
-        note: What a reader of `explain` should know; may be empty.
-        source: Where this is written; empty: it is the library's own word.
+        applied: Whether a failed attempt may have taken effect; `False` when it surely has not.
+        note: A hint for readers of `explain`; may be empty.
+        source: The document that says so; empty: the library itself does.
 
     Raises:
         TypeError: When an argument is of another type.

@@ -1,8 +1,8 @@
 """Floor 2. Recognises an error by the names of its classes, without importing any client.
 
-An error is looked up by (top package, class name) along its MRO, in the table of that package, which is loaded when its
-first error is judged; the entry that was found is kept per type. Private modules of clients move, their top packages do
-not; and a class that was never loaded can have no instance. So no client needs to be imported.
+An error is looked up by (top package, class name) along its MRO, in the table of that package. The table is loaded when
+its first error is judged; the entry found is cached per type. No client needs to be imported: private modules of
+clients move, but their top packages do not, and a class that was never loaded has no instances.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class Known(Rule, Record):
     """The rule that knows the errors of real clients.
 
     Fields:
-        wall: The wall clock, a callable that gives seconds since the epoch; `time.time` by default, tests inject
-            another. It matters only where a server names a date to come back at and does not send its own `Date`.
+        wall: The wall clock, a callable that returns seconds since the epoch; `time.time` by default, tests inject
+            another. It matters only for a Retry-After date in an answer without a `Date` header.
 
     Raises:
-        TypeError: When `wall` is no callable.
+        TypeError: When `wall` is not callable.
 
     >>> from redouble.core.verdict import Verdict
     >>> known = Known(wall=lambda: 784111777.0)
@@ -54,10 +54,10 @@ class Known(Rule, Record):
         object.__setattr__(self, "wall", checks.function("wall", wall))
 
     def ask(self, subject: Any, on_fault: Fault | None = None) -> Classification | None:
-        """Return what registered rules and the tables say of an error; `None` when they do not know its class.
+        """Return the opinion of registered rules and the tables on an error; `None` when they do not know its class.
 
-        Never raises. `on_fault` hears of registered rules alone: a foreign attribute that raises is no fault of a rule,
-        but counts as missing.
+        Never raises. `on_fault` is called for registered rules only: a foreign attribute that raises counts as missing,
+        and not as a fault of a rule.
         """
         if registered.state.pairs:
             known = Inner(self.wall, DEPTH, on_fault)
@@ -72,7 +72,7 @@ class Known(Rule, Record):
         return guessed(subject, self) if entry is None else None
 
     def inner(self, error: Any) -> Classification | None:
-        """Return what the tables say of an error that another one carries (`URLError.reason`); for the tables."""
+        """Return the tables' opinion on an error that another one carries (`URLError.reason`); for the tables."""
         return Inner(self.wall, DEPTH).inner(error)
 
     def __repr__(self) -> str:
@@ -80,7 +80,7 @@ class Known(Rule, Record):
 
 
 class Inner(Record):
-    """Answers for inner errors, counting down: a chain that never ends must not be followed for ever."""
+    """The tables' answers for inner errors. It counts down, so that an endless chain is not followed for ever."""
 
     wall: Callable[[], float]
     left: int
@@ -103,7 +103,7 @@ def _asked(subject: Any, known: Asking) -> Classification | None:
 
 
 def guessed(error: Any, known: Asking) -> Classification | None:
-    """Return what general mechanisms say of an error that no table knows. Never raises."""
+    """Return the guess of the general mechanisms about an error that no table knows. Never raises."""
     try:
         if type(error).__module__ == "builtins":  # the most common mistakes of all
             return None
@@ -115,20 +115,19 @@ def guessed(error: Any, known: Asking) -> Classification | None:
 
 
 _entries: dict[type, Entry | Literal[False] | None] = {}
-"""What was found for the types that were met: `None` for one that no table knows, `False` where it is one of Python's own,
-of which no guess is made either."""
+"""The entry of each type met so far: `None` for an unknown one, `False` for Python's own, which is not guessed."""
 
 
 def entry_of(cls: type) -> Entry | None:
     """Return the entry of the tables for a type; `None` for a type that they do not know. Never raises."""
     try:
         return _entries[cls] or None
-    except Exception:  # new; or a class whose metaclass cannot be hashed
+    except Exception:  # a new type; or one whose metaclass cannot be hashed
         return _learn(cls)
 
 
 def _learn(cls: type) -> Entry | None:
-    """Find the entry of a type and keep it; a table that cannot be loaded now may be loaded another time."""
+    """Find the entry of a type and cache it; a table that cannot be loaded now is tried again next time."""
     try:
         found = _find(cls)
         if len(_entries) >= CACHE_SIZE:
@@ -145,9 +144,9 @@ def _find(cls: type) -> Entry | None:
         package = base.__module__.partition(".")[0]
         key = (package, base.__name__)
         if foreign and package == "builtins":
-            # A client's own OSError or EOFError says nothing by that alone: requests' HTTPError and even its
-            # JSONDecodeError are OSErrors, and an `errno` may be a broker's code. Only the builtins that say what
-            # happened are inherited.
+            # That a client's own error is an OSError or EOFError has no meaning: requests' HTTPError and even its
+            # JSONDecodeError are OSErrors, and an `errno` may be a broker's code. Only builtins with a meaning of their
+            # own are inherited.
             entry = INHERITED.get(key)
         else:
             table = table_of(package)

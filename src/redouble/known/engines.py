@@ -1,6 +1,6 @@
-"""Floor 2. Where the frames of HTTP engines keep the method of a request, and who sends a POST only to read.
+"""Floor 2. Where the frames of HTTP engines keep the method of a request, and which functions POST only to read.
 
-Plain data for `request.py`: a module and a function by its qualified name, as the frame of a traceback shows them. A path
+Plain data for `request.py`: modules, and functions by qualified name, as a frame of a traceback shows them. A path
 begins with a local variable and goes on through attributes of instances (a number stands for the item of a list).
 """
 
@@ -59,7 +59,7 @@ _HTTP2: Functions = {
     "HTTP2ConnectionByteStream.__aiter__": _STREAM,
 }
 _URLOPEN: tuple[Path, ...] = (("method",), ("response", "_original_response", "_method"))
-"""A redirect makes a GET out of `method`, but the answer that said so still knows what it answered."""
+"""A redirect makes a GET out of `method`, but the answer that redirected still knows the method that it answered."""
 _SENT: tuple[Path, ...] = (("self", "_method"),)
 
 ENGINES: dict[str, Functions] = {
@@ -105,7 +105,7 @@ ENGINES: dict[str, Functions] = {
     },
     "httplib2": {"Http.request": METHOD},
     "curl_cffi.requests.session": {"Session.request": METHOD, "AsyncSession.request": METHOD},
-    # These raise of an answer only when the engine beneath has returned.
+    # These raise an answer's error only after the engine beneath has returned.
     "elasticsearch._sync.client._base": {"BaseClient._perform_request": METHOD},
     "elasticsearch._async.client._base": {"BaseClient._perform_request": METHOD},
     "opensearchpy.transport": {"Transport.perform_request": METHOD},
@@ -123,14 +123,14 @@ NO_OPINION: frozenset[str] = frozenset(
 
 
 class Reads:
-    """The functions of a module that read, or fetch a token, although they send a POST.
+    """The functions of a module that only read, or fetch a token, although they send a POST.
 
     Attributes:
         names: Their qualified names.
         beginnings: How such names begin.
         endings: How such names end.
-        operation: The local variable that names what is asked for, where one function serves all; then `beginnings` are
-            those of its value.
+        operation: The local variable that names the operation, where one function serves all; then `beginnings` are the
+            beginnings of its value.
     """
 
     __slots__ = ("beginnings", "endings", "names", "operation")
@@ -150,7 +150,7 @@ class Reads:
         self.beginnings, self.endings, self.operation = beginnings, endings, operation
 
     def named(self, function: str) -> bool:
-        """Whether a function of this name is one of them."""
+        """Return whether a function of this name is one of them."""
         if function in self.names:
             return True
         return not self.operation and (function.startswith(self.beginnings) or function.endswith(self.endings))
@@ -195,4 +195,4 @@ READS: dict[str, Reads] = {
         operation="operation_name",
     ),
 }
-"""A POST that is sent beneath one of these is none."""
+"""A POST that is sent beneath one of these does not count."""

@@ -1,6 +1,6 @@
-"""Floor 2. Explains why an error is retried or not: `explain`, for people.
+"""Floor 2. `explain`, which tells people why an error is retried or not.
 
-It asks as `classify` does, through the same walk, with a rule in between that keeps what was asked and answered.
+It walks as `classify` does, with a rule in between that records each question and its answer.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ if TYPE_CHECKING:
 
 
 class Explanation(Record):
-    """Why an error is retried, or is not; `str()` of it is for people.
+    """The explanation of an error's verdict; its `str()` is for people.
 
     Fields:
         error: The type of the error, as reasons name it.
-        classification: What the error means, exactly as `classify` says.
-        known: Whether anything had an opinion; `False`: nothing knows it, and so it is `PERMANENT`.
-        said_by: What decided: `the row builtins.OSError [ECONNREFUSED]`, `the rule transient(OSError)`; empty when nothing
-            did.
-        note: What that row adds; may be empty.
-        source: Where what the row says is written (an RFC, a manual page, a file of the client), or `policy` for a choice
-            of redouble's; empty for a rule.
+        classification: The meaning of the error, exactly as `classify` returns it.
+        known: Whether any rule or table had an opinion; `False`: none, and so the error is `PERMANENT`.
+        said_by: The row or rule that decided: `the row builtins.OSError [ECONNREFUSED]`, `the rule transient(OSError)`;
+            empty when none did.
+        note: The note of that row; may be empty.
+        source: The source of the row (an RFC, a manual page, a file of the client), or `policy` for a choice of
+            redouble's; empty for a rule.
         unsafe_method: Whether the error shows a POST or PATCH without an Idempotency-Key, which a policy with
             `idempotent=None` repeats only where it was surely not applied.
-        looked_at: What was asked on the way, a line each and indented by what lies beneath what: the error, its causes,
-            what its table looked at beneath it, the leaves of a group.
-        override: A line of code that makes it the other way round; empty for what passes whatever the rules say.
-        depends: Of a class whose errors mean different things by what they carry: its rows, a line each. Then all other
-            fields are about an error of it that carries nothing.
-        by_class: Whether the class itself fixes what its errors carry: a SQLSTATE, a status.
+        looked_at: The steps of the walk, a line each, indented by depth: the error, its causes, the errors that its
+            table read beneath it, the leaves of a group.
+        override: A line of code that reverses the verdict; empty for errors that no rule can change.
+        depends: For a class whose errors differ by their contents: its rows, a line each. Then all other fields are
+            about an empty error of that class.
+        by_class: Whether the class itself fixes the contents of its errors: a SQLSTATE, a status.
     """
 
     __module__ = "redouble.types"
@@ -69,15 +69,15 @@ class Explanation(Record):
 
 
 def explain(error: BaseException | type[BaseException], rules: RuleLike = known_errors) -> Explanation:
-    """Tell why an error is retried or not: its meaning, the row or rule that said so, and what was looked at on the way.
+    """Tell why an error is retried or not: its meaning, the row or rule that decided, and the steps of the walk.
 
-    Says what `classify` says, and how it came to that. For people who wonder, and not for code on its way: it takes
-    some fifty times as long. It names types, rows and rules, and never an error's message, which may carry a secret.
+    The verdict is that of `classify`. Use it for debugging, not in production code: it takes some fifty times as long.
+    It names types, rows and rules, and never an error's message, which may carry a secret.
 
     Args:
-        error: Any exception; or a class of exceptions, of which it tells whether what they carry decides, and by which
-            rows.
-        rules: Anything that is accepted as a rule; give a policy's `on` to see what that policy makes of it.
+        error: Any exception; or an exception class: then the result also tells whether the contents of its errors
+            decide, and by which rows.
+        rules: Anything that is accepted as a rule; pass a policy's `on` to see the verdict of that policy.
 
     Raises:
         TypeError: As for `classify`.
@@ -118,7 +118,7 @@ def _of_error(error: BaseException, rule: Rule, depends: tuple[str, ...] = (), b
 
 
 def _of_class(cls: type[BaseException], rule: Rule) -> Explanation:
-    """Explain an error of a class that carries nothing, and say whether what it carries would decide."""
+    """Explain an empty error of a class, and say whether its contents would decide."""
     entry = entry_of(cls)
     error = made(cls)
     by_rule = any(not isinstance(part, Known) and part.ask(error) is not None for part in parts(rule))
@@ -130,7 +130,7 @@ def _of_class(cls: type[BaseException], rule: Rule) -> Explanation:
 
 
 def _fixes(error: BaseException, entry: Entry) -> bool:
-    """Return whether a class carries by itself what its errors are read by: it comes by another row than a blank one."""
+    """Return whether a class itself fixes the contents of its errors: then a blank class finds another row."""
     package, name = entry.key
     blank = type(name, (Exception,), {"__module__": entry.word.within or package})()
     rows = [None if found is None else found.row for found in map(_asking(entry), (error, blank))]
@@ -142,11 +142,11 @@ def _asking(entry: Entry) -> Callable[[Any], Classification | None]:
 
 
 def made(cls: type[BaseException]) -> BaseException:
-    """Return an error of a class, by the arguments that most classes take; else without its constructor."""
+    """Make an error of a class with the arguments that most classes take; else without its constructor."""
     for args in ((), ("explained",)):
         try:
             return cls(*args)
-        except Exception:  # it wants other arguments
+        except Exception:  # its constructor takes other arguments
             continue
     return cls.__new__(cls)
 
@@ -159,12 +159,12 @@ def row_line(row: Row) -> str:
 
 
 class _Asked:
-    """Asks rules for the walk of `classify`, and keeps what was asked and answered, a step an error."""
+    """Asks rules for the walk of `classify`, and records one step per error: the question and the answer."""
 
     __slots__ = ("steps",)
 
     def __init__(self, error: BaseException) -> None:
-        self.steps: list[Step] = [Step(error)] if is_group(error) else []  # of which the leaves are asked about
+        self.steps: list[Step] = [Step(error)] if is_group(error) else []  # its leaves are asked about
 
     def ask(self, part: Rule, subject: Any, on_fault: Fault | None) -> Classification | None:
         """Ask one rule about one error."""
@@ -176,7 +176,7 @@ class _Asked:
 
 
 def _decisive(steps: list[Step], found: Classification) -> Step | None:
-    """The step that gave the answer: the walk and a group's vote only add to its reason."""
+    """Return the step that gave the answer: the walk and a group's vote only add to its reason."""
     for step in steps:
         if step.found is not None and _became(step.found, found):
             return step.decisive()
@@ -189,7 +189,7 @@ def _became(one: Classification, found: Classification) -> bool:
 
 
 def _told(step: Step | None) -> tuple[str, str, str]:
-    """What decided, what it adds, and its source."""
+    """Return the row or rule that decided, its note, and its source."""
     if step is None:
         return "", "", ""
     return _by(step), "" if step.row is None else step.row.note, "" if step.row is None else step.row.source
@@ -229,7 +229,7 @@ def _answer(step: Step) -> str:
 
 
 def _to_change(error: BaseException, steps: list[Step], decided: Step | None) -> BaseException:
-    """The error that a rule had better be written for: of a group, the leaf that gave the answer."""
+    """Return the error to write a rule for: of a group, the leaf that gave the answer."""
     if is_group(error):
         for step in steps:
             gave = step.found is None if decided is None else step.decisive() is decided
@@ -246,9 +246,7 @@ def _override(error: BaseException, verdict: Verdict, rule: Rule) -> str:
             return f"retry(on={change(error, rule, maker)})"
         except Exception:  # a metaclass that hides its names or refuses to be hashed
             return f"retry(on={maker}({type_name(type(error))}) | {_shown(rule)})"
-    return (
-        f"retry(on={maker}({importable_name(type(error))}) | {_shown(rule)})"  # in a group that is no Exception itself
-    )
+    return f"retry(on={maker}({importable_name(type(error))}) | {_shown(rule)})"  # in a BaseExceptionGroup
 
 
 def _shown(rule: Rule) -> str:

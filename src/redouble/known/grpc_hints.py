@@ -1,6 +1,6 @@
-"""Floor 2. What a gRPC server says in its trailers of trying again: pushback, and google.rpc.RetryInfo.
+"""Floor 2. The hints on retrying in a gRPC server's trailers: pushback, and google.rpc.RetryInfo.
 
-Pure, as `core/hints.py`: what is malformed counts as absent (pushback apart), a hint is a finite number of seconds.
+Pure, as `core/hints.py`: a malformed value counts as absent (pushback apart); a hint is a finite number of seconds.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _RETRY_INFO = b"/google.rpc.RetryInfo"
 
 
 def pushback(value: Any) -> float | None:
-    """The seconds that `grpc-retry-pushback-ms` asks for; `None` when it asks not to try again.
+    """Return the seconds that `grpc-retry-pushback-ms` asks for; `None` when it asks not to retry.
 
     Args:
         value: The trailer: whole milliseconds. A negative or unparsable one means "do not retry".
@@ -41,7 +41,7 @@ def pushback(value: Any) -> float | None:
 
 
 def retry_info(value: Any) -> float | None:
-    """The seconds of the `google.rpc.RetryInfo` in a serialized `google.rpc.Status`; `None` when there is none.
+    """Return the seconds of the `google.rpc.RetryInfo` in a serialized `google.rpc.Status`; `None` when it has none.
 
     Args:
         value: The trailer `grpc-status-details-bin`. Anything that is not such a message counts as absent.
@@ -60,7 +60,7 @@ def retry_info(value: Any) -> float | None:
                 packed = dict(_fields(detail))
                 if packed[1].endswith(_RETRY_INFO):
                     return _delay(dict(_fields(packed[2]))[1])
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError):  # cut off, or no such message at all
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):  # cut off, or not such a message
         pass
     return None
 
@@ -68,13 +68,13 @@ def retry_info(value: Any) -> float | None:
 def _delay(duration: Any) -> float | None:
     parts = dict(_fields(duration))
     seconds, nanos = parts.get(1, 0), parts.get(2, 0)
-    if seconds < 2**63 and nanos < 10**9:  # negative ones come as enormous ones, and mean nothing
+    if seconds < 2**63 and nanos < 10**9:  # negative numbers arrive as enormous ones, and have no meaning
         return float(min(seconds + nanos / 1e9, LONGEST))
     return None
 
 
 def _fields(data: Any) -> list[tuple[int, Any]]:
-    """The fields of a message: numbers as int, everything with a length as bytes."""
+    """Return the fields of a message: numbers as int, everything with a length as bytes."""
     found: list[tuple[int, Any]] = []
     at, end = 0, len(data)
     while at < end and len(found) < TRAILERS:
@@ -97,7 +97,7 @@ _SIZES = {1: 8, 5: 4}
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """A number of seven bits a byte, the least first, and where it ends."""
+    """Read a number of seven bits a byte, the least first; return it and its end."""
     number = data[at]
     if number < 0x80:
         return number, at + 1

@@ -1,15 +1,15 @@
-"""Floor 2. General mechanisms, for errors that no table knows: judged by what they carry, and marked as guessed.
+"""Floor 2. General mechanisms, for errors that no table knows: judged by their contents, and marked as guessed.
 
-A guess needs to be an error that a client *received*, and not one with which a program speaks to its own callers:
+Only an error that a client *received* is guessed, never one that a program raises for its own callers:
 
 - never a class of `__main__`, of the standard library, or of the server's side of the web (an `HTTPException(503)` there
   is an answer that is given);
 - never a class of the package of the retried function, where that is the user's own: `raise GivenUp(error)` is a
-  decision. The traceback's first frame tells, that is not of redouble or the standard library; `handed` tells of a
-  function that was handed to `call` straight out of a client.
+  decision. The first frame of the traceback outside redouble and the standard library tells. For a client's function
+  handed straight to `call`, `handed` tells.
 
-For a status, and for what lies beneath, the last frame of the traceback must besides belong to the package of the class:
-the client itself raised it. A response of an HTTP engine that we know, carried by the error, says as much for a status.
+For a status, and for errors beneath, the last frame of the traceback must also belong to the package of the class: the
+client itself raised it. For a status, a response of a known HTTP engine on the error is proof enough.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from redouble.known.row import Asking
 
 FRAMES = 500
-"""How many frames of a traceback are looked at; a deeper one tells nothing."""
+"""The most frames of a traceback that are read; a deeper traceback is not used."""
 
 MEMBERS = 16
-"""How many errors of a collection are looked at: a host has few addresses."""
+"""The most errors of a collection that are read: a host has few addresses."""
 
 _SERVERS = (
     *("fastapi", "starlette", "rest_framework", "django", "falcon", "werkzeug", "flask", "flask_restful"),
@@ -55,7 +55,7 @@ _SERVERS = (
     *("bottle", "cherrypy", "pyramid", "webob", "connexion", "ninja", "blacksheep", "robyn", "emmett", "microdot"),
     *("mcp", "click", "typer"),
 )
-"""The server's side of the web, and what ends a program: modules whose exceptions were not received."""
+"""Modules whose exceptions were not received: the server's side of the web, and those that end a program."""
 
 _ENGINES = (
     *("requests", "httpx", "httpx2", "urllib3", "http.client", "aiohttp.client_reqrep", "tornado.httpclient"),
@@ -65,18 +65,18 @@ _ENGINES = (
 
 _STATUSES = ("status_code", "status", "http_status", "response_code")
 _STATUSES_OF_ENGINES = (*_STATUSES, "code")
-"""What an error calls `code` may be anything; of a response of tornado, urllib or http.client it is the status."""
+"""The `code` of an error may be anything; that of a response of tornado, urllib or http.client is the status."""
 _RESPONSES = ("response", "resp")
 _BENEATH = ("source", "orig", "reason", "errors")
 _CONNECTED = frozenset(("pyodbc", "pg8000", "aioodbc", "turbodbc"))
-"""Drivers that use SQLSTATE's class 08 as the standard has it; others say it of a connection that they were refused."""
+"""Drivers that use SQLSTATE's class 08 as the standard has it; others use it for a connection that was refused."""
 
 _WORD = Row("*", "Exception", "its own word", TRANSIENT, True, "policy", "`retriable`, `is_retryable()`, `retry_after`")
 ROWS: tuple[Row, ...] = (_WORD,)
 
 
 def guess(error: Any, known: Asking) -> Classification | None:
-    """Return what an error that no table knows means by what it carries; `None` where nothing tells. Never raises."""
+    """Guess the meaning of an unknown error from its contents; `None` where they do not tell. Never raises."""
     try:
         if not is_exception(error) or not _may_be_received(type(error)):
             return None
@@ -104,7 +104,7 @@ def _top(module: Any) -> str:
 
 
 def _may_be_received(cls: type) -> bool:
-    """Return whether a class may be that of an error which a client received, once per type."""
+    """Return whether errors of a class may have been received by a client; asked once per type."""
     found = _received.get(cls)
     return remember(_received, cls, _is_of_a_client(cls)) if found is None else found
 
@@ -124,7 +124,7 @@ def _is_of(module: Any, places: tuple[str, ...]) -> bool:
 
 
 def _is_known_beneath(error: Exception, known: Asking) -> bool:
-    """Return whether an explicit cause is known: then that decides, and nothing needs to be guessed."""
+    """Return whether an explicit cause is known: then the cause decides, and a guess is not needed."""
     for cause in causes(error):
         if cause is not error and (not is_exception(cause) or known.inner(cause) is not None):
             return is_exception(cause)
@@ -132,7 +132,7 @@ def _is_known_beneath(error: Exception, known: Asking) -> bool:
 
 
 def _modules(traceback: TracebackType | None) -> list[Any]:
-    """The modules of the frames of a traceback, outermost first, without those of redouble; empty for too many."""
+    """Return the modules of the frames of a traceback, outermost first, without redouble's; empty for too many."""
     found: list[Any] = []
     for _ in range(FRAMES):
         if traceback is None:
@@ -145,16 +145,16 @@ def _modules(traceback: TracebackType | None) -> list[Any]:
 
 
 _PASSED = frozenset(("redouble", "asyncio", "concurrent", "contextlib", "functools", "threading", "trio", "anyio"))
-"""Packages that only hand an error on."""
+"""Packages that only pass an error on."""
 
 
 def _is_own(package: str, frames: list[Any]) -> bool:
-    """Return whether an error is of the package of the retried function, and that function the user's own."""
+    """Return whether an error and the retried function are of one package, the user's own."""
     return bool(frames) and _top(frames[0]) == package != handed.get()
 
 
 def _by_status(error: Any, known: Asking, raised_by_client: bool) -> Classification | None:
-    """By an HTTP status that was received, of the error or of the response that it carries, and the headers there."""
+    """Judge by a received HTTP status, of the error or of the response that it carries, and its headers."""
     response = next((each for name in _RESPONSES if (each := probe(error, name)) is not None), None)
     if not raised_by_client and not _is_of_engine(response):
         return None
@@ -175,7 +175,7 @@ def _by_status(error: Any, known: Asking, raised_by_client: bool) -> Classificat
 
 
 def _headers_beneath(error: Any, status: int | None) -> Any:
-    """Return the headers of the response with this status that an error beneath carries: its client read the status there."""
+    """Return the headers of the response with this status on an error beneath: the client read the status there."""
     link, seen = error, [error]
     for _ in range(DEPTH if status is not None else 0):
         link = probe(link, "__cause__") or probe(link, "__context__")
@@ -201,7 +201,7 @@ def _is_of_engine(response: Any) -> bool:
 
 
 def _by_own_word(error: Any) -> Classification | None:
-    """By the client's own word: `retriable`, `retryable`, `is_retryable()`, or a `retry_after` in seconds."""
+    """Judge by the client's own flag: `retriable`, `retryable`, `is_retryable()`, or a `retry_after` in seconds."""
     for name in ("is_retryable", "retriable", "retryable"):
         told = probe(error, name)
         if told is True or (callable(told) and _called(told) is True):
@@ -213,12 +213,12 @@ def _by_own_word(error: Any) -> Classification | None:
 def _called(method: Any) -> Any:
     try:
         return method()
-    except Exception:  # a method of theirs that wants arguments, or a mock's
+    except Exception:  # a method that takes arguments, or a mock's
         return None
 
 
 def own_hint(error: Any, name: str = "retry_after") -> float | None:
-    """Return the seconds of an attribute, a number or a timedelta; `None` for all else."""
+    """Return the seconds of an attribute, a number or a timedelta; `None` for any other type."""
     value = probe(error, name)
     seconds = _called(probe(value, "total_seconds")) if type(value).__name__ == "timedelta" else value
     if type(seconds) not in (int, float) or not 0 <= seconds <= LONGEST:
@@ -227,7 +227,7 @@ def own_hint(error: Any, name: str = "retry_after") -> float | None:
 
 
 def _by_sqlstate(error: Any) -> Classification | None:
-    """By the SQLSTATE of an error of PEP 249."""
+    """Judge by the SQLSTATE of an error of PEP 249."""
     if not any(base.__name__ in ("Error", "DatabaseError") for base in type(error).__mro__):
         return None
     state = next((each for each in _states(error) if is_a(each, str) and len(each) == 5), None)
@@ -247,7 +247,7 @@ def _states(error: Any) -> Iterator[Any]:
 
 
 def _by_beneath(error: Any, known: Asking) -> Classification | None:
-    """By the first error that is known among the arguments, or in the attributes where clients keep one."""
+    """Judge by the first known error among the arguments, or in the attributes where clients keep one."""
     args = probe(error, "args")
     for value in (*(args[:3] if type(args) is tuple else ()), *(probe(error, name) for name in _BENEATH)):
         found = _of_all(value, known)
@@ -257,7 +257,7 @@ def _by_beneath(error: Any, known: Asking) -> Classification | None:
 
 
 def _of_all(value: Any, known: Asking) -> Classification | None:
-    """The meaning of an error, or of several: one that is permanent decides, else all must be known."""
+    """Judge one error or several: one that is permanent decides, else all must be known."""
     if is_a(value, dict):
         value = list(dict.values(value))
     errors = list(value[:MEMBERS]) if is_a(value, (list, tuple)) else [value]
@@ -271,7 +271,7 @@ def _of_all(value: Any, known: Asking) -> Classification | None:
 
 
 def _by_context(error: Any, known: Asking) -> Classification | None:
-    """By the error that was being handled when the client raised this one, hidden with `from None` or not."""
+    """Judge by the error that was being handled when the client raised this one, hidden with `from None` or not."""
     link, seen = error, [error]
     for _ in range(DEPTH):
         link = probe(link, "__cause__") or probe(link, "__context__")
@@ -285,14 +285,14 @@ def _by_context(error: Any, known: Asking) -> Classification | None:
 
 
 def _by_text(error: Any, known: Asking) -> Classification | None:
-    """By the words of the system, or the HTTP status, that the text of an error quotes: its client kept no more."""
+    """Judge by the system error or the HTTP status that the text of an error quotes: its client kept no more."""
     from redouble.known.quoted import judge_quoted, quoted_status
 
     return judge_quoted(error, known, _headers_beneath(error, quoted_status(error)))
 
 
 def _as_sdk(error: Any, known: Asking) -> Classification | None:
-    """As an error of OpenAI's SDK, whose generator has made many more, with the same names and attributes."""
+    """Judge as an error of OpenAI's SDK: its generator has made many SDKs with the same names and attributes."""
     name = next((base.__name__ for base in type(error).__mro__ if base.__name__ in _SDK), None)
     if name is None or probe(error, "request") is None:
         return None

@@ -1,4 +1,4 @@
-"""Floor 2. What a caller handed in to a call: looking for an idempotency key among it, without running foreign code."""
+"""Floor 2. The search for an idempotency key in a call's arguments, without running foreign code."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     """A function, its positional arguments and its keyword arguments."""
 
 KEY_HEADERS = ("idempotency-key", "x-idempotency-key", "paypal-request-id", "repeatability-request-id")
-"""The headers by which a server tells a repeated request from a new one: draft-ietf-httpapi-idempotency-key-header,
-PayPal's API, OASIS Repeatable Requests. Ids that only serve tracing (X-Request-ID) are none."""
+"""The headers by which a server recognises a repeated request: draft-ietf-httpapi-idempotency-key-header, PayPal's
+API, OASIS Repeatable Requests. Ids that only serve tracing (X-Request-ID) do not count."""
 
 LONGEST_KEY = 1000
-"""Characters of a key at most: those of services have 36 to 255."""
+"""The most characters of a key: services use 36 to 255."""
 
 DEPTH = 5
-"""How deep a key is looked for: bound method, client, settings, dict, value."""
+"""The depth of the search for a key: bound method, client, settings, dict, value."""
 
 MANY = 300
-"""How many objects are looked at."""
+"""The most objects that are searched."""
 
 _PLAIN = frozenset((bool, complex, float, int, type(None), str, bytes, bytearray))
 _ENGINES = frozenset(
@@ -47,34 +47,34 @@ _ENGINES = frozenset(
         "urllib3",
     ]
 )
-"""Whose objects are not looked into: a session remembers what it sent last, and that is not what was handed in."""
+"""Packages whose objects are not searched: a session remembers its last request, which the caller did not hand in."""
 
 
 def is_handed(key: str, handed: Handed | None) -> bool:
-    """Whether the value of a key is found in what was handed in: arguments, `self`, a closure, a partial.
+    """Return whether the value of a key was handed in: among arguments, `self`, a closure, a partial.
 
-    The value itself, a UUID whose text it is, or an int whose digits it is. A key that the function writes into one of
-    its own arguments cannot be told from one that was there before.
+    The value may also stand as a UUID or an int with the same text. A key that the function writes into one of its own
+    arguments cannot be told from one that was there before.
     """
     return any(_is_key(value, key) for value in everything(handed))
 
 
 def holds_key_header(handed: Handed | None) -> bool:
-    """Whether a dict with one of the `KEY_HEADERS`, and a value, was handed in."""
+    """Return whether a dict with one of the `KEY_HEADERS`, and a value, was handed in."""
     return any(is_a(value, dict) and _has_key_header(value) for value in everything(handed))
 
 
 def holds(subject: Any, handed: Handed | None) -> bool:
-    """Whether this very object was handed in."""
+    """Return whether this very object was handed in."""
     return any(value is subject for value in everything(handed))
 
 
 def everything(handed: Handed | None) -> Iterator[Any]:
-    """What was handed in and what lies in it, the nearest first, at most `MANY` objects and `DEPTH` deep."""
+    """Return the objects handed in and their contents, nearest first, at most `MANY` objects and `DEPTH` deep."""
     level: list[Any] = (
         [] if handed is None else [handed[0], *islice(handed[1], MANY), *islice(handed[2].values(), MANY)]
     )
-    seen: set[int] = set()  # of objects that are held by what was handed in, for the length of this look
+    seen: set[int] = set()  # ids of objects that the arguments keep alive during this search
     left = MANY
     for _ in range(DEPTH):
         beneath: list[Any] = []
@@ -90,7 +90,7 @@ def everything(handed: Handed | None) -> Iterator[Any]:
 
 
 def instance_dict(value: Any) -> dict[str, Any] | None:
-    """The plain dict in which an instance keeps its attributes, past any code of its class."""
+    """Return the plain dict in which an instance keeps its attributes, past any code of its class."""
     try:
         found = object.__getattribute__(value, "__dict__")
     except Exception:  # none: a class with slots, or one in C
@@ -99,7 +99,7 @@ def instance_dict(value: Any) -> dict[str, Any] | None:
 
 
 def key_text(value: Any) -> str:
-    """The text of a key, without the quotes of a structured header; empty for what is none."""
+    """Return the text of a key, without the quotes of a structured header; empty for any other value."""
     return (text_of(value, LONGEST_KEY) or "").strip('"')
 
 
@@ -140,7 +140,7 @@ def _of_function(value: FunctionType) -> Iterator[Any]:
 
 
 def _of_instance(value: Any) -> Iterator[Any]:
-    """The attributes of an instance, in its dict and in its slots; a `functools.partial` has slots too."""
+    """Return the attributes of an instance, in its dict and in its slots; a `functools.partial` has slots too."""
     kinds = _mro_of(type(value))
     if any(module_of(kind).partition(".")[0] in _ENGINES for kind in kinds):
         return
@@ -155,7 +155,7 @@ def _of_instance(value: Any) -> Iterator[Any]:
 
 
 def module_of(kind: type) -> str:
-    """The module that a class names; empty where that is no text."""
+    """Return the module that a class names; empty where that is not a text."""
     module = _any_module_of(kind)
     return module if type(module) is str else ""
 

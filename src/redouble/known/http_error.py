@@ -1,4 +1,4 @@
-"""Floor 2. Errors of one's own clients that carry an HTTP status: the rule `http_error`."""
+"""Floor 2. Errors of a user's own client that carry an HTTP status: the rule `http_error`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class HttpError(Rule, Record):
         types: The exception types that it judges.
         status: The path of the attribute that holds the status; `None`: where HTTP clients keep it.
         headers: The path of the attribute that holds the headers.
-        wall: The wall clock, as that of `known_errors`: seconds since the epoch, for a Retry-After date without a Date.
+        wall: The wall clock, as for `known_errors`: seconds since the epoch, for a Retry-After date without a Date.
     """
 
     types: tuple[type, ...]
@@ -34,7 +34,7 @@ class HttpError(Rule, Record):
     wall: Callable[[], float] = time.time
 
     def ask(self, subject: Any, on_fault: Fault | None = None) -> Classification | None:
-        """Return what the status of an error of these types means; `None` for one without a status of 300 or more."""
+        """Judge an error of these types by its status; `None` for one without a status of 300 or more."""
         if not issubclass(type(subject), self.types):
             return None
         status = self._status(subject)
@@ -57,19 +57,20 @@ class HttpError(Rule, Record):
 def http_error(*types: type[Exception], status: str | None = None, headers: str = "headers") -> Rule:
     """Make a rule for errors of your own client: judge them by the HTTP status and the headers that they carry.
 
-    An error is judged as `known_errors` judges those of common clients, and `http_response` a response: a 429 or 503 is
-    retried after its Retry-After, a 404 is permanent. An error without a status of 300 or more is left to the next rule.
+    Errors are judged as `known_errors` judges errors of common clients, and `http_response` judges responses: a 429 or
+    503 is retried after its Retry-After, a 404 is permanent. An error without a status of 300 or more is left to the
+    next rule.
 
     Args:
         types: Exception types, subclasses included.
         status: The attribute that holds the status, a whole number; a dotted path for one further in
             (`"response.code"`). `None`: `status_code`, else `status`.
-        headers: The attribute that holds the headers, anything with a `get`, or a dotted path. One that is missing is no
-            error: then there is no Retry-After.
+        headers: The attribute that holds the headers, anything with a `get`, or a dotted path. It may be missing: then
+            there is no Retry-After.
 
     Raises:
-        TypeError: For no type, for what is no exception type, and for a path that is no string.
-        ValueError: For a path that is not one of names with dots between.
+        TypeError: For no type, for a value that is not an exception type, and for a path that is not a string.
+        ValueError: For a path that is not made of names with dots between them.
 
     Source: RFC 9110 15 and 10.2.3.
 
@@ -97,7 +98,7 @@ def _path(name: str, value: Any) -> str:
 
 
 def _at(subject: Any, path: str) -> Any:
-    """Return what lies at the end of a path of attributes; `None` where one is missing or raises."""
+    """Return the value at the end of a path of attributes; `None` where one is missing or raises."""
     for name in path.split("."):
         subject = probe(subject, name)
     return subject

@@ -1,4 +1,4 @@
-"""Floor 2. Results that are HTTP answers: the rule `http_response`, and how an answer that nobody wants is let go."""
+"""Floor 2. Results that are HTTP responses: the rule `http_response`, and the release of responses that are dropped."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class HttpResponse(Rule, Record):
     """The rule for returned responses; `http_response` is the one to use.
 
     Fields:
-        wall: The wall clock, as that of `known_errors`: seconds since the epoch, for a Retry-After date without a Date.
+        wall: The wall clock, as for `known_errors`: seconds since the epoch, for a Retry-After date without a Date.
 
     Raises:
-        TypeError: When `wall` is no callable.
+        TypeError: When `wall` is not callable.
     """
 
     wall: Callable[[], float]
@@ -34,9 +34,9 @@ class HttpResponse(Rule, Record):
         object.__setattr__(self, "wall", checks.function("wall", wall))
 
     def ask(self, subject: Any, on_fault: Fault | None = None) -> Classification | None:
-        """Whether a response is to be asked for again; `None` for one that is not, and for what is no response.
+        """Judge a response by its status; `None` for one not to retry, and for a value that is not a response.
 
-        A 404 is an answer: it is returned, and nothing is said of it. Never raises.
+        A 404 is an answer: the caller gets it, without an opinion. Never raises.
         """
         status = _status(subject)
         if status is None or status < 300:
@@ -49,12 +49,12 @@ class HttpResponse(Rule, Record):
     def discard(self, value: Any) -> Closing | None:
         """Give the connection of a response back to its pool; the body that was not read is lost.
 
-        For whoever retries: to be called with a result that is dropped for another attempt, before the wait, so that no
-        connection is held while nothing happens. Never raises, and does nothing to what is no response.
+        The retry loop calls it with a result that it drops for another attempt, before the wait, so that no connection
+        is held during the wait. Never raises; ignores any value that is not a response.
 
         Returns:
-            `None` when all is done. What an async client's response needs to be closed is returned instead, to be
-            awaited; a sync caller, who cannot have got such a response from a sync client, lets it be.
+            `None` when the response is closed. For an async client's response, an awaitable that closes it; a sync
+            caller ignores it, as no sync client returns such a response.
 
         Source: the documentation of each client: `close` of requests and httpx (`aclose` of its async responses),
         `release` of aiohttp, `close` and `release_conn` of urllib3 (a closed connection keeps its place in a pool that
@@ -67,7 +67,7 @@ class HttpResponse(Rule, Record):
             _called(value, "release_conn")
             return None
         if probe(value, "request_info") is not None and _called(value, "release") is not _FAILED:  # aiohttp
-            return None  # what it returns is awaitable for old code's sake: there is nothing to be waited for
+            return None  # its result is awaitable only for old code: there is no need to await it
         if probe(value, "is_closed") is True:
             return None  # httpx; an async response would refuse `close` all the same
         answer = _called(value, "close")
@@ -81,7 +81,7 @@ class HttpResponse(Rule, Record):
 
 
 class Closing:
-    """What is left to do for an async response: await it. Where nobody does, nothing is begun, and nothing warns."""
+    """The closing of an async response, to be awaited. Left alone, it starts no work and gives no warning."""
 
     __slots__ = ("_close",)
 
@@ -93,7 +93,7 @@ class Closing:
 
 
 async def _quietly(close: Callable[[], Any]) -> None:
-    """Close a response; that a connection cannot even be closed is no reason not to try again."""
+    """Close a response; a connection that cannot be closed does not stop the retry."""
     try:
         answer = close()
         if _is_awaitable(answer):
@@ -106,7 +106,7 @@ _FAILED = object()
 
 
 def _called(value: Any, name: str) -> Any:
-    """What a method without arguments answers; `_FAILED` when there is none, or it raises."""
+    """Call a method without arguments and return its result; `_FAILED` when it is missing or raises."""
     try:
         return getattr(value, name)()
     except Exception:
@@ -123,12 +123,12 @@ def _status(value: Any) -> int | None:
 
 
 http_response: HttpResponse = HttpResponse()
-"""The rule for `result=`: asks again for the responses that HTTP says may get better, after the wait that they ask for.
+"""The rule for `result=`: retries responses with a status that may pass by HTTP, after the wait that they ask for.
 
 It judges the responses of requests, httpx, aiohttp and urllib3, and any object with a whole number as `status_code` or
-`status`, as `known_errors` judges the errors that these clients make of them: by status and headers (RFC 9110 15). A 503 is
-retried after its Retry-After, a 404 is returned. The connection of a response that is dropped goes back to its pool; the
-last response, when all is over, is returned as it is.
+`status`, by status and headers (RFC 9110 15), as `known_errors` judges the errors that these clients raise for them. A
+503 is retried after its Retry-After, a 404 is returned. The connection of a dropped response goes back to its pool; the
+last response is returned unchanged.
 
 >>> class Answer:
 ...     status_code = 503

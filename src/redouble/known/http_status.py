@@ -16,15 +16,14 @@ if TYPE_CHECKING:
     from redouble.core.backoff import Backoff
 
 POLL = constant(5.0)
-"""How often a device grant is asked for when the server does not say (RFC 8628, 3.2 and 3.5)."""
+"""The backoff between polls of a device grant when the server gives no interval (RFC 8628, 3.2 and 3.5)."""
 
 SLOWER = constant(10.0)
-"""The same after a slow_down, which asks for five seconds more (RFC 8628, 3.5). That it holds for all later questions is
-for who asks them to remember: nothing is kept between two errors here."""
+"""The same after a slow_down, which adds five seconds to all later polls (RFC 8628, 3.5). The caller remembers that."""
 
 
 def poll(state: str) -> Backoff:
-    """The curve of a login that is pending, by the word that the server has for it."""
+    """Return the backoff curve of a pending login, by the error code that the server gives."""
     return SLOWER if state in _SLOW_DOWN else POLL
 
 
@@ -33,7 +32,7 @@ _CLOUDFLARE = "Cloudflare documentation, 5xx errors"
 _SDKS = "openai/_base_client.py, _should_retry"
 _GROUPS = (
     (TRANSIENT, False, "RFC 9110 15.5.9", "the server gave up waiting for the request", "408"),
-    (TRANSIENT, False, "RFC 9110 15.5.20", "on another connection, whatever the method", "421"),
+    (TRANSIENT, False, "RFC 9110 15.5.20", "on another connection, with any method", "421"),
     (TRANSIENT, False, "RFC 8470 5.2", "not in early data", "425"),
     (TRANSIENT, False, "RFC 6585 4", "too many requests", "429"),
     (TRANSIENT, True, "RFC 9110 15.6", "the server may have done it", "500 502 504"),
@@ -71,7 +70,7 @@ _LOGIN = _row("400 authorization_pending slow_down", Verdict.PENDING, "RFC 8628 
 ROWS: tuple[Row, ...] = (*_STATUSES, _TOLD, _ASKED, _TRUE, _FALSE, _LOGIN)
 
 _LIMITED = frozenset((429, 503))
-"""The statuses with which rate limit headers tell when to come back; with any other they are only information."""
+"""The statuses whose rate limit headers tell when to come back; with any other they are only information."""
 
 _FIRM = frozenset((401, 404, 405, 410, 501, 505))
 _SLOW_DOWN = ("slow_down", "SlowDownException")
@@ -89,17 +88,17 @@ def judge_status(
     body: Any = None,
     seconds_first: bool = False,
 ) -> Classification | None:
-    """What an HTTP answer means.
+    """Judge an HTTP response by its status and headers.
 
     Args:
-        status: The status code; anything but a whole number in 300..599 has no meaning here.
+        status: The status code; any value but a whole number in 300..599 gives `None`.
         headers: The headers of the answer, anything with a `get`, or `None`. Retry-After makes a refusal transient
             (except 401, 404, 405, 410, 501, 505), `x-should-retry` outranks the status. Of a 429 or 503 without
             Retry-After the rate limit headers are read.
         wall: Gives seconds since the epoch, for a Retry-After date in an answer without a Date header.
-        who: How the reason names the error: `urllib.HTTPError`.
-        body: The body, if it is *loaded* already: bytes, text or a parsed dict. Read only for a 400, where RFC 8628
-            says that a login is still pending, and may say in `interval` when to ask again.
+        who: The name of the error in the reason: `urllib.HTTPError`.
+        body: The body, if it is *loaded* already: bytes, text or a parsed dict. Read only for a 400, where by RFC 8628
+            it may say that a login is still pending, and give the `interval` between polls.
         seconds_first: Whether Retry-After outranks its kin in milliseconds.
 
     Source: RFC 9110 15 and 10.2.3, RFC 6585 4, RFC 8470 5.2, RFC 8628 3.5.
@@ -136,9 +135,9 @@ def judge_status(
 def judge_response(
     response: Any, wall: Callable[[], float], *, who: str, seconds_first: bool = False
 ) -> Classification | None:
-    """What a response object of any client means, by its `status_code` or `status`, its headers, and a loaded body.
+    """Judge a response object of any client by its `status_code` or `status`, its headers, and a loaded body.
 
-    `None` for what has no status in 300..599. Nothing is read from the network, and nothing is consumed.
+    `None` for an object without a status in 300..599. Does not read from the network, and leaves streams alone.
     """
     status = whole(probe(response, "status_code"))
     if status is None:
@@ -149,7 +148,7 @@ def judge_response(
 
 
 def loaded_body(response: Any) -> Any:
-    """The body of a response where it lies in memory already; `None` for a stream, whose reading may block."""
+    """Return the body of a response if it is in memory already; `None` for a stream, which may block."""
     for name in ("_content", "_body"):  # requests, httpx; aiohttp, urllib3: their public names would read
         body = probe(response, name)
         if is_a(body, (bytes, str)):
@@ -158,7 +157,7 @@ def loaded_body(response: Any) -> Any:
 
 
 def row_of(status: int) -> Row:
-    """The row of a status in 300..599."""
+    """Return the row of a status in 300..599."""
     return _BY_STATUS.get(str(status)) or _BY_STATUS[f"{status // 100}xx"]
 
 
@@ -180,7 +179,7 @@ def _hinted(number: int, hint: float, who: str) -> Classification:
 
 
 def should_retry(headers: Any) -> bool | None:
-    """What `x-should-retry` says, by which OpenAI's and Anthropic's servers outrank their own status."""
+    """Read `x-should-retry`, by which OpenAI's and Anthropic's servers outrank their own status."""
     value = None if headers is None else header(headers, "x-should-retry")
     if value is None and headers is not None:
         value = header(headers, "stripe-should-retry")
@@ -193,24 +192,24 @@ def _as_asked(number: int, again: bool, hint: float | None, who: str) -> Classif
     applied = row_of(number).applied
     if again:
         return _TRUE.because(f"{who} {number} [x-should-retry: true]", hint, applied)
-    # What the server says of another try says nothing of the one that failed: a 500 may have been applied all the same.
+    # The server's word on a retry tells no more of the failed attempt: a 500 may have been applied all the same.
     return _FALSE.because(f"{who} {number} [x-should-retry: false]", None, applied)
 
 
 def now_of(wall: Callable[[], float]) -> float | None:
-    """What a wall clock says, in seconds since the epoch; `None` when it does not work."""
+    """Read a wall clock, in seconds since the epoch; `None` when it raises."""
     try:
         return float(wall())
-    except Exception:  # somebody's clock; a date then has no meaning, and everything else still has
+    except Exception:  # a user's clock; without it only dates are ignored
         return None
 
 
 def _oauth(body: Any) -> tuple[str | None, float | None]:
-    """The `error` of a small JSON object, loaded or not, where it says that a login is pending, and its `interval`."""
+    """Return the `error` of a small JSON object if it means a pending login, and its `interval`."""
     try:
         if is_a(body, (bytes, str)):
             if len(body) > 10_000 or not any(word in body for word in _PENDING_IN[is_a(body, bytes)]):
-                return None, None  # spares the most common errors of all the parser
+                return None, None  # spares the parser for the most common errors
             from json import loads
 
             body = loads(body)

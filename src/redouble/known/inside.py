@@ -1,4 +1,4 @@
-"""Floor 2. The text inside a client's error, and the words in it that tell of a failure that stays."""
+"""Floor 2. The text inside a client's error, and the words in it that mark a permanent failure."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from typing import Any
 
 LONGEST_TEXT = 1000
-"""How much of an error's text is looked at: a driver may quote a whole statement."""
+"""The most characters of an error's text that are read: a driver may quote a whole statement."""
 
 
 def first_text(error: Any) -> str:
-    """Return the first argument of an error where it is a plain text, else an empty one."""
+    """Return the first argument of an error if it is a plain text, else an empty text."""
     args = probe(error, "args")
     return args[0] if type(args) is tuple and args and type(args[0]) is str else ""
 
@@ -29,7 +29,7 @@ def said(error: Any) -> str:
 
 
 def told(error: Any) -> str:
-    """Return as `said` does, also where a client hands on the bytes of its server as they came (imaplib, poplib)."""
+    """Return the same as `said`, also for clients that pass on their server's bytes (imaplib, poplib)."""
     args = probe(error, "args")
     if type(args) is tuple and args and is_a(args[0], bytes):
         return str(bytes.__getitem__(args[0], slice(LONGEST_TEXT)), "latin-1")
@@ -37,7 +37,7 @@ def told(error: Any) -> str:
 
 
 def clipped(value: Any) -> str:
-    """Return the beginning of a text, as a plain str; empty for what is no text."""
+    """Return the beginning of a text, as a plain str; empty for any other value."""
     return str(str.__getitem__(value, slice(LONGEST_TEXT))) if is_a(value, str) else ""
 
 
@@ -50,9 +50,9 @@ def any_in(text: str, *marks: str) -> bool:
 
 
 def firm_text(text: str) -> bool:
-    """Return whether a text quotes a failure that stays: a name that does not exist, or TLS that cannot come about.
+    """Return whether a text quotes a permanent failure: an unknown name, or a TLS handshake that cannot succeed.
 
-    For clients that keep no chain and put what the system said into their own text (pymongo, kafka-python).
+    For clients that keep no chain and quote the system's message in their own text (pymongo, kafka-python).
     """
     return any_in(text, *_FIRM_TEXTS)
 

@@ -1,7 +1,7 @@
-"""Floor 2. `known_errors`, and `known_errors.only(...)`: the conditions among the known ones that a user wants retried.
+"""Floor 2. `known_errors`, and `known_errors.only(...)`: a choice among the known conditions.
 
-A condition is read off the reason that a table gives, whose form is the same for every client: the error that lies
-deepest comes first, with its code in brackets or its status behind its name.
+A condition is read off the reason that a table gives. Reasons have one form for every client: the deepest error comes
+first, with its code in brackets or its status behind its name.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ _BARE = {
     "InterruptedError": "EINTR",
     "TimeoutError": "ETIMEDOUT",
 }
-"""What a builtin error without a number stands for (Python documentation, OS exceptions)."""
+"""The errno of a builtin error that carries none (Python documentation, OS exceptions)."""
 
 
 class KnownErrors(Known):
     """The rule that knows the errors of real clients; `known_errors` is the one to use."""
 
     if TYPE_CHECKING:
-        wall: Callable[[], float]  # again, for pyright, to which an inherited one is a method
+        wall: Callable[[], float]  # repeated for pyright, which takes the inherited one for a method
 
     causes = True
 
@@ -49,7 +49,7 @@ class KnownErrors(Known):
         super().__init__(wall)
 
     def only(self, *conditions: str) -> Rule:
-        """Keep some of the conditions that are known: an error that is transient by another one is not retried.
+        """Retry only some of the known conditions: an error that is transient by another one is not retried.
 
         Args:
             conditions: Errno names (`"ECONNREFUSED"`), HTTP statuses (`"503"`), and `"timeout"`, which stands for every
@@ -57,7 +57,7 @@ class KnownErrors(Known):
 
         Raises:
             TypeError: For anything but strings.
-            ValueError: For no condition at all, or an unknown one; the error lists those that there are.
+            ValueError: For no condition, or an unknown one; the error lists the known ones.
 
         >>> from redouble import classify, known_errors
         >>> starting = known_errors.only("ECONNREFUSED", "503")
@@ -113,7 +113,7 @@ def _is_errno(code: str) -> bool:
 
 
 def conditions_of(error: Any, found: Classification) -> set[str]:
-    """Return the words of what a table saw in an error, the conditions among them.
+    """Return the words in a table's reason for an error, the conditions among them.
 
     >>> sorted(conditions_of(TimeoutError(110, "x"), Classification(Verdict.TRANSIENT, reason="TimeoutError [ETIMEDOUT]")))
     ['ETIMEDOUT', 'TimeoutError', 'timeout']
@@ -126,16 +126,16 @@ def conditions_of(error: Any, found: Classification) -> set[str]:
     return words
 
 
-# How this package's tables are asked for, here alone.
+# The one place that asks this package's tables.
 
 
 def known_as(cls: type) -> tuple[str, str] | None:
-    """Return the top package and the name of the class by which the tables know a type; `None`: they do not."""
+    """Return the top package and class name by which the tables know a type; `None` when they do not."""
     entry = entry_of(cls)
     return None if entry is None else entry.key
 
 
 def _all_rows() -> Iterable[Row]:
-    from redouble.known.tables import all_rows  # only for who asks
+    from redouble.known.tables import all_rows  # loaded only when asked for
 
     return all_rows()

@@ -1,4 +1,4 @@
-"""Floor 2. Clients that try again by themselves: how to turn that off, and the errors by which they tell that they did."""
+"""Floor 2. Clients with retries of their own: how to turn them off, and the errors that show that they gave up."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class OwnRetries(Record):
 
     Fields:
         client: The client, as its users call it.
-        does: What it does by itself, as long as nobody says otherwise.
-        off: What to write so that it does not; empty where there is nothing to write.
-        note: How it tells that it gave up, or what else a reader should know; may be empty.
+        does: Its retries by default.
+        off: The setting that turns them off; empty where there is none.
+        note: How it shows that it gave up, or another hint for the reader; may be empty.
     """
 
     client: str
@@ -35,7 +35,7 @@ class OwnRetries(Record):
 
     @property
     def advice(self) -> str:
-        """One line for the note of an error on which it gave up."""
+        """The line for the note of an error on which it gave up."""
         return f"{self.client} has tried again by itself: {self.off} leaves that to redouble"
 
 
@@ -109,11 +109,11 @@ TABLE: tuple[OwnRetries, ...] = (
 
 
 def given_up_by(error: BaseException) -> OwnRetries | None:
-    """The client whose own retries gave up on an error, on a cause of it, or beneath requests and botocore on its context.
+    """Return the client whose own retries gave up: on an error, its cause, or (requests, botocore) its context.
 
-    Recognised are botocore's `MaxAttemptsReached` after a retry, urllib3's `MaxRetryError` where it had retried,
-    google-api-core's and tenacity's `RetryError`, and what redis-py and PyMongo raise after a retry of theirs. Others do
-    not tell.
+    Recognises botocore's `MaxAttemptsReached` after a retry, urllib3's `MaxRetryError` where it had retried,
+    google-api-core's and tenacity's `RetryError`, and the errors of redis-py and PyMongo after a retry. Other clients
+    do not tell.
 
     >>> given_up_by(ConnectionResetError()) is None
     True
@@ -134,7 +134,7 @@ def _asked_of(cls: type) -> Asked:
     try:
         found = _cache.get(cls)
         return remember(_cache, cls, _find(cls)) if found is None else found
-    except Exception:  # a metaclass that hides its names or refuses to be hashed: no one we know
+    except Exception:  # a metaclass that hides its names or refuses to be hashed: not a known client
         return _UNKNOWN
 
 
@@ -162,7 +162,7 @@ def _reached_the_last(error: BaseException) -> bool:
 
 
 def _has_history(error: BaseException) -> bool:
-    """Whether urllib3 had tried before; what a redirect adds to its history is no failure."""
+    """Return whether urllib3 had tried before; a redirect in its history is not a failure."""
     histories = values_in_frames(error, _URLLIB3, "Retry.increment", ("self", "history"))
     return any(
         is_a(entry, tuple) and len(entry) == 5 and entry[4] is None
@@ -191,7 +191,7 @@ _PYMONGO = frozenset(("pymongo.mongo_client", "pymongo.synchronous.mongo_client"
 
 _UNKNOWN: Asked = (None, _always)
 _BY_CONTEXT: Asked = (None, lambda _: False)
-"""Of packages that leave what lies beneath only as the context."""
+"""Packages that leave the underlying error only as the context."""
 
 _CLASSES: dict[tuple[str, str], Asked] = {
     ("botocore", "ClientError"): (BOTOCORE, _reached_the_last),

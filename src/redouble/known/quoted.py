@@ -1,8 +1,8 @@
-"""Floor 2. What an error's own text quotes: the words of the system, or an HTTP status, for `guess.py`.
+"""Floor 2. System errors and HTTP statuses quoted in an error's own text, for `guess.py`.
 
-Many clients put the failure beneath into their text and drop it. Only words that no person would write of anything else
-are read: `[Errno 111]` as Python words it, `503 Service Unavailable` and `HTTP status 503` as HTTP libraries do. That a
-text was *received*, and not composed by the user, is for the caller to know.
+Many clients quote the underlying failure in their text and drop it. Only unmistakable forms are read: `[Errno 111]` as
+Python words it, `503 Service Unavailable` and `HTTP status 503` as HTTP libraries do. The caller has to know that the
+text was *received*, and not composed by the user.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from redouble.known.row import Asking
 
 LENGTH = 1000
-"""How much of a text is looked at."""
+"""The most characters of a text that are read."""
 
 _SYSTEM = ("[Errno ", "ConnectionResetError(", "BrokenPipeError(")
 _ERRNO = re.compile(r"\[Errno (-?\d{1,5})\]|(?:ConnectionResetError|BrokenPipeError)\((\d{1,5}),")
@@ -38,11 +38,11 @@ _STATUS = re.compile(
     rf"|{_PHRASE}\W{{1,3}}([45]\d\d)\b"
 )
 _BEFORE, _AFTER = 8, 60
-"""How much of a text around a mark is matched: an expression that is tried at each of a thousand places takes 0.5 ms."""
+"""The characters around a mark that are matched: an expression tried at a thousand places takes 0.5 ms."""
 
 
 def quoted_status(error: Any) -> int | None:
-    """Return the HTTP status that the text of an error quotes first; `None` where that is none of 400..599.
+    """Return the HTTP status that the text of an error quotes first; `None` where that is not in 400..599.
 
     >>> quoted_status(Exception("HTTP driver received HTTP status 503")), quoted_status(Exception("status: 503 rows"))
     (503, None)
@@ -57,7 +57,7 @@ def quoted_status(error: Any) -> int | None:
 
 
 def quoted_errors(error: Any, known: Asking) -> Classification | None:
-    """Return the meaning of the system's errors that the text of an error quotes; one that is permanent decides."""
+    """Judge the system errors that the text of an error quotes; one that is permanent decides."""
     text = _text(error)
     if not any_in(text, *_SYSTEM):
         return None
@@ -72,7 +72,7 @@ def quoted_errors(error: Any, known: Asking) -> Classification | None:
 
 
 def judge_quoted(error: Any, known: Asking, headers: Any = None) -> Classification | None:
-    """Return the meaning of an error by the system's errors, or else the HTTP status, that its text quotes."""
+    """Judge an error by the system errors, or else the HTTP status, that its text quotes."""
     found = quoted_errors(error, known)
     if found is not None:
         return under(found, error, True)

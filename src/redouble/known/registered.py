@@ -1,7 +1,7 @@
-"""Floor 2. The rules that libraries bring for their own exceptions: `register`, and who is asked about an error.
+"""Floor 2. The rules that libraries bring for their own exceptions: `register`, and the order in which they are asked.
 
-All of it is one value that is replaced as a whole, so that whoever reads it while somebody registers sees the old or the
-new state and nothing between; what was found for a type is kept inside that value, and goes with it.
+The state is one value that is replaced as a whole, so that a thread that reads it while another registers sees the old
+state or the new one. The rules found for a type are cached inside that value, and dropped with it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class _State:
-    """Who registered what, the latest first; and for the types that were met, which of the rules are to be asked."""
+    """The registered rules, the latest first; and for each type met so far, the rules to ask."""
 
     __slots__ = ("by_type", "pairs")
 
@@ -35,34 +35,35 @@ class _State:
 
 
 state: _State = _State(())
-"""What is registered now."""
+"""The current state."""
 
 _lock = allocate_lock()
 
 
 def register(rule: RuleLike, *, package: str) -> Callable[[], None]:
-    """Teach `known_errors` what the exceptions of a library mean; for that library to call when it is imported.
+    """Teach `known_errors` the meaning of a library's exceptions; for that library to call when it is imported.
 
-    From then on the rule is asked of every error of which some class in the MRO comes from `package`, before anything else
-    that `known_errors` knows: also of a package whose errors it knows by itself, whose own word outranks that. What a
-    user writes in front (`permanent(mylib.Busy) | known_errors`) is asked before. Where several packages have a class in
-    the MRO, that of the nearest class is asked first; of several rules for one package, the latest.
+    From then on the rule is asked about every error with a class from `package` in its MRO, before the tables of
+    `known_errors`: a package outranks redouble's own table for it. A rule that the user writes in front
+    (`permanent(mylib.Busy) | known_errors`) is asked earlier. Where several packages have a class in the MRO, the
+    package of the nearest class is asked first; of several rules for one package, the latest.
 
-    The same rule for the same package again changes nothing. Registering is safe in threads, and holds for the process.
+    Registering the same rule for the same package again has no effect. Registration is thread-safe, and holds for the
+    process.
 
     Args:
-        rule: Anything that is accepted as a rule, `known_errors` apart, which is what asks it. A fault in it counts as no
+        rule: Anything that is accepted as a rule, except `known_errors`, which asks it. A fault in it counts as no
             opinion, and is logged once.
         package: The library's top package, as it is imported: `mylib` for `mylib.errors.Busy`. One of the standard
             library counts as any other, `builtins` apart.
 
     Returns:
-        A callable that takes the rule out again, for tests; called twice, it does no more.
+        A callable that removes the rule, for tests; a second call has no effect.
 
     Raises:
-        TypeError: When `rule` is nothing that stands for a rule, or `package` no string.
-        ValueError: When `package` is not the name of a top package, or is `builtins`, whose classes are in the MRO of
-            everybody's errors; when `rule` contains `known_errors`.
+        TypeError: When `rule` does not stand for a rule, or `package` is not a string.
+        ValueError: When `package` is not the name of a top package; when it is `builtins`, which has classes in the MRO
+            of all errors; when `rule` contains `known_errors`.
 
     >>> from redouble import classify, transient
     >>> Busy = type("Busy", (Exception,), {"__module__": "mylib.errors"})
@@ -111,7 +112,7 @@ def _rule(given: Any) -> Rule:
 
 
 def rules_for(cls: type) -> Registered:
-    """The rules to be asked of errors of this type, in their order, each with the package that brought it."""
+    """Return the rules to ask about errors of this type, in order, each with its package."""
     present = state
     try:
         found = present.by_type.get(cls)
@@ -133,9 +134,9 @@ def _find(cls: type, pairs: Registered) -> Registered:
 
 
 def ask(error: Any, on_fault: Fault | None, known: Asking) -> Classification | None:
-    """Return what the registered rules say of an error; `None` when none has an opinion.
+    """Return the opinion of the registered rules on an error; `None` when none has one.
 
-    `known` is asked by rules that are tables about errors beneath: it counts how deep they look.
+    Rules that are tables ask `known` about errors beneath: it counts the depth.
     """
     for _, rule in rules_for(type(error)):
         found = ask_guarded(rule.over(known) if isinstance(rule, TableRule) else rule, error, on_fault)

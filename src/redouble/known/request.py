@@ -1,7 +1,7 @@
-"""Floor 2. What a failure tells of its request: whether repeating it may do the thing twice.
+"""Floor 2. The request behind a failure: whether repeating it may apply the operation twice.
 
-The one file in which frames are read: those of the tracebacks of a failure, never those of a call that is running, and
-in them only a method, at the places that `engines.py` names. Nothing of them is kept.
+The one file that reads frames: those in the tracebacks of a failure, never those of a running call. It reads only the
+method, at the places that `engines.py` names, and keeps no reference to them.
 """
 
 from __future__ import annotations
@@ -29,25 +29,26 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 """The methods that are idempotent (RFC 9110 9.2.2)."""
 
 FRAMES = 100
-"""How many frames are looked at, in all tracebacks of one failure together."""
+"""The most frames that are read, in all tracebacks of one failure together."""
 
 LINKS = 64
-"""How many errors are looked at: causes, contexts and members of groups."""
+"""The most errors that are read: causes, contexts and members of groups."""
 
 _SAYS_NOTHING = frozenset({"botocore"})
-"""Clients whose method tells nothing: most of AWS's protocols send every operation, reading or writing, as a POST."""
+"""Clients whose method does not tell: most of AWS's protocols send every operation, reading or writing, as a POST."""
 
 _OPTIMIZED = 0x01
 """`inspect.CO_OPTIMIZED`: the locals of such a frame are kept apart from what `f_locals` shows."""
 
 
 class Sent(Record):
-    """What is seen of the requests of a failed attempt.
+    """The requests of a failed attempt, as far as redouble can see them.
 
     Fields:
-        unsafe: Whether repeating may do the thing twice: a POST or PATCH was sent, and no key of the caller's makes it
-            one effect.
-        keys: The idempotency keys that the requests carried, whoever made them; for `earlier_keys` of the next attempt.
+        unsafe: Whether repeating may apply the operation twice: a POST or PATCH was sent without an idempotency key of
+            the caller's.
+        keys: The idempotency keys of the requests, from the caller or the client; for `earlier_keys` of the next
+            attempt.
     """
 
     unsafe: bool
@@ -63,20 +64,20 @@ def sends_unsafely(
     until: BaseException | None = None,
     earlier_keys: Collection[str] = (),
 ) -> Sent:
-    """Whether a failed attempt is seen to have sent a POST or PATCH that must not be repeated.
+    """Return whether a failed attempt has visibly sent a POST or PATCH that must not be repeated.
 
-    A request is read off the error, off its causes and contexts, off the members of groups, and off the frames of HTTP
-    engines in their tracebacks. One unsafe request anywhere in the call counts, also one that was answered by a redirect.
-    Beneath a function that only reads by POST, or fetches a token, a POST is none. Where no frame of an engine is left
-    (tornado's futures, process pools, a TaskGroup that was cut) nothing is seen, and nothing follows; nor does it from
-    the frames of botocore, at which the look ends.
+    Requests are found on the error, its causes and contexts, the members of groups, and in the frames of HTTP engines
+    in their tracebacks. One unsafe request anywhere in the call counts, even one that was answered by a redirect. A
+    POST beneath a function that only reads by POST, or fetches a token, does not count. Where no frame of an engine is
+    left (tornado's futures, process pools, a TaskGroup that was cut), or where the search meets botocore's frames, at
+    which it ends, no request is seen.
 
     Args:
-        subject: The error; or a response that was returned, of which only its own request is known.
-        handed: The function of the call, its arguments and its keyword arguments; `None`: they are not known. A key
-            counts when its value is found there: one that the client, or the function, made by itself does not.
-        until: The error that was being handled when the call began: it, and what lies beneath it, is another call's.
-        earlier_keys: `keys` of the call's earlier attempts: one that comes back is the same in every attempt.
+        subject: The error; or a returned response, which shows only its own request.
+        handed: The function of the call, its arguments and its keyword arguments; `None`: not known. A key counts when
+            its value is found there, and not when the client or the function made it.
+        until: The error that was being handled when the call began: it and its causes belong to another call.
+        earlier_keys: `keys` of the call's earlier attempts: a key that recurs is the same in every attempt.
 
     Source: RFC 9110 9.2.2 (a client should not automatically retry a method that is not idempotent, unless it knows
     better); the Idempotency-Key header, draft-ietf-httpapi-idempotency-key-header.
@@ -106,7 +107,7 @@ def sends_unsafely(
 
 
 def shows_engine(error: BaseException | None) -> bool:
-    """Whether a frame that the error has come by belongs to an HTTP engine: asked first, since mostly none does."""
+    """Return whether a frame in the traceback belongs to an HTTP engine; asked first, since mostly none does."""
     at = None if error is None else _traceback_of(error)
     left = FRAMES
     while at is not None and left:
@@ -117,10 +118,10 @@ def shows_engine(error: BaseException | None) -> bool:
 
 
 def shows_safe_method(error: BaseException, until: BaseException | None = None) -> bool:
-    """Whether an error shows an idempotent method, and no other: GET, HEAD, OPTIONS, TRACE, PUT or DELETE.
+    """Return whether an error shows only idempotent methods: GET, HEAD, OPTIONS, TRACE, PUT or DELETE.
 
-    For errors of clients that no table knows: besides where `sends_unsafely` looks, a local variable `method`,
-    `http_method`, `http_verb` or `verb` counts in the frames of the package that defines the error's class.
+    For errors of clients that no table knows. It looks where `sends_unsafely` does, and also for a local variable
+    `method`, `http_method`, `http_verb` or `verb` in the frames of the package that defines the error's class.
     """
     methods = set(_methods_in_frames(error))
     methods.update(_method_of(request) for link in causes(error) for request in _requests_of(link))
@@ -130,9 +131,9 @@ def shows_safe_method(error: BaseException, until: BaseException | None = None) 
 
 
 def shows_unsafe_method(subject: Any) -> bool:
-    """Whether an error or a response carries a request with POST or PATCH and without an Idempotency-Key.
+    """Return whether an error or a response carries a POST or PATCH request without an Idempotency-Key.
 
-    Only the request itself is looked at, no frame of a traceback; and a key counts whoever made it.
+    It reads only the request itself, and no frame of a traceback. A key counts even if the client made it.
     """
     if not is_a(subject, BaseException):
         return _shows_unsafe(_requests_of(subject))
@@ -142,7 +143,7 @@ def shows_unsafe_method(subject: Any) -> bool:
 
 
 def _and_beneath(error: BaseException, seen: list[BaseException]) -> Iterator[BaseException]:
-    """Yield an error, its causes, and the leaves of the groups among them with theirs: each once, as they may tangle."""
+    """Yield an error, its causes, and the leaves of groups with theirs: each once, as they may form cycles."""
     for link in causes(error):
         if any(link is known for known in seen):
             return
@@ -154,9 +155,9 @@ def _and_beneath(error: BaseException, seen: list[BaseException]) -> Iterator[Ba
 
 
 def values_in_frames(error: BaseException, modules: Collection[str], function: str, path: Path) -> list[Any]:
-    """What a path leads to in each frame of a function in the traceback of an error; `None` where it leads nowhere.
+    """Return the value of a path in each frame of a function in an error's traceback; `None` where there is none.
 
-    For `own_retries`, which asks how often a client has tried.
+    For `own_retries`, which reads the number of a client's attempts.
     """
     return [
         _values_in(frame, (path,))[0]
@@ -165,17 +166,17 @@ def values_in_frames(error: BaseException, modules: Collection[str], function: s
     ]
 
 
-# What belongs to one request, in the order in which the errors about it were raised.
+# The frames and errors of one exchange, in the order in which the errors were raised.
 
 
 class _Exchange:
-    """One exchange with a server, as far as the frames and errors that belong to it show it.
+    """One exchange with a server, as far as its frames and errors show it.
 
     Attributes:
-        began: Whether a frame of an engine was met, or of a function that reads.
-        outside: The frames before that one: what was caught there, another exchange had failed with.
+        began: Whether a frame of an engine, or of a function that reads, was met.
+        outside: The frames before that one: an error caught there belongs to another exchange.
         posts: Whether a frame shows a POST.
-        reads: Whether it only reads, so that its POSTs are none.
+        reads: Whether it only reads, so that its POSTs do not count.
         requests: The requests that its errors carry.
     """
 
@@ -189,7 +190,7 @@ class _Exchange:
         self.requests: list[Any] = [] if answer is None else _requests_of(answer)
 
     def of(self, error: BaseException) -> _Exchange:
-        """The exchange that an error beneath is about: this one, unless it was caught before this one began."""
+        """Return the exchange of an error beneath: this one, unless the error was caught before this one began."""
         traceback = _traceback_of(error)
         if self.began and traceback is not None and _is_among(traceback.tb_frame, self.outside):
             return _Exchange()
@@ -197,7 +198,7 @@ class _Exchange:
 
 
 class _Posting:
-    """Whether an exchange posts, and by which keys: asked when all that is to be seen of it has been seen."""
+    """Whether an exchange posts, and with which keys; read when the search is complete."""
 
     __slots__ = ("bare", "keys", "posts", "requests")
 
@@ -210,10 +211,10 @@ class _Posting:
         self.bare = any(type(request) is not _Method and not key_of(request) for request in posts)
 
     def is_one_effect(self, handed: Handed | None, earlier: Collection[str]) -> bool:
-        """Whether a key of the caller's makes it safe to repeat."""
+        """Return whether a key of the caller's makes it safe to repeat."""
         if self.bare:
             return False
-        if not self.keys:  # the request itself is not to be seen: a header that was handed in went with it
+        if not self.keys:  # the request itself is not visible: a header that was handed in went with it
             return holds_key_header(handed)
         if all(key in earlier or is_handed(key, handed) for key in self.keys):
             return True
@@ -249,7 +250,7 @@ def _is_among(subject: object, others: list[Any]) -> bool:
 
 
 def _beneath(error: BaseException) -> list[BaseException]:
-    """What an error was raised from, what was being handled when it was raised, and what is in a group."""
+    """Return an error's cause, its context, and the members of a group."""
     found = [each for each in (cause_of(error), context_of(error)) if each is not None]
     if len(found) == 2 and found[0] is found[1]:
         del found[1]
@@ -259,10 +260,10 @@ def _beneath(error: BaseException) -> list[BaseException]:
 
 
 def _was_caught_outside(context: BaseException, error: BaseException) -> bool:
-    """Whether a context was being handled around the call, and not within it: then it is another call's.
+    """Return whether a context was being handled around the call, and so belongs to another call.
 
-    The traceback of what was being handled begins in the frame that handled it. Where the error was raised within that,
-    it has come by the same frame.
+    The traceback of a context begins in the frame that handled it. Where the error was raised inside that handler, its
+    traceback passes the same frame.
     """
     handled, at = _traceback_of(context), _traceback_of(error)
     if handled is None or at is None:
@@ -285,11 +286,11 @@ _MODULES.update(dict.fromkeys(NO_OPINION, _SILENT))
 
 
 _BOTOCORE = -1
-"""Instead of a number of frames: those of botocore were met."""
+"""Stands for a number of frames: botocore's were met."""
 
 
 def _look_at_frames(error: BaseException, exchange: _Exchange, left: int) -> int:
-    """Look at the frames of an error until they tell enough; how many more may be looked at."""
+    """Search the frames of an error until they tell enough; return how many more may be searched."""
     traceback = _traceback_of(error)
     if exchange.posts or exchange.reads:
         return left
@@ -310,7 +311,7 @@ def _look_at_frames(error: BaseException, exchange: _Exchange, left: int) -> int
 
 
 def _tells_enough(frame: FrameType, engine: Functions, reads: Reads | None, exchange: _Exchange) -> bool:
-    """Look at the frame of a module that is known; whether it posts, or only reads."""
+    """Read the frame of a known module; return whether it posts, or only reads."""
     function = frame.f_code.co_qualname
     if reads is not None and _reads(reads, function, frame):
         exchange.began = exchange.reads = True
@@ -346,10 +347,10 @@ def _frames_of(error: Any) -> Iterator[FrameType]:
 
 
 def _values_in(frame: FrameType, paths: tuple[Path, ...]) -> list[Any]:
-    """What these paths lead to from the locals of a frame.
+    """Return the values of these paths from the locals of a frame.
 
-    Up to Python 3.12 `f_locals` is a dict that stays in the frame, with all that the locals held: it is emptied again,
-    unless it may be in use: in a class's body it is the real thing, and `locals()` hands it out.
+    Up to Python 3.12 `f_locals` is a dict that stays in the frame and keeps all locals alive, so it is emptied again.
+    Not where it may be in use: in a class's body it is the namespace itself, and `locals()` returns it.
     """
     shown, code = frame.f_locals, frame.f_code
     found = [_follow(shown.get(local), steps) for local, *steps in paths]
@@ -362,7 +363,7 @@ _HANDING_OUT = frozenset({"locals", "vars", "exec", "eval"})
 
 
 def _follow(value: Any, steps: Iterable[Any]) -> Any:
-    """What a path leads to from an object: attributes in the dicts of instances, and items of lists."""
+    """Follow a path from an object: attributes in the dicts of instances, and items of lists."""
     for step in steps:
         if value is None:
             return None
@@ -377,7 +378,7 @@ _LOCALS = ("method", "http_method", "http_verb", "verb")
 
 
 def _methods_in_frames(error: BaseException) -> Iterator[str]:
-    """The methods that the frames of the package show that defines the error's class."""
+    """Return the methods in the frames of the package that defines the error's class."""
     package = _text(type(error), "__module__").partition(".")[0]
     for frame in _frames_of(error):
         if _module_of(frame).partition(".")[0] == package:
@@ -389,7 +390,7 @@ def _methods_in_frames(error: BaseException) -> Iterator[str]:
 
 
 def _method(value: Any) -> str:
-    """A method in capitals; empty for what is none."""
+    """Return a method in capitals; empty for any other value."""
     if is_a(value, str) and str.__len__(value) <= 16:
         return str.upper(value)
     return value.decode("latin-1").upper() if type(value) is bytes and len(value) <= 16 else ""
@@ -405,15 +406,15 @@ def _shows_unsafe(requests: list[Any]) -> bool:
 
 
 def posts_without_key(request: Any) -> bool:
-    """Whether a request, an object with `method` and `headers`, is a POST or PATCH without an Idempotency-Key.
+    """Return whether a request (with `method` and `headers`) is a POST or PATCH without an Idempotency-Key.
 
-    A key counts whoever made it: for those who send this very request again, and with it the same key.
+    A key counts even if the client made it: for callers that send this very request, and so its key, again.
     """
     return _method_of(request) in UNSAFE_METHODS and not key_of(request)
 
 
 def _requests_of(subject: Any) -> list[Any]:
-    """The request that an error or a response carries, and the one that a redirect answered before it."""
+    """Return the request on an error or a response, and the one before it that a redirect answered."""
     if _text(type(subject), "__module__") == "builtins":
         return []  # the most common errors carry no request: spare them the search
     first = _redirected(subject)
@@ -421,7 +422,7 @@ def _requests_of(subject: Any) -> list[Any]:
 
 
 def _redirected(subject: Any) -> Any:
-    """The request that began a chain of redirects: what the first answer of `history` answered."""
+    """Return the request that began a chain of redirects: the request of the first response in `history`."""
     for answer in (subject, probe(subject, "response")):
         history = probe(answer, "history")
         if type(history) in (list, tuple) and history:
@@ -443,7 +444,7 @@ def _request_of(subject: Any) -> Any:
 
 
 class _Method:
-    """All that is left of a request where a client keeps no more; its headers are not known."""
+    """The method of a request, where a client keeps no more; its headers are not known."""
 
     __slots__ = ("method",)
 
@@ -452,7 +453,7 @@ class _Method:
 
 
 def _what_is_left(subject: Any) -> _Method | None:
-    """The method that a response of http.client knows: one that is judged, or that urllib or urllib3 has kept."""
+    """Return the method on a response of http.client: of one that is judged, or one kept by urllib or urllib3."""
     for answer in (subject, probe(subject, "fp"), probe(subject, "_original_response")):
         if _text(type(answer), "__module__") == "http.client":
             method = probe(answer, "_method")
@@ -466,7 +467,7 @@ def _text(subject: Any, name: str) -> str:
 
 
 def key_of(request: Any) -> str:
-    """The idempotency key among the headers of a request; empty: it has none."""
+    """Return the idempotency key in the headers of a request; empty when it has none."""
     headers = picked(probe(request, "headers"), _KEY_HEADERS)
     if headers is None:
         return ""

@@ -1,7 +1,7 @@
-"""Floor 2. What lies beneath a client's wrapper: the walk to the first error below it that the tables know.
+"""Floor 2. The error beneath a client's wrapper: the walk to the first one that the tables know.
 
-The outermost class that is known decides. The wrappers of network clients ask here, because their own class hides what
-matters: a certificate that is refused and a port where nothing listens are the same `httpx.ConnectError`.
+The outermost known class decides. The wrappers of network clients ask here, because their own class hides the
+difference: a refused certificate and a closed port are both `httpx.ConnectError`.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from redouble.known.row import Asking
 
 ADDRESSES = 16
-"""How many errors of a group are looked at: a host has few addresses, a hostile group is endless."""
+"""The most errors of a group that are read: a host has few addresses, a hostile group is endless."""
 
 _LOW = frozenset(("builtins", "socket", "ssl"))
 
 
 def beneath(error: Any, known: Asking, *names: str) -> Classification | None:
-    """Return the meaning of the first error beneath `error` that the tables know; `None` when there is none.
+    """Judge the first error beneath `error` that the tables know; `None` when there is none.
 
-    In this order: the attributes `names`, errors among the arguments, the cause, the context. Python sets a context for
-    whatever was being handled, related or not. It counts where it was hidden on purpose (`raise ... from None`, as
-    httpcore and elastic-transport do); else only beneath `error` itself, and when it is no plain builtin error, which a
-    caller's own `except` may have been about. Errors whose class is not known (anyio's) are passed through.
+    In this order: the attributes `names`, errors among the arguments, the cause, the context. Python sets the context
+    to the error that was being handled, related or not. It counts where it was hidden on purpose (`raise ... from
+    None`, as httpcore and elastic-transport do); else only that of `error` itself, and not a plain builtin error, which
+    may come from a caller's own `except`. Errors of unknown classes (anyio's) are passed through.
 
-    Bounded and safe against cycles; only `Exception`s are looked at, so that a cancellation far below decides nothing.
+    Bounded and safe against cycles. It reads only `Exception`s, so that a cancellation far below does not decide.
     """
     waiting = _links(error, names)
     seen = [error]
@@ -70,7 +70,7 @@ def _is_plain(error: Any) -> bool:
 
 
 def _addresses(group: Any, known: Asking) -> Classification | None:
-    """A group of one error for each address that was tried: one that is permanent decides, else all must be known."""
+    """Judge a group with one error for each address tried: one that is permanent decides, else all must be known."""
     found = None
     errors = probe(group, "exceptions")
     for error in errors[:ADDRESSES] if type(errors) is tuple else ():
@@ -84,7 +84,7 @@ def _addresses(group: Any, known: Asking) -> Classification | None:
 
 
 def under(found: Classification, error: Any, applied: bool) -> Classification:
-    """Return the meaning of an error beneath as that of `error` itself; the reason names the root and the outermost."""
+    """Restate the meaning of an error beneath as that of `error` itself; the reason names both."""
     if found.retry_after is not None or found.backoff is not None or found.redact:
         return restated(found, _reason(found, error), applied)
     key = (type(error), found.reason, applied)
@@ -103,7 +103,7 @@ def _reason(found: Classification, error: Any) -> str:
 
 
 def told_in_handshake(found: Classification, error: Any) -> Classification:
-    """Return the same, but surely not applied where a TLS handshake timed out: only Python's text beneath tells."""
+    """Return the same, but surely not applied where Python's text beneath shows a TLS handshake that timed out."""
     link = error
     for _ in range(DEPTH):
         if is_a(link, TimeoutError) and first_text(link).endswith("The handshake operation timed out"):
@@ -115,10 +115,10 @@ def told_in_handshake(found: Classification, error: Any) -> Classification:
 
 
 def firm_root(error: Any, known: Asking) -> Classification | None:
-    """Return the permanent failure over which a connection error was raised: an unknown name, a certificate, a forbidden port.
+    """Return the permanent failure beneath a connection error: an unknown name, a certificate, a forbidden port.
 
-    Clients wrap these as they wrap an outage: redis-py and PyMySQL leave only the `__context__`. Nothing else in a
-    chain is believed: what was being handled when an error came up may have nothing to do with it.
+    Clients wrap these as they wrap an outage: redis-py and PyMySQL leave only the `__context__`. No other error in a
+    chain is trusted: a context may be unrelated to the error.
     """
     link, seen = error, [error]
     for _ in range(DEPTH):

@@ -1,6 +1,6 @@
 """Floor 2. Rows: one line a condition, and the classification that a row gives.
 
-A row is all that is written of a condition: the tables judge by it, `explain` and the documentation show it.
+A row holds all facts on a condition: the tables judge by it, `explain` and the documentation show it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any, Protocol, TypeAlias, TypeVar
 
     class Asking(Protocol):
-        """What a table may ask of the rule that called it: the wall clock, and the meaning of an inner error."""
+        """The services that a table gets from its rule: the wall clock, and the meaning of an inner error."""
 
         @property
         def wall(self) -> Callable[[], float]: ...
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     V = TypeVar("V")
     Codes: TypeAlias = "str | tuple[str, ...]"
     Group: TypeAlias = "tuple[Verdict, bool, str, str, Codes]"
-    """Verdict, applied, source, note, and the codes (or classes) that all this is said of."""
+    """Verdict, applied, source, note, and the codes (or classes) that they hold for."""
 
 CACHE_SIZE = 1024
-"""How many entries a cache holds before it is emptied: a program that makes classes for ever must not fill the memory."""
+"""The entries of a cache before it is emptied: a program that keeps making classes must not fill the memory."""
 
 TRANSIENT, PERMANENT, PENDING = Verdict.TRANSIENT, Verdict.PERMANENT, Verdict.PENDING
 SURELY_NOT, PERHAPS = False, True
@@ -37,16 +37,16 @@ SURELY_NOT, PERHAPS = False, True
 
 
 class Row(Record):
-    """One line of the documented tables: what one condition of one class means.
+    """One line of the documented tables: the meaning of one condition of one class.
 
     Fields:
         package: The top package of the class (`http` for `http.client.IncompleteRead`).
         name: The name of the class; `status` for the rows that hold for every HTTP client.
         code: The errno, number or reason that the row is about; empty when the class is enough.
         verdict: The `Verdict`.
-        applied: Whether the failed attempt may have taken effect: `False` surely not.
-        source: Where this is written, or `policy` for a choice of redouble's.
-        note: What a reader should know; may be empty.
+        applied: Whether the failed attempt may have taken effect; `False`: surely not.
+        source: The document that says so, or `policy` for a choice of redouble's.
+        note: A hint for the reader; may be empty.
     """
 
     package: str
@@ -64,13 +64,13 @@ class Row(Record):
         applied: bool | None = None,
         backoff: Backoff | None = None,
     ) -> Classification:
-        """Return the classification that the row gives; `applied` where the error tells more than the row."""
+        """Make the classification of the row, with `applied` where the error tells more than the row."""
         applied = self.applied if applied is None else applied
         return Classification(self.verdict, retry_after, applied, backoff, reason, row=self)
 
     @property
     def title(self) -> str:
-        """The row as explanations name it: `builtins.OSError [ECONNREFUSED]`."""
+        """The name of the row in explanations: `builtins.OSError [ECONNREFUSED]`."""
         return f"{self.package}.{self.name}" + (f" [{self.code}]" if self.code else "")
 
     def __repr__(self) -> str:
@@ -87,7 +87,7 @@ def rows_of(package: str, name: str, groups: Iterable[Group]) -> tuple[Row, ...]
 
 
 def codes_of(codes: Codes) -> tuple[str, ...]:
-    """Return the codes of a group: those of a tuple as they are, those of a text by its blanks; an empty one is one.
+    """Return the codes of a group: a tuple as it is, a text split at its blanks; an empty text is one code.
 
     >>> codes_of("EAGAIN EINTR"), codes_of(("by status",)), codes_of("")
     (('EAGAIN', 'EINTR'), ('by status',), ('',))
@@ -96,10 +96,10 @@ def codes_of(codes: Codes) -> tuple[str, ...]:
 
 
 def answer(error: Any, row: Row) -> Classification:
-    """Return what a row says of this error, made once per type."""
+    """Return the classification of a row for this error, made once per type."""
     key = (type(error), id(row))
     found = _answers.get(key)
-    if found is None:  # it holds the row, so that no other row comes to have this id while it is kept
+    if found is None:  # it holds the row, so that no other row can have this id while it is cached
         found = row.because(named(error) + (f" [{row.code}]" if row.code else ""))
         remember(_answers, key, found)
     return found
@@ -109,12 +109,12 @@ _answers: dict[tuple[type, int], Classification] = {}
 
 
 def restated(found: Classification, reason: str, applied: bool, guessed: bool = False) -> Classification:
-    """Return the same classification, said of another error."""
+    """Return the same classification for another error."""
     return found.but(reason=reason, applied=applied, guessed=guessed or found.guessed)
 
 
 def as_applied(found: Classification, applied: bool) -> Classification:
-    """Return the same classification, where the client knows better whether the attempt may have taken effect."""
+    """Return the same classification, with the client's own answer to whether the attempt may have taken effect."""
     return found if found.applied is applied else restated(found, found.reason, applied)
 
 
@@ -127,12 +127,12 @@ def remember(cache: dict[K, V], key: K, value: V) -> V:
 
 
 def named(error: Any) -> str:
-    """Return the type of an error as reasons name it."""
+    """Return the name of an error's type in reasons."""
     cls = type(error)
     try:
         name = _names.get(cls)
         return remember(_names, cls, type_name(cls)) if name is None else name
-    except Exception:  # a metaclass of theirs
+    except Exception:  # a metaclass that raises
         return "an error"
 
 
@@ -140,7 +140,7 @@ _names: dict[type, str] = {}
 
 
 def shown_code(value: Any) -> str:
-    """Return a code word as a reason may show it, in brackets after a blank; empty for what might be anything else."""
+    """Return a code for a reason, in brackets after a blank; empty unless it is a plain word."""
     if type(value) is str and len(value) <= 64 and value.isascii() and value.replace("_", "").isalnum():
         return f" [{value}]"
     return ""

@@ -1,4 +1,4 @@
-"""Floor 2. SQLSTATE: the five characters by which PostgreSQL and its kin say what went wrong, in no language."""
+"""Floor 2. SQLSTATE: the five characters that name a failure of PostgreSQL and its kin, independent of the language."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PG = "PostgreSQL documentation, appendix A"
 _COCKROACH = "CockroachDB documentation, transaction retry errors"
 _GROUPS = (
     (TRANSIENT, False, f"{_PG}; {_COCKROACH}", "the transaction was rolled back: repeat all of it", "40001 40P01"),
-    (TRANSIENT, True, f"{_PG}; {_COCKROACH}", "nobody knows whether it was committed", "40003 08007"),
+    (TRANSIENT, True, f"{_PG}; {_COCKROACH}", "it may have been committed", "40003 08007"),
     (TRANSIENT, False, _PG, "no connection came about", "08001 08004"),
     (TRANSIENT, True, _PG, "the connection is gone; asyncpg says 08003 in the middle of a query", "08000 08003 08006"),
     (TRANSIENT, True, _PG, "the server ended the session, perhaps after the commit", "57P01 57P02"),
@@ -22,15 +22,15 @@ _GROUPS = (
     (TRANSIENT, False, _PG, "no connection or no memory is left for the moment", "53300 53200"),
     (TRANSIENT, False, _PG, "somebody else holds the lock or the object", "55P03 55006"),
     (PERMANENT, False, _PG, "integrity constraint at commit", "40002"),
-    (PERMANENT, False, _PG, "the protocol was broken; also what pgbouncer says of itself", "08P01"),
+    (PERMANENT, False, _PG, "the protocol was broken; also pgbouncer's own errors", "08P01"),
     (PERMANENT, False, _PG + "; policy", "a statement_timeout or a cancel: the same statement meets it again", "57014"),
     (PERMANENT, False, _PG, "the database was dropped", "57P04"),
     (PERMANENT, False, _PG + "; policy", "read-only; after a failover only a new connection helps", "25006"),
     (PERMANENT, False, _PG, "the transaction failed before: the statement is not to be repeated in it", "25P02"),
     (PERMANENT, False, _PG + "; policy", "somebody must make room", "53100"),
     (PERMANENT, False, _PG, "the data does not allow it", "02xxx 20xxx 21xxx 22xxx 23xxx 27xxx 44xxx"),
-    (PERMANENT, False, _PG, "who asks is not known or not allowed", "0Lxxx 0Pxxx 28xxx"),
-    (PERMANENT, False, _PG, "what is asked for does not exist or is misspelled", "26xxx 34xxx 3Bxxx 3Dxxx 3Fxxx 42xxx"),
+    (PERMANENT, False, _PG, "the user is unknown, or lacks the permission", "0Lxxx 0Pxxx 28xxx"),
+    (PERMANENT, False, _PG, "the object does not exist, or is misspelled", "26xxx 34xxx 3Bxxx 3Dxxx 3Fxxx 42xxx"),
     (PERMANENT, False, _PG, "not the state in which this can be done", "0Bxxx 24xxx 25xxx 2Bxxx 2Dxxx 40xxx 55xxx"),
     (PERMANENT, False, _PG, "a function or procedure failed", "09xxx 0Zxxx 10xxx 2Fxxx 38xxx 39xxx P0xxx"),
     (PERMANENT, False, _PG, "the server cannot do it, or has no room for it", "03xxx 0Axxx 0Fxxx 53xxx 54xxx 72xxx"),
@@ -46,7 +46,7 @@ _OTHER = _BY_CODE["other"]
 
 
 def row_of(state: Any) -> Row | None:
-    """The row of an SQLSTATE, else that of its class; `None` for what is no SQLSTATE, or says that all is well.
+    """Return the row of an SQLSTATE, else that of its class; `None` for any other text, or one that means success.
 
     Source: PostgreSQL documentation, appendix A (error codes); ISO/IEC 9075 for the classes.
 

@@ -1,8 +1,8 @@
-"""Floor 2. Literal tables: the rows of a client, beneath the words by which they are read.
+"""Floor 2. Literal tables: the rows of a client, grouped by the word that reads them.
 
-A table is written as data, `client("mylib", by_class((TRANSIENT, PERHAPS, source, note, "Busy Late")), ...)`: a word says
-how an error of some class is read, and the rows beneath it say what comes of that. The simplest words stand here, all
-others in `words.py`; where a client needs more, `by(function)` is the word.
+A table is written as data, `client("mylib", by_class((TRANSIENT, PERHAPS, source, note, "Busy Late")), ...)`: a word
+says how to read an error of some class, and its rows give the meaning of each reading. The simplest words are defined
+here, all others in `words.py`; where a client needs more, use `by(function)`.
 """
 
 from __future__ import annotations
@@ -24,31 +24,31 @@ if TYPE_CHECKING:
 
 
 class Word(Record):
-    """A way in which an error is read; calling it, or `of`, puts rows beneath it."""
+    """A way to read an error; calling it, or `of`, gives it rows."""
 
     __module__ = "redouble.rules"
 
     @property
     def read(self) -> Read:
-        """The function that reads: takes the error, whom to ask about errors beneath it, and the rows by their code."""
+        """The function that reads. It takes the error, the asker for errors beneath it, and the rows by code."""
         raise NotImplementedError
 
     @property
     def fixed(self) -> bool:
-        """Whether the class alone decides the verdict, whatever an error of it carries."""
+        """Whether the class alone decides the verdict, and not the contents of an error."""
         return False
 
     @property
     def within(self) -> str:
-        """The module, or the package, whose classes alone are read; empty: also those derived from them anywhere."""
+        """The module or package whose own classes are read; empty: classes derived from them elsewhere as well."""
         return ""
 
     def __call__(self, *groups: Group) -> Part:
-        """Return the part of a table with a row a class: the last of each group names the classes."""
+        """Return the part of a table with one row per class: the last item of each group names the classes."""
         return Part(self, "", groups)
 
     def of(self, names: str, *groups: Group | Row) -> Part:
-        """Return the part of a table with several rows for a class: the last of each group names their codes."""
+        """Return the part of a table with several rows for a class: the last item of each group names their codes."""
         return Part(self, names, groups)
 
 
@@ -65,13 +65,13 @@ class _ByClass(Word):
 
 
 def read_class(error: Any, _: Asking, rows: Rows) -> Classification:
-    """Read the one row that holds for a class, whatever its errors carry."""
+    """Return the one row of a class, which does not depend on the contents of its errors."""
     found = rows.kept.get(type(error))
     return remember(rows.kept, type(error), answer(error, rows[""])) if found is None else found
 
 
 class _Base(Word):
-    """Another word, for the classes of one place alone."""
+    """Another word, restricted to the classes of one place."""
 
     place: str
     word: Word
@@ -109,30 +109,30 @@ by_class: Word = _ByClass()
 
 
 def base(place: str, word: Word = by_class) -> Word:
-    """Return the word for the general class of a client, which says nothing of what others derive from it.
+    """Make the word for the general class of a client, which does not hold for classes that others derive from it.
 
     Args:
-        place: The module or package in which the classes were read: `azure.core`.
-        word: How it is read there.
+        place: The module or package of the classes: `azure.core`.
+        word: The word that reads them.
     """
     return _Base(place, word)
 
 
 def by(function: Read, fixed: bool = False) -> Word:
-    """Return the word for a client that needs a function.
+    """Make the word for a client that needs a function.
 
     Args:
-        function: Takes the error, whom to ask about errors beneath it, and the rows by their code.
+        function: Takes the error, the asker for errors beneath it, and the rows by code.
         fixed: Whether the verdict is the same for every error of a class that this function reads.
     """
     return _By(function, fixed)
 
 
 class Part(Record):
-    """Rows beneath their word, not yet of a package.
+    """Rows with their word, not yet of a package.
 
     Fields:
-        word: How they are read.
+        word: The word that reads them.
         names: The classes that all the rows are about; empty: each group names its own.
         groups: Groups as in `row.rows_of`; or rows that were made already, and are shared by several classes.
     """
@@ -162,7 +162,7 @@ class Rows(dict[str, Row]):
     """The rows of a class by their code.
 
     Attributes:
-        kept: The answers that were made by the class alone, by type.
+        kept: The cached answers that depend on the class alone, by type.
     """
 
     __slots__ = ("kept",)
@@ -170,7 +170,7 @@ class Rows(dict[str, Row]):
 
 
 class Entry:
-    """What a table has for one class: the word, and its rows by their code."""
+    """The entry of a table for one class: the word, and its rows by code."""
 
     __slots__ = ("key", "read", "rows", "word")
 
@@ -197,7 +197,7 @@ class Table:
 
 
 def client(packages: str, *parts: Part) -> Table:
-    """Return the table of a client.
+    """Build the table of a client.
 
     Args:
         packages: Its top package; several, separated by blanks, where packages have the same classes (`redis valkey`).
@@ -214,23 +214,23 @@ def client(packages: str, *parts: Part) -> Table:
 
 
 class TableRule(Rule, Record):
-    """A table as a rule: for a library that registers one, or a user who writes one in front of `known_errors`.
+    """A table as a rule: to be registered by a library, or written in front of `known_errors` by a user.
 
     Fields:
         table: The table.
-        known: Whom its words ask about errors beneath.
+        known: The asker for errors beneath.
     """
 
     table: Table
     known: Asking
 
     def ask(self, subject: Any, on_fault: Fault | None = None) -> Classification | None:
-        """Return what the table says of an error; `None` when it has no class of its MRO."""
+        """Return the table's opinion on an error; `None` when it has no class of its MRO."""
         entry = self._entry(type(subject))
         return None if entry is None else entry.read(subject, self.known, entry.rows)
 
     def over(self, known: Asking) -> TableRule:
-        """Return the same rule, asking another about errors beneath."""
+        """Return the same rule with another asker for errors beneath."""
         return TableRule(self.table, known)
 
     def _entry(self, cls: type) -> Entry | None:

@@ -1,4 +1,4 @@
-"""Floor 2. Asks the known errors as `Known.ask` does, and keeps what was looked at on the way; for `explain`."""
+"""Floor 2. Asks the known errors as `Known.ask` does, and records the steps; for `explain`."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 
 class Step:
-    """One error that was asked about: what was found, and what decided.
+    """One error of the walk: the classification found, and the row or rule that decided.
 
     Attributes:
         error: The error.
-        found: What was found; `None`: nothing.
-        rule: The rule that said so, if it was one.
+        found: The classification; `None`: no opinion.
+        rule: The rule that decided, if one did.
         package: The package that registered that rule; empty for a rule of the user's.
-        key: The top package and the name of the class by which the tables know it; `None`: they do not.
-        row: The row that said so; `None` where it was left to an error beneath.
-        faults: What went wrong in rules, by rule.
+        key: The top package and class name by which the tables know it; `None`: they do not.
+        row: The row that decided; `None` where an error beneath did.
+        faults: The exceptions raised by rules, by rule.
         steps: The errors beneath that a table asked about in turn.
     """
 
@@ -52,7 +52,7 @@ class Step:
         return self.found is not None
 
     def ask_known(self, known: Known, left: int = DEPTH) -> bool:
-        """Ask registered rules and the tables, as `Known.ask` does; return whether anything was found."""
+        """Ask registered rules and the tables, as `Known.ask` does; return whether one had an opinion."""
         beneath = _Beneath(known, self, left)
         for package, rule in registered.rules_for(type(self.error)):
             if self.ask_rule(rule.over(beneath) if isinstance(rule, TableRule) else rule, package):
@@ -75,7 +75,7 @@ class Step:
 
 
 class _Beneath:
-    """What a reader that is traced may ask, as `dispatch.Inner` answers it."""
+    """The asker of a traced reader, in the place of `dispatch.Inner`."""
 
     __slots__ = ("known", "left", "step")
 

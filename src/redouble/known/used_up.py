@@ -1,6 +1,6 @@
-"""Floor 2. Arguments that a failed attempt has used up, so that another one would find nothing left in them.
+"""Floor 2. Arguments that a failed attempt has used up, so that the next one would find them empty.
 
-No code of the arguments' own classes runs: types are compared, and only what the interpreter itself made is asked.
+No code of the arguments' own classes runs: types are compared, and only the interpreter's own objects are called.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from typing import Any
 
 DEPTH = 3
-"""How deep containers among the arguments are looked into: `files={"report": ("report.csv", file)}`."""
+"""The depth of the search in containers: `files={"report": ("report.csv", file)}`."""
 
 MANY = 20
-"""How many members of a container are looked at: rows of data are many, files among them few."""
+"""The most members of a container that are read: rows of data are many, files among them few."""
 
 
 def used_up(fn: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str | None:
-    """The name of an argument that a failed attempt has used up, or its position as `argument 1`; `None`: none is.
+    """Return the name of an argument that a failed attempt has used up, or its position: `argument 1`; `None`: none is.
 
-    That is a generator, an async generator or a coroutine that has begun; an iterator of a builtin (`map`, `zip`,
-    `iter(a_dict)` and their kin; one of a list that has not moved is as good as new); and a readable file that is not at
-    its start, or was closed. Dicts, lists and tuples are looked into, `DEPTH` deep, and what a partial brings along.
+    Used up are a generator, an async generator or a coroutine that has begun; an iterator of a builtin (`map`, `zip`,
+    `iter(a_dict)` and their kin; a list's iterator only after it has moved); and a readable file that is not at its
+    start, or was closed. Dicts, lists and tuples are searched, `DEPTH` deep, and the arguments in a partial.
 
-    Not looked at is `self`, the first argument of a method, nor what a bound method is bound to, nor a closure. A file
-    that was opened for appending is where it belongs. Pipes and sockets do not tell where they are.
+    Not searched are `self`, the first argument of a method, the object of a bound method, and closures. A file opened
+    for appending belongs at its end. Pipes and sockets do not tell their position.
 
     Args:
         fn: The function that was called, as the caller knows it.
@@ -84,7 +84,7 @@ def _holds_used(members: Any, depth: int) -> bool:
 _CONTAINERS = frozenset((dict, list, tuple))
 _MODULES = frozenset(("builtins", "itertools", "_csv", "_collections", "collections"))
 _ENDLESS = frozenset(("count", "cycle", "repeat"))
-"""Of `itertools`: what never ends is not used up."""
+"""Endless iterators of `itertools`, which are never used up."""
 
 
 def _has_begun(value: Any) -> bool:
@@ -100,7 +100,7 @@ def _async_has_begun(value: Any) -> bool:
 
 
 def _async_is_suspended(value: Any) -> bool:
-    """Whether it stands at a `yield`, and not at its beginning."""
+    """Return whether an async generator stands at a `yield`, and not at its beginning."""
     suspended = AsyncGeneratorType.__dict__.get("ag_suspended")
     if suspended is None:  # pragma: no cover  # it came with Python 3.12, and the newest is measured
         from opcode import opmap
@@ -111,13 +111,13 @@ def _async_is_suspended(value: Any) -> bool:
 
 
 def _has_moved(value: Any) -> bool:
-    """Of an iterator over a sequence, whose state is `(iter, (sequence,), index)`, without an index where it has ended."""
+    """Return whether an iterator over a sequence has moved: by the index in its state, which is missing at the end."""
     state = value.__reduce__()
     return len(state) < 3 or state[2] != 0
 
 
 def _is_away(value: Any, kind: Any) -> bool:
-    """Of a file, by the methods of `kind`: whether it can be read and is not at its start, or was closed."""
+    """Return whether a readable file is not at its start, or was closed, by the methods of `kind`."""
     if kind.closed.__get__(value):
         return True
     try:
@@ -127,7 +127,7 @@ def _is_away(value: Any, kind: Any) -> bool:
 
 
 def _file_is_away(value: Any) -> bool:
-    """The same of the interpreter's own files, if there are no foreign layers beneath."""
+    """Return the same for the interpreter's own files, if they have no foreign layers beneath."""
     raw = _raw_of(value)
     if raw is None:
         return True
@@ -138,7 +138,7 @@ def _file_is_away(value: Any) -> bool:
 
 
 def _raw_of(value: Any) -> Any:
-    """What lies beneath the layers of a file; `None`: it was taken away."""
+    """Return the raw file beneath the layers of a file; `None`: it was detached."""
     if type(value) is TextIOWrapper:
         try:
             value = value.buffer
@@ -158,7 +158,7 @@ _ASK: dict[Any, Callable[[Any], bool]] = {
     **dict.fromkeys(map(type, _SEQUENCES), _has_moved),
     **dict.fromkeys((BufferedRandom, BufferedReader, BytesIO, FileIO, StringIO, TextIOWrapper), _file_is_away),
 }
-"""Those who are asked in a way of their own."""
+"""The types with a check of their own."""
 
 
 def _is_partial(fn: Any) -> bool:
@@ -170,7 +170,7 @@ _FUNCTIONS = frozenset((FunctionType, MethodType, BuiltinFunctionType))
 
 
 def _is_method(fn: Any) -> bool:
-    """Whether a function is one of a class, whose first argument is the instance or the class."""
+    """Return whether a function is a method, whose first argument is the instance or the class."""
     if type(fn) is not FunctionType:
         return False
     if fn.__code__.co_argcount:
@@ -179,7 +179,7 @@ def _is_method(fn: Any) -> bool:
 
 
 def _name_of(fn: Any, at: int) -> str:
-    """The parameter that takes the argument at this position, where the function says so."""
+    """Return the parameter at this position, where the function's signature tells."""
     place = at
     while _is_partial(fn):
         fn, place = fn.func, place + len(fn.args)

@@ -1,7 +1,7 @@
-"""Floor 2. The words: the few ways in which the rows of a class are read, beside those of `table.py`.
+"""Floor 2. The words: the few ways to read the rows of a class, besides those of `table.py`.
 
-Each is a value that a table names, with the paths to what it reads. A path goes through attributes, keys of dicts and
-places in tuples: `response.status_code`, `args.0`. What is missing on the way counts as not there.
+Each is a value that a table names, with the paths that it reads. A path goes through attributes, keys of dicts and
+places in tuples: `response.status_code`, `args.0`. A missing step counts as a missing value.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from redouble.known.table import Part, Read, Rows
 
 OTHER = "other"
-"""The code of the row for all that has no row of its own; where a class has none, it has no opinion."""
+"""The code of the row for all codes without a row; a class without this row has no opinion on them."""
 BY_STATUS = ("by status",)
 """The code of a row that stands for the rows of HTTP statuses."""
 
@@ -72,29 +72,30 @@ class _Beneath(Word):
 
 
 def beneath(*names: str) -> Word:
-    """Return the word for a class that wraps another error, and tells the phase by itself.
+    """Make the word for a class that wraps another error, and tells the phase by itself.
 
-    A row from connecting stays surely not applied whatever is beneath it, one in flight stays perhaps applied, unless
-    what is beneath it is permanent and knows better. The row's own verdict holds where nothing beneath is known.
+    A row from connecting stays surely not applied under any error beneath. A row in flight stays perhaps applied,
+    unless the error beneath is permanent and knows better. Where no error beneath is known, the row's own verdict
+    holds.
 
     Args:
-        names: Attributes where the client keeps the error beneath, asked before arguments, cause and context.
+        names: Attributes where the client keeps the error beneath, read before arguments, cause and context.
     """
     return _Beneath(names, False, False)
 
 
 def if_beneath_agrees(*names: str) -> Word:
-    """Return the word for a class that says that nothing was sent, but is raised for a connection that broke as well."""
+    """Make the word for a class that promises an unsent request, but is raised for broken connections as well."""
     return _Beneath(names, False, True)
 
 
 def as_beneath(*names: str) -> Word:
-    """Return the word for a class that wraps another error and tells no phase: what is beneath it does."""
+    """Make the word for a class that wraps another error and tells no phase: the error beneath it does."""
     return _Beneath(names, True, False)
 
 
 class _ByStatus(Word):
-    """Stands for the rows of HTTP statuses, where a table gives it none of its own."""
+    """By the rows of HTTP statuses, where a table has none of its own."""
 
     def of(self, names: str, *groups: Group | Row) -> Part:
         return super().of(names, *(groups or (_ANY_STATUS,)))
@@ -146,18 +147,18 @@ def _found_or_other(found: Classification | None, error: Any, rows: Rows, unsent
 
 
 def answer_at(where: str, *, unsent: bool = False, seconds_first: bool = False) -> Word:
-    """Return the word for a class that carries the response of an HTTP client: its status, headers and loaded body.
+    """Make the word for a class that carries the response of an HTTP client: its status, headers and loaded body.
 
     Args:
         where: The path to the response.
-        unsent: Whether the request itself was not sent: the answer is that of a handshake, a proxy or a token endpoint.
+        unsent: Whether the request itself was not sent: the answer comes from a handshake, a proxy or a token endpoint.
         seconds_first: Whether Retry-After outranks its kin in milliseconds.
     """
     return _Answer(path(where), unsent, seconds_first)
 
 
 def status_at(*status: str, headers: str = "", unsent: bool = False) -> Word:
-    """Return the word for a class that carries an HTTP status.
+    """Make the word for a class that carries an HTTP status.
 
     Args:
         status: The paths to the status; the first that leads to a whole number counts.
@@ -185,7 +186,7 @@ class _Number(Word):
         return None if row is None else answer(error, row)
 
     def code(self, error: Any) -> str:
-        """Return the code of the row for what this error carries; empty where it carries nothing."""
+        """Return the code of the row for the value that this error carries; empty where it carries none."""
         for each in self.paths:
             value = at(error, each)
             number = whole(value)
@@ -198,10 +199,10 @@ class _Number(Word):
 
 
 def number_at(*paths: str, names: Mapping[int, str] | None = None, mask: int | None = None) -> Word:
-    """Return the word for a class whose rows are numbers; `4yz` stands for all that begin with a 4, as RFC 5321 has it.
+    """Make the word for a class whose rows are numbers; `4yz` stands for 400 to 499, as in RFC 5321.
 
     Args:
-        paths: Where the number stands; the first path that leads to a whole number counts.
+        paths: The paths to the number; the first that leads to a whole number counts.
         names: The codes of the rows, by number, where they are not the numbers themselves.
         mask: The bits of the number that count; `None`: all.
     """
@@ -209,10 +210,10 @@ def number_at(*paths: str, names: Mapping[int, str] | None = None, mask: int | N
 
 
 def code_at(*paths: str) -> Word:
-    """Return the word for a class whose rows are codes: numbers, or words such as `Neo.TransientError.Deadlock`.
+    """Make the word for a class whose rows are codes: numbers, or words such as `Neo.TransientError.Deadlock`.
 
     Args:
-        paths: Where the code stands; the first path that leads to a whole number or a text counts.
+        paths: The paths to the code; the first that leads to a whole number or a text counts.
     """
     return _Number(tuple(map(path, paths)), None, None, True)
 
@@ -238,7 +239,7 @@ class _Text(Word):
 
 
 def first_match(text: str, rows: Rows, marks: Any = None, anywhere: bool = False) -> Row | None:
-    """Return the first row of which a mark stands at the beginning of a text, or anywhere in it."""
+    """Return the first row with a mark at the beginning of a text, or anywhere in it."""
     for code, row in rows.items():
         sought = (code,) if marks is None or code not in marks else marks[code]
         if code not in ("", OTHER) and (any_in(text, *sought) if anywhere else text.startswith(sought)):
@@ -247,7 +248,7 @@ def first_match(text: str, rows: Rows, marks: Any = None, anywhere: bool = False
 
 
 def text(marks: Mapping[str, tuple[str, ...]] | None = None, *, anywhere: bool = False, firm: bool = False) -> Word:
-    """Return the word for a class that tells what happened by its first text alone.
+    """Make the word for a class whose first text alone tells the condition.
 
     Args:
         marks: The texts that stand for a row, by its code; a row that is not named there is its own mark.
@@ -258,7 +259,7 @@ def text(marks: Mapping[str, tuple[str, ...]] | None = None, *, anywhere: bool =
 
 
 class _Cause(Word):
-    """By the error at a path, and nothing else beneath."""
+    """By the error at a path, and no other beneath."""
 
     names: tuple[str, ...]
     unsent: bool
@@ -274,7 +275,7 @@ class _Cause(Word):
 
 
 def carried(error: Any, known: Asking, *names: str) -> Classification | None:
-    """Return what the first error means that one of these attributes holds, and that is known."""
+    """Judge the first known error in one of these attributes."""
     for name in names:
         inner = probe(error, name)
         found = known.inner(inner) if is_a(inner, Exception) else None
@@ -284,10 +285,10 @@ def carried(error: Any, known: Asking, *names: str) -> Classification | None:
 
 
 def as_carried(*names: str, unsent: bool = False) -> Word:
-    """Return the word for a class that means what the error in an attribute means: `orig`, `__cause__`.
+    """Make the word for a class with the meaning of the error in an attribute: `orig`, `__cause__`.
 
     Args:
-        names: The attributes, in the order in which they are asked.
-        unsent: Whether the request itself was not sent, whatever that error says.
+        names: The attributes, in the order in which they are read.
+        unsent: Whether the request itself was not sent, even where that error tells otherwise.
     """
     return _Cause(names, unsent)

@@ -31,7 +31,7 @@ from redouble.ways.shape import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
-    from typing import Any, TypeVar, overload
+    from typing import Any, Never, TypeVar, overload
 
     from redouble.control.policy import Policy
     from redouble.core.backoff import Curve, Draw
@@ -46,6 +46,16 @@ SLOW_DOWN = 5.0
 
 if TYPE_CHECKING:
 
+    @overload
+    def poll(  # of a function that returns `Any`, which else would count as awaitable
+        fn: Callable[[], Never],
+        policy: RetryPolicy = ...,
+        *,
+        until: Callable[[Any], object] | None = None,
+        interval: Seconds | Curve = 5.0,
+        questions: int | None = None,
+        slow_down: RuleLike | None = None,
+    ) -> Any: ...
     @overload
     def poll(
         fn: Callable[[], Awaitable[T]],

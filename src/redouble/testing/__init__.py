@@ -1,7 +1,7 @@
-"""On top of the floors: virtual time, operations that fail as told, and (in `strategies`) generated policies.
+"""On top of the floors: virtual time, operations that fail by a script, and (in `strategies`) generated policies.
 
-`fake_time` puts a `FakeClock` under every policy beneath; `scripted` makes an operation that fails as told. The pytest
-fixture `retry_clock` is a clock under `fake_time` for the length of a test.
+`fake_time` puts a `FakeClock` under every policy within it; `scripted` makes an operation that fails by a script. The
+pytest fixture `retry_clock` is a clock under `fake_time` for the length of a test.
 """
 
 from __future__ import annotations
@@ -14,4 +14,4 @@ from redouble.testing.trap import Trap
 __all__ = ["HANG", "FakeClock", "Scripted", "ScriptedAsync", "Trap", "fake_time", "scripted"]
 
 for _name in __all__:
-    globals()[_name].__module__ = __name__  # tracebacks and reprs name things by where they are imported from
+    globals()[_name].__module__ = __name__  # tracebacks and reprs show the public import path

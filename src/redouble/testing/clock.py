@@ -34,28 +34,29 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 ROUNDS = 1000
-"""How often `settle` lets the loop go round at most: a task that spins on `asyncio.sleep(0)` is ready for ever."""
+"""The most rounds of the loop in `settle`: a task that spins on `asyncio.sleep(0)` is ready for ever."""
 
 NEAR = 1e-9
-"""A step that ends so few seconds beside the next event is meant to reach it: sums of floats are not exact."""
+"""A step that ends within these seconds of the next event is meant to reach it: sums of floats are not exact."""
 
 
 class FakeClock:
     """A clock in virtual time: for sync code, threads, asyncio and trio. Nothing sleeps; a wait makes time pass.
 
-    Time moves to the end of the earliest wait when everybody waits: every thread that runs a function carried by
-    `bind`, and every attached event loop. Other threads take part while they are in a wait; a thread that merely joins
-    others holds nobody up.
+    Time moves to the end of the earliest wait when all participants wait: every thread that runs a function carried by
+    `bind`, and every attached event loop. Other threads take part only while they are in a wait; a thread that merely
+    joins others does not hold time.
 
     The asyncio loop on which a coroutine uses this clock is *attached* to it until it stops: its own timers
-    (`asyncio.sleep`, `asyncio.timeout`, `wait_for`, `call_later`) are in virtual time too, and time waits for what it
-    runs in threads by `run_in_executor` or `asyncio.to_thread` as for bound functions. While sockets are open on the
-    loop, it waits for them for `io_grace` real seconds before time moves. A loop without a selector (uvloop, the proactor
-    of Windows), or one that is on another fake clock already, cannot be attached: there only waits on this clock are
-    virtual. They let the other tasks run a few times, and then move time.
+    (`asyncio.sleep`, `asyncio.timeout`, `wait_for`, `call_later`) are in virtual time too, and time waits for functions
+    that it runs in threads by `run_in_executor` or `asyncio.to_thread` as for bound functions. While sockets are open
+    on the loop, it waits for them for `io_grace` real seconds before time moves. A loop without a selector (uvloop, the
+    proactor of Windows), or one that is on another fake clock already, cannot be attached: there only waits on this
+    clock are virtual. They let the other tasks run a few times, and then move time.
 
-    A run of trio is on virtual time when it is given it: `trio.run(main, clock=clock.trio)`. A run on another clock
-    takes part as well, but only its waits on this clock are virtual. In both, time waits for what `trio.to_thread` runs.
+    A run of trio is on virtual time when started with it: `trio.run(main, clock=clock.trio)`. A run on another clock
+    takes part as well, but only its waits on this clock are virtual. In both, time waits for functions in
+    `trio.to_thread`.
 
     Two waits that end at the same moment end together, in no order.
 
@@ -64,10 +65,10 @@ class FakeClock:
         start: The first reading, in seconds.
 
     Attributes:
-        sleeps: The waits asked of it so far, in seconds, in order. Neither waits of zero nor timers count.
+        sleeps: The waits requested so far, in seconds, in order, without waits of zero and timers.
 
     Raises:
-        TypeError, ValueError: When an argument is of no such kind.
+        TypeError, ValueError: When an argument is not of its kind.
 
     >>> from redouble.testing import FakeClock
     >>> clock = FakeClock()
@@ -86,12 +87,12 @@ class FakeClock:
     # The protocol of clocks.
 
     def now(self) -> float:
-        """Seconds of virtual time."""
+        """Return the virtual time, in seconds."""
         self._contact()
         return self._timeline.now
 
     def sleep(self, seconds: float, stop: threading.Event | None = None) -> None:
-        """Block this thread for so much virtual time, or until `stop` is set. A zero wait is not slept.
+        """Block this thread for `seconds` of virtual time, or until `stop` is set. A zero wait returns at once.
 
         Raises:
             RuntimeError: When no time has passed for `patience` real seconds.
@@ -100,17 +101,17 @@ class FakeClock:
             self._timeline.sleep(seconds, stop)
 
     async def sleep_async(self, seconds: float, stop: Stop | None = None) -> None:
-        """Suspend this task, of asyncio or trio, for so much virtual time, or until `stop` is set.
+        """Suspend this task, of asyncio or trio, for `seconds` of virtual time, or until `stop` is set.
 
         A zero wait only lets others run.
 
         Args:
             seconds: How long to wait, in virtual seconds.
-            stop: A `threading.Event`, `asyncio.Event` or `trio.Event`; `None`: nothing else ends the wait. An event of
-                the running loop ends it at once, any other within some real milliseconds.
+            stop: A `threading.Event`, `asyncio.Event` or `trio.Event` that ends the wait early; `None`: no event. An
+                event of the running loop ends it at once, any other within some real milliseconds.
 
         Raises:
-            RuntimeError: When no time has passed for `patience` real seconds, or neither asyncio nor trio runs this.
+            RuntimeError: When no time has passed for `patience` real seconds, or outside of asyncio and trio.
         """
         driver = self._contact()
         if seconds <= 0:
@@ -121,10 +122,10 @@ class FakeClock:
             await driver.sleep(seconds, stop)
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
-        """Call `callback` on the running event loop (asyncio or trio) after so much virtual time, unless cancelled.
+        """Call `callback` on the running loop (asyncio or trio) after `seconds` of virtual time, unless cancelled.
 
         Raises:
-            RuntimeError: When neither asyncio nor trio runs this.
+            RuntimeError: When called outside of asyncio and trio.
         """
         driver = self._contact()
         return (
@@ -135,7 +136,7 @@ class FakeClock:
 
     @property
     def trio(self) -> trio.abc.Clock:
-        """This time as a clock of trio's: with `trio.run(main, clock=clock.trio)` everything in the run is virtual.
+        """The same time as a clock for trio: with `trio.run(main, clock=clock.trio)` all time in the run is virtual.
 
         That is `trio.sleep`, cancel scopes, `trio.current_time`. With pytest-trio, a fixture that returns it is enough.
 
@@ -156,7 +157,7 @@ class FakeClock:
         return self._trio
 
     def _contact(self) -> LoopDriver | TrioRun | None:
-        """Attach the loop that runs this, unless it is on another clock; its driver if it is on this one."""
+        """Attach the running loop, unless it is on another clock; return its driver if it is on this one."""
         if trio_is_here():
             from redouble.testing import trio_runs
 
@@ -164,15 +165,15 @@ class FakeClock:
         loop = current_loop()
         return None if loop is None else attach(loop, self._timeline, passing=True)
 
-    # Who takes part.
+    # The participants.
 
     def bind(self, fn: Callable[P, R]) -> Callable[P, R]:
-        """`fn` for another thread: time waits for it, and it sees the context variables of here and now.
+        """Return `fn` for another thread: time waits for it, and it sees the caller's context variables.
 
         Time does not move while `fn` runs outside of a wait, nor, for `grace` real seconds, until it has been called
         for the first time. So threads that are all bound before the first is started take turns the same way in every
-        run. Bind once for each thread; where `fn` itself waits for other threads, let it say so by `joining()`. For a
-        coroutine bind what runs it: `lambda: asyncio.run(co())`.
+        run. Bind once for each thread; where `fn` itself waits for other threads, wrap that wait in `joining()`. For a
+        coroutine bind the function that runs it: `lambda: asyncio.run(co())`.
 
         Raises:
             TypeError: When `fn` cannot be called, or does not run when it is called: a coroutine or generator function.
@@ -197,16 +198,16 @@ class FakeClock:
 
         @functools.wraps(fn)
         def in_context(*args: P.args, **kwargs: P.kwargs) -> R:
-            return context.copy().run(fn, *args, **kwargs)  # a copy: one context cannot be entered by two threads
+            return context.copy().run(fn, *args, **kwargs)  # a copy, because two threads cannot enter one context
 
         return self._timeline.carry(in_context, by=threading.get_ident())
 
     @contextlib.contextmanager
     def joining(self) -> Iterator[None]:
-        """`with clock.joining():` around what waits for other threads, so that time does not wait for this one.
+        """Let time go on while this thread waits for others: `with clock.joining():`.
 
-        A bound function needs it, or a coroutine that blocks its event loop; any other thread joins others without, and
-        is merely faster with it (by `grace`).
+        Needed in a bound function, and in a coroutine that blocks its event loop. Any other thread can join others
+        without it, and is only faster with it (by `grace`).
 
         >>> import threading
         >>> from redouble.testing import FakeClock
@@ -230,12 +231,12 @@ class FakeClock:
 
     @property
     def grace(self) -> float:
-        """For how many real seconds time waits for threads that it cannot see; 0.2 unless set.
+        """The real seconds for which time waits for threads that it cannot see; 0.2 unless set.
 
-        They count from the last sign of life of any thread: a bound function that begins, a wait that is asked for. So
-        it need not grow with the number of threads. Out of sight are a bound function whose thread has not started,
+        They count from the last sign of life of any thread: a bound function that begins, a wait that is requested. So
+        `grace` need not grow with the number of threads. Out of sight are a bound function without a started thread,
         the result of one on its way to an event loop, and the next step of a thread that is not bound, just after a
-        wait or a `bind`. On a slow machine set a longer one, and let threads that join others say so (`joining`).
+        wait or a `bind`. On a slow machine set a longer one, and use `joining` in threads that join others.
         """
         return self._timeline.grace
 
@@ -245,7 +246,7 @@ class FakeClock:
 
     @property
     def io_grace(self) -> float:
-        """For how many real seconds time waits for the network, on an event loop that does; 0.05 unless set."""
+        """The real seconds for which time waits for the network, on a loop with open sockets; 0.05 unless set."""
         return self._timeline.io_grace
 
     @io_grace.setter
@@ -254,9 +255,9 @@ class FakeClock:
 
     @property
     def patience(self) -> float:
-        """After how many real seconds without any progress of time a wait raises a RuntimeError; 10.0 unless set.
+        """The real seconds without any progress of time after which a wait raises a RuntimeError; 10.0 unless set.
 
-        So a trap that nobody releases, or a bound function that never ends, fails a test instead of hanging it. On an
+        So a trap that is never released, or a bound function that never ends, fails a test instead of hanging it. On an
         event loop that has only timers of its own, the loop's `run_forever` raises it.
         """
         return self._timeline.patience
@@ -268,18 +269,18 @@ class FakeClock:
     # Time by hand.
 
     def trap(self) -> Trap:
-        """Hold time still until `release()`; see `Trap`. Traps add up."""
+        """Hold time still until `release()`; see `Trap`. With several traps, all must be released."""
         self._contact()
         return Trap(self._timeline)
 
     def advance(self, seconds: Seconds) -> None:
-        """Move time by hand, to the next event at most, and end what is due then.
+        """Move time by hand, to the next event at most, and end the waits due then.
 
-        Also for work that takes time: an operation under test may call it. What becomes due on the event loop that
-        calls this runs when the coroutine next awaits: `await clock.settle()`.
+        An operation under test may call it for work that takes time. Timers of the calling event loop that become due
+        run when the coroutine next awaits: `await clock.settle()`.
 
         Raises:
-            ValueError: When the next event is nearer; nothing has moved then.
+            ValueError: When the next event is nearer; time has not moved then.
         """
         self._contact()
         timeline = self._timeline
@@ -300,10 +301,10 @@ class FakeClock:
         """Move time by hand to the next event: the earliest end of a wait, or timer of an event loop.
 
         Returns:
-            By how many seconds.
+            The seconds by which time moved.
 
         Raises:
-            RuntimeError: When nothing waits.
+            RuntimeError: When there is no wait and no timer.
         """
         self._contact()
         timeline = self._timeline
@@ -315,7 +316,7 @@ class FakeClock:
             return timeline.now - before
 
     async def settle(self) -> None:
-        """Let everything run that is ready: tasks of this event loop, and bound functions, until they wait.
+        """Let all ready tasks of this event loop, and all bound functions, run until they wait.
 
         Raises:
             RuntimeError: When a bound function has been running for `patience` real seconds.
@@ -338,7 +339,7 @@ class FakeClock:
             return True
 
     def fresh_budget(self, budget: RetryBudget) -> RetryBudget:
-        """Return the full budget that stands for `budget` in this clock's time, the same at each call."""
+        """Return the full budget that stands in for `budget` in this clock's time, the same at each call."""
         fresh = self._budgets.get(budget)
         if fresh is None:
             fresh = self._budgets[budget] = budget.fresh(self.now)
@@ -349,7 +350,7 @@ class FakeClock:
 
 
 async def _let_a_few_rounds_pass() -> bool:
-    """Let the other tasks of an asyncio loop run; whether none is ready any more."""
+    """Let the other tasks of an asyncio loop run; return whether none is ready any more."""
     await foreign_loops.let_others_run()
     return not is_busy(asyncio.get_running_loop())
 

@@ -22,23 +22,23 @@ class fake_time:  # noqa: N801  # used as a verb: with fake_time() as clock:
 
     A context variable: it holds in this context and in those copied from it (tasks, `asyncio.to_thread`), and
     `clock.bind(fn)` carries it into a thread. An asyncio loop that runs the `with`, or is started beneath it, is attached
-    to the clock; at the end all loops are back on real time, and traps are released. What was left of a timer at either
-    end is left of it still. In trio the waits of redouble are virtual, and all others too in a run that is started by
+    to the clock; at the end all loops are back on real time, and traps are released. Timers keep their remaining time
+    at both ends. In trio the waits of redouble are virtual, and all others too in a run that is started by
     `trio.run(main, clock=clock.trio)`.
 
     Args:
-        draw: What every draw of a jitter is: a float in [0, 1), or a callable that returns one.
+        draw: The value of every jitter draw: a float in [0, 1), or a callable that returns one.
         autoadvance: Whether time moves by itself; see `FakeClock`.
-        everywhere: Also hold for all other contexts of the process, whose own scopes stand upon it: for test fixtures,
-            which often run in another context than the test.
-        strict: Whether the `with` fails at its end when something beneath it was only reported otherwise: a rule, an
-            observer, a curve or another part of yours that raised. What the body raises is then its cause.
+        everywhere: Whether it also holds for all other contexts of the process, beneath their own scopes: for test
+            fixtures, which often run in another context than the test.
+        strict: Whether the `with` fails at its end when a part of yours raised beneath it (a rule, an observer, a
+            curve), which redouble otherwise only reports. An exception of the body is then its cause.
 
     Raises:
-        TypeError, ValueError: When an argument is of no such kind.
-        AssertionError: At the end of a strict one: it names all that was reported, and comes from what the body raised, or from the
-            first error.
-        RuntimeError: When one and the same object is entered again.
+        TypeError, ValueError: When an argument is not of its kind.
+        AssertionError: At the end of a strict one: it names all reported errors. Its cause is the body's exception, or
+            the first of them.
+        RuntimeError: When the same object is entered again.
 
     >>> from redouble import exponential, retry
     >>> from redouble.testing import fake_time, scripted
@@ -122,7 +122,7 @@ _run_forever = BaseEventLoop.run_forever
 
 
 def _open(change: int) -> None:
-    """While any `fake_time` is open, event loops that start look for it."""
+    """Have event loops that start look for a `fake_time`, while any is open."""
     global _opened, _run_forever
     with _lock:
         if _opened == 0:
@@ -132,7 +132,7 @@ def _open(change: int) -> None:
 
 
 def _run_attached(loop: BaseEventLoop) -> None:
-    """`BaseEventLoop.run_forever`: on the fake clock of the context that starts the loop, if it has one."""
+    """Stand in for `BaseEventLoop.run_forever`: run on the fake clock of the context that starts the loop, if any."""
     clock = current_clock()
     if loop.is_running():  # an error, which the original raises
         return _run_forever(loop)

@@ -1,6 +1,6 @@
-"""On top of the floors: waits on a fake clock by tasks of an asyncio loop whose own time is another.
+"""On top of the floors: waits on a fake clock by tasks of an asyncio loop on another time.
 
-Such a wait lets the other tasks of the loop run a few times, then takes it that all of them wait, and moves time.
+Such a wait lets the other tasks of the loop run a few times, then assumes that all of them wait, and moves time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from redouble.testing.timeline import Timeline
 
 YIELDS = 10
-"""How many turns the other tasks of the loop get, after the last that happened on the clock, before time moves."""
+"""The turns of the loop's other tasks, after the last event on the clock, before time moves."""
 
 
 async def let_others_run() -> None:
@@ -32,7 +32,7 @@ async def sleep(timeline: Timeline, seconds: float, stop: Stop | None) -> None:
     """Suspend this task.
 
     Raises:
-        RuntimeError: When no time has passed for `patience` real seconds, or no loop of asyncio runs this.
+        RuntimeError: When no time has passed for `patience` real seconds, or outside of asyncio.
     """
     if current_loop() is None:
         raise RuntimeError("a FakeClock waits in coroutines of asyncio and trio; neither of them runs this one")
@@ -50,7 +50,7 @@ def _add(timeline: Timeline, seconds: float, stop: Stop | None = None) -> Wait:
 
 
 async def _sleep(timeline: Timeline, wait: Wait) -> None:
-    timeline.enter(wait.thread)  # so that only this moves time: who else could, does not know of the other tasks
+    timeline.enter(wait.thread)  # so that only this moves time: other movers do not know of the other tasks
     try:
         while not wait.over:
             if await _nothing_happens(timeline, wait):
@@ -63,7 +63,7 @@ async def _sleep(timeline: Timeline, wait: Wait) -> None:
 
 
 async def _nothing_happens(timeline: Timeline, wait: Wait) -> bool:
-    """Return whether neither this wait nor any other began or ended in the last few turns."""
+    """Return whether no wait began or ended in the last few turns."""
     before = timeline.state
     for _ in range(YIELDS):
         await asyncio.sleep(0)
@@ -73,7 +73,7 @@ async def _nothing_happens(timeline: Timeline, wait: Wait) -> bool:
 
 
 def _try_to_end(timeline: Timeline, wait: Wait) -> None:
-    """Every task of this thread had its turn, so the thread waits: shortly, in real time, when that moves nothing."""
+    """Move time, since every task of this thread had its turn; if it cannot move, wait shortly in real time."""
     with timeline.changed:
         before = timeline.state
         timeline.park(wait.thread)
@@ -86,7 +86,7 @@ def _try_to_end(timeline: Timeline, wait: Wait) -> None:
 
 
 def call_later(timeline: Timeline, seconds: float, callback: Callable[[], None]) -> TaskTimer:
-    """Call back after so much time."""
+    """Call back after `seconds`."""
 
     async def wait_and_call() -> None:
         with timeline.changed:
@@ -104,5 +104,5 @@ class TaskTimer:
         self._task = task
 
     def cancel(self) -> None:
-        """Make sure that the callback is not called any more."""
+        """Prevent the callback from being called."""
         self._task.cancel()

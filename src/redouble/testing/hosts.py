@@ -1,6 +1,6 @@
-"""On top of the floors: what runs the code that uses a fake clock: asyncio, trio, or a thread alone.
+"""On top of the floors: the host of the code that uses a fake clock: asyncio, trio, or a plain thread.
 
-It is found when it is needed, and never imported: where it is not loaded, it does not run this.
+Hosts are looked up in `sys.modules`, and never imported: one that is not loaded is not running.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any
 
 
 def trio_is_here() -> bool:
-    """Return whether a task of trio runs this. Ask it first: in trio's guest mode a loop of asyncio runs around it."""
-    lowlevel = getattr(sys.modules.get("trio"), "lowlevel", None)  # None also while another thread is importing it
+    """Return whether a task of trio is running. Ask it first: in trio's guest mode an asyncio loop runs around it."""
+    lowlevel = getattr(sys.modules.get("trio"), "lowlevel", None)  # also `None` while another thread is importing trio
     if lowlevel is None:
         return False
     try:
@@ -23,7 +23,7 @@ def trio_is_here() -> bool:
 
 
 def is_worker_of_trio() -> bool:
-    """Return whether this is a thread that `trio.to_thread.run_sync` runs something in."""
+    """Return whether this is a worker thread of `trio.to_thread.run_sync`."""
     from_thread = getattr(sys.modules.get("trio"), "from_thread", None)
     if from_thread is None:
         return False
@@ -31,13 +31,13 @@ def is_worker_of_trio() -> bool:
         from_thread.check_cancelled()
     except RuntimeError:
         return False
-    except BaseException:  # trio.Cancelled: the task that waits for the thread is to end, and waits on
+    except BaseException:  # trio.Cancelled: the task that waits for the thread is cancelled, but still waits
         return True
     return True
 
 
 def current_loop() -> asyncio.AbstractEventLoop | None:
-    """Return the event loop of asyncio that runs this, if one does."""
+    """Return the running event loop of asyncio, if any."""
     return asyncio._get_running_loop()
 
 
@@ -50,7 +50,7 @@ async def pass_turn() -> None:
 
 
 async def hang() -> None:
-    """Never end, unless cancelled."""
+    """Wait until cancelled."""
     if trio_is_here():
         await _trio().sleep_forever()
     else:

@@ -1,4 +1,4 @@
-"""On top of the floors: the thread that looks at a fake clock now and then, while those who wait on it are blocked."""
+"""On top of the floors: the thread that looks at a fake clock now and then, while its users are blocked."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Looked(Protocol):
 
 
 class Keeper:
-    """Looks at a `Timeline` again and again, as long as something waits that only real time can bring on.
+    """Looks at a `Timeline` again and again, as long as a wait depends on real time.
 
-    That is: a hold that runs out, an event that nothing can await, patience that ends. One thread does it for all
-    waits: if each of 500 blocked threads woke to look, nothing else would get to run. It is a daemon that ends by
+    Such waits are a hold that runs out, a `threading.Event` in a coroutine, and the end of patience. One thread looks for
+    all waits: if each of 500 blocked threads woke to look, no other work would get to run. It is a daemon that ends by
     itself soon after the last wait.
 
     The lock of the timeline guards this.
@@ -47,7 +47,7 @@ class Keeper:
 
     def _start(self) -> None:
         self._next = 0.0
-        context = contextvars.copy_context()  # what a user's stop event raises is reported where the clock is used
+        context = contextvars.copy_context()  # an exception of a user's stop event is reported where the clock is used
         self._thread = threading.Thread(target=context.run, args=(self._keep,), name="redouble-clock", daemon=True)
         self._thread.start()
 
@@ -59,7 +59,7 @@ class Keeper:
                 self._timeline.look()
 
     def _is_needed(self) -> bool:
-        """Wait until it is time for the next look; return whether there is to be one."""
+        """Wait for the time of the next look; return whether it is still needed."""
         with self._timeline.lock:
             pause = self._timeline.pause()
             if pause is None:
@@ -71,11 +71,11 @@ class Keeper:
 
 
 def _see_a_thread_begin() -> None:
-    """Take as long as it takes on this machine, at this moment, until a thread gets to run."""
+    """Start a thread and wait for it: as long as a thread takes to run on this machine, at this moment."""
     probe = threading.Thread(target=_nothing, name="redouble-probe", daemon=True)
     probe.start()
     probe.join()
 
 
 def _nothing() -> None:
-    """The thread has begun; that was all."""
+    """Return at once: that the thread ran was its only use."""

@@ -1,7 +1,7 @@
 """On top of the floors: asyncio event loops on the time of a fake clock.
 
 While a loop is attached to a clock, a `LoopDriver` stands in for a few methods of that one loop object (and for the
-`select` of its selector), so that everything that asks the loop for time is in virtual time: `asyncio.sleep`,
+`select` of its selector), so that all code that asks the loop for time is in virtual time: `asyncio.sleep`,
 `asyncio.timeout`, `call_later`.
 
 Loops without a selector (uvloop, the proactor of Windows) cannot be attached.
@@ -29,11 +29,11 @@ DRIVER = "_redouble_driver"
 """The attribute of an attached loop that holds its driver."""
 
 LOOK_AGAIN = 0.05
-"""How often, in real seconds, who waits for a loop in another thread looks whether that still runs."""
+"""The real seconds after which a thread that waits for another thread's loop looks whether it still runs."""
 
 
 class LoopDriver:
-    """Puts one event loop on virtual time: that of the clock that attached last, until it detaches."""
+    """Puts one event loop on the virtual time of the clock that attached last, until it detaches."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop: asyncio.AbstractEventLoop = loop
@@ -96,7 +96,7 @@ class LoopDriver:
             self.begin()
 
     def let_go(self, timeline: Timeline) -> None:
-        """Take the loop off this time, in its own thread when it runs in another one."""
+        """Take the loop off this time; if it runs in another thread, do so there."""
         loop = self.loop
         if loop.is_running() and asyncio._get_running_loop() is not loop:
             loop.call_soon_threadsafe(self.detach, timeline)
@@ -125,7 +125,7 @@ class LoopDriver:
         return self._thread is not None
 
     def begin(self) -> None:
-        """The loop runs, in this thread."""
+        """Note that the loop runs, in this thread."""
         if self._thread is None:
             self._thread = threading.get_ident()
             self.timeline.enter(self._thread)
@@ -136,24 +136,24 @@ class LoopDriver:
             self.timeline.leave(thread)
 
     def rest(self) -> None:
-        """The loop stops, or is about to: clocks that merely passed by let go of it."""
+        """Note that the loop stops, or is about to: detach it from clocks that are merely passing."""
         self._leave()
         for timeline in list(self._passing):
             self.detach(timeline)
 
-    # What stands in for methods of the loop. Who got hold of one while it was attached may call it later.
+    # The stand-ins for methods of the loop. Code that got hold of one while it was attached may call it later.
 
     def time(self) -> float:
-        """`loop.time`."""
+        """Stand in for `loop.time`."""
         return self.timeline.now if self.timelines else self._time()
 
     def stop(self) -> None:
-        """`loop.stop`: the last thing that can be seen of a run from within it."""
+        """Stand in for `loop.stop`: the last sign of a run's end from within it."""
         self._stop()
         self.rest()
 
     def call_soon_threadsafe(self, callback: Callable[..., object], *args: Any, **context: Any) -> asyncio.Handle:
-        """`loop.call_soon_threadsafe`: the loop is busy from this moment on, before its thread knows it."""
+        """Stand in for `loop.call_soon_threadsafe`: the loop is busy at once, before its thread knows it."""
         timelines = self.timelines[-1:]  # a copy: another thread may be detaching the loop
         if not timelines:
             return self._call_soon_threadsafe(callback, *args, **context)
@@ -163,22 +163,22 @@ class LoopDriver:
             return self._call_soon_threadsafe(callback, *args, **context)
 
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
-        """`loop.run_in_executor`: what runs in a thread is a member; processes cannot wait on this clock."""
+        """Stand in for `loop.run_in_executor`: functions in threads are members; processes cannot wait on the clock."""
         if self.timelines and (executor is None or isinstance(executor, ThreadPoolExecutor)):
             func = self.timeline.carry(func, by=threading.get_ident())
         return self._run_in_executor(executor, func, *args)
 
     async def shutdown_default_executor(self, *_timeout: float | None) -> None:
-        """`loop.shutdown_default_executor`: its timeout means real seconds, which virtual time would skip."""
+        """Stand in for `loop.shutdown_default_executor`: its timeout is in real seconds, not in virtual ones."""
         await self._shutdown_default_executor()
 
     def select(self, timeout: float | None = None) -> list[Any]:
-        """`selector.select`: instead of blocking until a timer is due, move time there."""
+        """Stand in for `selector.select`: instead of blocking until a timer is due, move time there."""
         ready = self._select(0)
         if not (ready or self._timers.end_stopped()) and (timeout is None or timeout > 0):
             ready = self._block()
             self._timers.end_stopped()
-        # The least that lets a timer fire that is due now, and none that is due later:
+        # The smallest step that fires the timers due now, and none that is due later:
         vars(self.loop)["_clock_resolution"] = ulp(self.timeline.now)
         return ready
 
@@ -202,9 +202,9 @@ class LoopDriver:
         return ready
 
     def _give_up_turn(self) -> list[Any]:
-        """Let time move, unless something is ready by now; that is returned."""
+        """Let time move, unless an event is ready by now; return the ready ones."""
         with self.timeline.changed:
-            ready = self._select(0)  # a thread may have called since the loop looked; from here on that unblocks it
+            ready = self._select(0)  # a thread may have called since the loop looked; from here on a call unblocks it
             if ready:
                 return ready
             self.timeline.park(threading.get_ident())
@@ -220,16 +220,16 @@ class LoopDriver:
             self.blocked = False
             self.timeline.resume(self._thread)
 
-    # What the timeline asks.
+    # Called by the timeline.
 
     def wake(self) -> None:
-        """Something is due on this loop: it is busy again, and its `select` returns."""
+        """Wake the loop for a timer that is due: it is busy again, and its `select` returns."""
         self._unblock()
         if self._thread != threading.get_ident():
             self._call_soon_threadsafe(_nothing)
 
     def fail(self, reason: str) -> None:
-        """Nothing happens any more on this loop, which is blocked: say so there."""
+        """Fail the waits of this blocked loop, on which time has stopped."""
         self._failure = reason
         self.wake()
 
@@ -238,7 +238,7 @@ class LoopDriver:
         return self._timers.polled
 
     def busy_workers(self) -> int:
-        return 0  # what it runs in threads is a member
+        return 0  # its functions in threads are members
 
     def has_stopped_wait(self) -> bool:
         return self._timers.has_stopped_wait()
@@ -247,28 +247,28 @@ class LoopDriver:
         return self._timers.next_due()
 
     def events(self) -> list[tuple[float, str]]:
-        """When which timer is due; a loop that does not run has none."""
+        """Return the times of the timers; a loop that does not run has none."""
         return self._timers.events() if self.running else []
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
-        """Call back after so much time."""
+        """Call back after `seconds`."""
         return self.loop.call_later(seconds, callback)
 
     async def sleep(self, seconds: float, stop: Stop | None) -> None:
         """Suspend this task."""
         timeline = self.timeline
-        with timeline.changed:  # so that who is told of the wait finds it among the events
+        with timeline.changed:  # so that a trap that learns of the wait finds it among the events
             timeline.record(seconds)
             wait = self._timers.add(seconds, timeline.now, stop)
         await self._timers.sleep(wait)
 
 
 def _nothing() -> None:
-    """The event loop has been woken, and looks for what is due."""
+    """Do no work: the call has woken the event loop, which now runs its due timers."""
 
 
 def _replace(owner: object, names: dict[str, object]) -> Callable[[], None]:
-    """Set attributes of an object; what is returned puts back those that it had, and takes away the others."""
+    """Set attributes of an object; return a function that restores the old ones and removes the others."""
     had = {name: vars(owner)[name] for name in names if name in vars(owner)}
     vars(owner).update(names)
 
@@ -281,13 +281,13 @@ def _replace(owner: object, names: dict[str, object]) -> Callable[[], None]:
 
 
 def driver_of(loop: asyncio.AbstractEventLoop) -> LoopDriver | None:
-    """The driver of a loop that is attached to some clock."""
+    """Return the driver of a loop that is attached to some clock."""
     driver: LoopDriver | None = getattr(loop, DRIVER, None)
     return driver
 
 
 def attach(loop: asyncio.AbstractEventLoop, timeline: Timeline, *, passing: bool = False) -> LoopDriver | None:
-    """Put the loop on this time; `None` when it cannot be, for want of a selector.
+    """Put the loop on this time; return `None` when it cannot be, for want of a selector.
 
     A clock that is merely `passing` (until the loop stops) does not supplant another one.
     """
@@ -296,7 +296,7 @@ def attach(loop: asyncio.AbstractEventLoop, timeline: Timeline, *, passing: bool
         return driver if driver.timeline is timeline else None
     if timeline.closed or not isinstance(getattr(loop, "_selector", None), selectors.BaseSelector):
         return None
-    if passing and vars(loop)["_stopping"]:  # nothing would tell when to let go
+    if passing and vars(loop)["_stopping"]:  # no hook would tell when to detach
         return None
     driver = driver or LoopDriver(loop)
     driver.attach(timeline, passing=passing)
@@ -304,5 +304,5 @@ def attach(loop: asyncio.AbstractEventLoop, timeline: Timeline, *, passing: bool
 
 
 def is_busy(loop: asyncio.AbstractEventLoop) -> bool:
-    """Whether more than the caller is ready to run on this loop, as far as that can be seen."""
+    """Return whether more than the caller is ready to run on this loop, as far as visible."""
     return bool(getattr(loop, "_ready", ()))

@@ -1,4 +1,4 @@
-"""On top of the floors: operations that fail as told."""
+"""On top of the floors: operations that fail by a script."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HANG = Hang()
 
 
 class Scripted(Protocol):
-    """What `scripted` returns: a function that records its calls."""
+    """The result of `scripted`: a function that records its calls."""
 
     calls: list[tuple[tuple[Any, ...], dict[str, Any]]]
     """The arguments of every call so far: (args, kwargs)."""
@@ -32,7 +32,7 @@ class Scripted(Protocol):
 
 
 class ScriptedAsync(Protocol):
-    """What `scripted(..., asynchronous=True)` returns: a coroutine function that records its calls."""
+    """The result of `scripted(..., asynchronous=True)`: a coroutine function that records its calls."""
 
     calls: list[tuple[tuple[Any, ...], dict[str, Any]]]
     """The arguments of every call so far: (args, kwargs)."""
@@ -45,10 +45,10 @@ def scripted(*outcomes: object, asynchronous: Literal[False] = False) -> Scripte
 @overload
 def scripted(*outcomes: object, asynchronous: Literal[True]) -> ScriptedAsync: ...
 def scripted(*outcomes: object, asynchronous: bool = False) -> Any:
-    """An operation that fails as told: each call takes the next outcome, whatever its arguments.
+    """Return an operation that fails by a script: each call takes the next outcome, and ignores its arguments.
 
     Args:
-        outcomes: An exception (instance or class) is raised, anything else is returned; `HANG` never ends.
+        outcomes: An exception (instance or class) is raised, any other value is returned; `HANG` never ends.
         asynchronous: Make it a coroutine function.
 
     Returns:
@@ -56,7 +56,7 @@ def scripted(*outcomes: object, asynchronous: bool = False) -> Any:
         `AssertionError` that says which one.
 
     Raises:
-        TypeError: When a function that is not asynchronous shall hang.
+        TypeError: For `HANG` in a function that is not asynchronous.
 
     >>> from redouble.testing import scripted
     >>> fetch = scripted(ConnectionResetError, "body")

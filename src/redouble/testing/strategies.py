@@ -1,6 +1,6 @@
 """On top of the floors: Hypothesis strategies for curves, jitters and policies. They need Hypothesis installed.
 
-All that they make is valid, and they shrink towards short waits and few attempts.
+All generated values are valid, and shrink towards short waits and few attempts.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ LONG = 1e6
 
 
 def seconds(least: float = 0.0) -> SearchStrategy[float]:
-    """Durations in seconds, of the everyday sizes and of extreme ones.
+    """Generate durations in seconds, of everyday sizes and extreme ones.
 
     Args:
-        least: The shortest of them.
+        least: The shortest duration.
     """
     usual = [least, *(each for each in (0.1, 0.5, 1.0, 2.0, 5.0, 30.0, 300.0) if each > least)]
     return st.sampled_from(usual) | st.floats(least, max(least, LONG), allow_subnormal=False)
@@ -39,7 +39,7 @@ def seconds(least: float = 0.0) -> SearchStrategy[float]:
 
 @cache
 def jitters() -> SearchStrategy[Jitter]:
-    """All kinds of jitters.
+    """Generate all kinds of jitters.
 
     >>> from hypothesis import given
     >>> from redouble.testing.strategies import jitters
@@ -54,7 +54,7 @@ def jitters() -> SearchStrategy[Jitter]:
 
 @cache
 def backoffs() -> SearchStrategy[Backoff]:
-    """Curves of every kind, endless ones and ones that end, changed by words up to a few times.
+    """Generate curves of every kind, endless and finite ones, changed by up to a few methods.
 
     >>> from hypothesis import given
     >>> from redouble.testing.strategies import backoffs
@@ -94,13 +94,13 @@ def _changed_backoffs(curves: SearchStrategy[Backoff]) -> SearchStrategy[Backoff
 
 
 def _forgets(curve: Backoff) -> bool:
-    """Whether a curve can be added to another one, and be given a floor."""
+    """Return whether a curve can be added to another one, and be given a floor."""
     return not curve.remembers
 
 
 @st.composite
 def policies(draw: st.DrawFn, /, **fixed: Any) -> RetryPolicy:
-    """Policies with any limits, curves and manners; rules, observers, clock and the like stay at their defaults.
+    """Generate policies with any limits, curves and flags; rules, observers, clock and the like stay at their defaults.
 
     A policy with an `attempt_timeout` is refused for sync functions; `policies(attempt_timeout=None)` has none.
 
@@ -137,13 +137,13 @@ def policies(draw: st.DrawFn, /, **fixed: Any) -> RetryPolicy:
 
 
 def _first_wait(curve: Backoff | None) -> float:
-    """The seconds that the first wait of a curve takes at the least: a deadline below would be refused."""
+    """Return the least seconds of a curve's first wait: a policy refuses a deadline below."""
     wait = None if curve is None else curve.delay(1, None, 0.0)
     return 0.0 if wait is None else wait
 
 
 def _backoffs_for(attempts: int | None, deadline: Seconds | None) -> SearchStrategy[Backoff]:
-    """Curves that give so many attempts a wait each but the last, of which the first fits the deadline."""
+    """Generate curves with a wait for each of these attempts but the last, the first within the deadline."""
     curves = backoffs()
     if attempts is not None:
         curves = curves.filter(lambda curve: curve.length is None or curve.length >= attempts - 1)
@@ -154,7 +154,7 @@ def _backoffs_for(attempts: int | None, deadline: Seconds | None) -> SearchStrat
 
 
 def _within(deadline: Seconds | None) -> SearchStrategy[float]:
-    """Durations > 0 up to the deadline."""
+    """Generate durations > 0 up to the deadline."""
     longest = LONG if deadline is None else _float(deadline)
     return st.floats(min(0.001, longest), longest, allow_subnormal=False)
 

@@ -1,4 +1,4 @@
-"""On top of the floors: what is only reported otherwise, as the failure of a test."""
+"""On top of the floors: reported faults, which otherwise only reach the log, as the failure of a test."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 class FaultsHeard:
-    """Collects what is reported while it listens: a rule, an observer, a curve, a clock or a stop that raises.
+    """Collects the faults reported while it listens: a rule, an observer, a curve, a clock or a stop that raises.
 
     Args:
-        concerns_us: Tells whether what is being reported concerns this listener; called where it is reported.
+        concerns_us: Tells whether a fault concerns this listener; called where the fault is reported.
     """
 
     def __init__(self, concerns_us: Callable[[], bool]) -> None:
@@ -24,7 +24,7 @@ class FaultsHeard:
         self._heard: list[tuple[str, BaseException]] = []
 
     def listen(self) -> None:
-        """Begin to listen."""
+        """Start listening."""
         faults.listeners.append(self._hear)
 
     def _hear(self, line: str, error: BaseException) -> None:
@@ -33,17 +33,17 @@ class FaultsHeard:
                 self._heard.append((line, error))
 
     def stop(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         faults.listeners.remove(self._hear)
 
     def fail(self, leaving: Exception | None = None) -> None:
-        """Raise an error that names all that was heard, if anything was.
+        """Raise an error that names all faults heard, if there are any.
 
         Args:
-            leaving: What the block raised; `None`: nothing.
+            leaving: The exception of the block; `None`: it raised none.
 
         Raises:
-            AssertionError: From what the block raised, or from the first error.
+            AssertionError: Its cause is the block's exception, or the first fault.
         """
         heard, self._heard = self._heard, []
         if heard:

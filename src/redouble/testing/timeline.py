@@ -1,11 +1,11 @@
-"""On top of the floors: when the time of a fake clock moves.
+"""On top of the floors: the time of a fake clock, and the moments at which it moves.
 
-It moves by itself, to the next event, when somebody waits, no trap is set, and its `Activity` has nothing against it.
-Whatever may have made that so calls `tick`: a thread that parks, a loop that blocks, a trap that is released. What only
-real time can bring on is left to the `Keeper`.
+Time moves by itself, to the next event, when there is a wait, no trap is set, and its `Activity` agrees. Each change
+that may allow it calls `tick`: a thread parks, a loop blocks, a trap is released. The `Keeper` handles waits that
+depend on real time.
 
-Everything here is guarded by one lock. Each wait is woken on its own; `changed`, on the same lock, is for the few who
-watch the whole: traps that wait for news, `settle`.
+One lock guards all state. Each wait is woken on its own; `changed`, on the same lock, is for the few that watch all
+waits: traps, and `settle`.
 """
 
 from __future__ import annotations
@@ -32,25 +32,25 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 HOLD_POLL = 0.002
-"""How often, in real seconds, the keeper looks at what holds time."""
+"""The real seconds between the keeper's looks while time is held."""
 
 STOP_POLL = 0.01
-"""How often, in real seconds, the keeper looks at a `threading.Event` that shall end a wait: nothing can await one."""
+"""The real seconds between the keeper's looks at a stop that is a `threading.Event`, which cannot be awaited."""
 
 CALM_POLL = 0.05
-"""How often, in real seconds, the keeper looks at all else, and whether it is still needed."""
+"""The real seconds between the keeper's other looks, and checks whether it is still needed."""
 
 FEW = 100
-"""How many waits that ended early, beyond as many as go on, are worth forgetting."""
+"""The waits that ended early and may stay in the heap, beyond the number of live ones."""
 
 
 class Driver(Protocol):
-    """What drives an event loop on this time: one of asyncio, or a run of trio.
+    """The driver of an event loop on this time: one of asyncio, or a run of trio.
 
     Attributes:
-        blocked: Whether nothing of it is ready to run.
-        since: Since when, in real time.
-        sees_workers: Whether `busy_workers` tells of threads that are no members.
+        blocked: Whether it has no task ready to run.
+        since: The real time since when it is blocked.
+        sees_workers: Whether `busy_workers` counts threads that are not members.
     """
 
     blocked: bool
@@ -71,14 +71,14 @@ class Driver(Protocol):
 
 
 class Catcher(Protocol):
-    """What catches waits: a trap."""
+    """A catcher of waits: a trap."""
 
     def catch(self, seconds: float) -> None: ...
     def release(self) -> None: ...
 
 
 class Timeline:
-    """The time of one `FakeClock`, and all who live on it."""
+    """The time of one `FakeClock`, with its waits, loops and threads."""
 
     def __init__(self, start: float, autoadvance: bool) -> None:
         self.now: float = start
@@ -109,7 +109,7 @@ class Timeline:
     # Waits.
 
     def record(self, seconds: float) -> None:
-        """Note a wait that was asked for, and let the traps catch it."""
+        """Note a requested wait, and let the traps catch it."""
         with self.changed:
             self.activity.sign()
             self.sleeps.append(float(seconds))
@@ -118,7 +118,7 @@ class Timeline:
             self.changed.notify_all()
 
     def sleep(self, seconds: float, stop: Stop | None) -> None:
-        """Block this thread for so much time, or until `stop` is set.
+        """Block this thread for `seconds`, or until `stop` is set.
 
         Raises:
             RuntimeError: When no time has passed for `patience` real seconds.
@@ -154,12 +154,12 @@ class Timeline:
             wait.wake(self)
             self.changed.notify_all()
 
-    # Who runs.
+    # The running threads and loops.
 
     def carry(self, fn: Callable[P, R], by: int) -> Callable[P, R]:
         """Return `fn` as a member: time stands still while it runs outside of a wait, and until it has begun once.
 
-        The thread `by` which this is done is given time to begin a wait of its own.
+        The thread that hands it on, `by`, gets time to begin a wait of its own.
         """
         ticket = object()
         with self.changed:
@@ -179,13 +179,13 @@ class Timeline:
         return carried
 
     def enter(self, who: object, ticket: object = None) -> None:
-        """Make a thread, or what runs in the place of one, a member."""
+        """Make a thread, or a stand-in for one, a member."""
         with self.changed:
             self.activity.drop(ticket)
             self.activity.enter(who)
 
     def leave(self, who: object) -> None:
-        """Take away a membership."""
+        """Remove a membership."""
         with self.changed:
             if not self.activity.leave(who):
                 return
@@ -195,33 +195,33 @@ class Timeline:
             self.go_on()
 
     def step_back(self, who: object) -> None:
-        """Take away a membership of a thread that goes on running, and is given time to begin another wait."""
+        """Remove a membership of a thread that goes on running, and gets time to begin another wait."""
         with self.changed:
             self.activity.leave(who)
             self.resume(who)
 
     def park(self, who: object) -> None:
-        """Note that it waits."""
+        """Note that a member waits."""
         if is_worker_of_trio():
             self._parked_workers.add(who)
         self.activity.park(who)
         self.changed.notify_all()
 
     def resume(self, who: object) -> None:
-        """Note that it has done with waiting."""
+        """Note that a member's wait is over."""
         seen = who in self._parked_workers and self._sees_workers()
         self._parked_workers.discard(who)
         self.activity.resume(who, 0.0 if seen else self.grace)
 
-    # When time moves.
+    # Moving time.
 
     def go_on(self) -> None:
-        """Something that kept time from moving is gone."""
+        """Note that a reason to stand still is gone, and move time if it can."""
         self.changed.notify_all()
         self.tick()
 
     def tick(self) -> None:
-        """End the waits whose `stop` is set; then move to the next event, if nothing runs and nothing forbids it."""
+        """End the waits whose `stop` is set; then move to the next event, unless a thread runs or time is held."""
         self._end_stopped()
         self._move_if_free()
         pause = self.pause()
@@ -244,7 +244,7 @@ class Timeline:
             self.move_to(due)
 
     def _sees_workers(self) -> bool:
-        """Return whether a loop tells how many threads work for it: then none of them needs a hold."""
+        """Return whether a loop counts its worker threads: then none of them needs a hold."""
         return any(driver.sees_workers for driver in self.loops)
 
     def _has_busy_workers(self) -> bool:
@@ -261,13 +261,13 @@ class Timeline:
         return self._dues[0][2] if self._dues else None
 
     def move_to(self, when: float) -> None:
-        """Make it `when`, and wake all who waited for that."""
+        """Move time to `when`, and end the waits due then."""
         self.now = max(self.now, when)
         self.moved = monotonic()
         self.wake_due()
 
     def wake_due(self) -> None:
-        """Wake all who wait for what is due by now."""
+        """End all waits that are due by now, and wake the loops whose timers are due."""
         while (wait := self._next_wait()) is not None and wait.due <= self.now:
             self.end(wait)
         for driver in self.loops:
@@ -275,16 +275,16 @@ class Timeline:
                 driver.wake()
 
     def next_event(self) -> tuple[float, str] | None:
-        """Return when the next event is due, and what it is; loops that are busy count too."""
+        """Return the time of the next event, and the event; loops that are busy count too."""
         events = [(wait.due, f"the end of {wait}") for wait in self.waits]
         for driver in self.loops:
             events += driver.events()
         return min(events, key=lambda event: event[0], default=None)
 
-    # Real time, which brings on what nothing tells of, and bounds how long nothing may happen.
+    # Real time, for events that no call announces, and for patience.
 
     def pause(self) -> float | None:
-        """Return after how many real seconds to look again; `None`: nothing waits, or what does needs no look."""
+        """Return the real seconds until the next look; `None`: no wait needs one."""
         blocked = [driver for driver in self.loops if driver.blocked]
         if not self.waits and all(driver.next_due() is None for driver in blocked):
             return None
@@ -294,7 +294,7 @@ class Timeline:
         return min(STOP_POLL if polled else CALM_POLL, self.patience)
 
     def look(self) -> None:
-        """Tick, and give up what has waited for too long."""
+        """Tick, and fail the waits that have lasted too long."""
         if self.activity.held:
             self.activity.look()
         self.tick()
@@ -310,7 +310,7 @@ class Timeline:
         return monotonic() - max(self.moved, began) >= self.patience
 
     def complaint(self, what: object) -> str:
-        """Return why `what` has not ended."""
+        """Return the message that tells why a wait has not ended."""
         if self.traps:
             why = "a trap holds the clock: release() it, or advance() the clock"
         elif not self.autoadvance:

@@ -1,4 +1,4 @@
-"""On top of the floors: traps, which hold a fake clock still so that a test can look at who waits."""
+"""On top of the floors: traps, which hold a fake clock still so that a test can look at the waits."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Trap:
         self.release()
 
     def wait(self, timeout: float = 5.0) -> float:
-        """Block this thread until a wait has been caught; each call tells the next one.
+        """Block this thread until a wait has been caught; each call returns the next one.
 
         Args:
             timeout: How many real seconds to wait for it.
@@ -68,7 +68,7 @@ class Trap:
             return self._tell(timeout)
 
     async def wait_async(self, timeout: float = 5.0) -> float:  # noqa: ASYNC109  # real seconds, on a loop in virtual time
-        """As `wait`, in a coroutine.
+        """Wait as `wait` does, in a coroutine.
 
         Args:
             timeout: How many real seconds to wait for it.
@@ -116,7 +116,7 @@ class Trap:
             return self.waits[self._told - 1]
 
     def catch(self, seconds: float) -> None:
-        """A wait begins."""
+        """Catch a wait that begins."""
         self.waits.append(seconds)
 
     def __repr__(self) -> str:
@@ -124,7 +124,7 @@ class Trap:
 
 
 async def _until_told(watch: Callable[[Callable[[], None]], None]) -> None:
-    """Suspend this task until what `watch` is given is called, by any thread."""
+    """Suspend this task until any thread calls the function that `watch` gets."""
     if trio_is_here():
         from redouble.testing import trio_runs
 

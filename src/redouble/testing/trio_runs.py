@@ -1,10 +1,10 @@
-"""On top of the floors: runs of trio on the time of a fake clock. Imported only where trio is.
+"""On top of the floors: runs of trio on the time of a fake clock. Imported only where trio is loaded.
 
 A run takes part by two of trio's public hooks. As an *instrument*, a `TrioRun` is told when all tasks of the run are
-blocked, and when the run goes on; that serves every run, whatever its clock. As its *clock*, `FakeClock.trio` makes the
-run's own deadlines virtual: `trio.sleep`, cancel scopes. A run on another clock keeps those in its own time.
+blocked, and when the run goes on; that serves every run, on any clock. As its *clock*, `FakeClock.trio` makes the run's
+own deadlines virtual: `trio.sleep`, cancel scopes. A run on another clock keeps those in its own time.
 
-What another thread has for a run goes by its token: `run_sync_soon`.
+Another thread calls functions in a run by its token: `run_sync_soon`.
 """
 
 from __future__ import annotations
@@ -30,11 +30,13 @@ if TYPE_CHECKING:
     from redouble.testing.waits import TimelineOfWait
 
 ASKED = 3600.0
-"""For how many real seconds a run on virtual time asks to be blocked; time wakes it. What blocks for less, does not wait
-for time: `trio.testing.wait_all_tasks_blocked` is about to wake up."""
+"""The real seconds for which a run on virtual time asks to be blocked; time wakes it.
+
+A run that blocks for less does not wait for time: `trio.testing.wait_all_tasks_blocked` is about to wake up.
+"""
 
 WAITING = ("tasks_waiting", "tasks_waiting_read", "tasks_waiting_write", "tasks_waiting_overlapped")
-"""How trio's statistics call the number of tasks that wait for the network, on one system or another."""
+"""The names, in trio's statistics, of the number of tasks that wait for the network, by system."""
 
 
 class TrioClock(trio.abc.Clock):
@@ -62,8 +64,8 @@ class TrioRun(trio.abc.Instrument):
     """One run of trio, as a driver of a `Timeline`. Made in the run's own thread.
 
     Attributes:
-        token: By which other threads reach the run.
-        deadline: The next of the run's own deadlines, as trio told it last; only on virtual time.
+        token: The token by which other threads call into the run.
+        deadline: The next of the run's own deadlines, as last told by trio; only on virtual time.
     """
 
     def __init__(self, timeline: Timeline, *, virtual: bool) -> None:
@@ -73,7 +75,7 @@ class TrioRun(trio.abc.Instrument):
         self.blocked: bool = False
         self.since: float = 0.0
         self.sees_workers: bool = True
-        self.polled: bool = False  # what is polled are waits, of which the timeline knows
+        self.polled: bool = False  # only waits are polled, and the timeline knows them
         self._timeline = timeline
         self._virtual = virtual
         self._stepped = True
@@ -111,10 +113,10 @@ class TrioRun(trio.abc.Instrument):
             self._leave()
 
     def _is_blocked(self, timeout: float) -> bool:
-        """Return whether all tasks wait for something else than `wait_all_tasks_blocked`, as far as can be seen.
+        """Return whether all tasks wait, and not for `wait_all_tasks_blocked`, as far as visible.
 
-        trio's `MockClock` never blocks while it jumps: then it is that no task ran since the last look. A run that has
-        only trio's own two tasks left is about to end, and its timers with it.
+        trio's `MockClock` never blocks while it jumps: there a run counts as blocked when no task ran since the last
+        look. A run that has only trio's own two tasks left is about to end, and its timers with it.
         """
         blocked = timeout >= ASKED if self._virtual else timeout > 0 or not self._stepped
         return blocked and trio.lowlevel.current_statistics().tasks_living > 2
@@ -131,7 +133,7 @@ class TrioRun(trio.abc.Instrument):
 
     def _waits_for_network(self) -> bool:
         statistics = trio.lowlevel.current_statistics().io_statistics
-        return sum(getattr(statistics, name, 0) for name in WAITING) > 1  # one is trio's own, by which it is woken
+        return sum(getattr(statistics, name, 0) for name in WAITING) > 1  # one is trio's own, which wakes it
 
     def _unblock(self) -> None:
         if self.blocked:
@@ -152,10 +154,10 @@ class TrioRun(trio.abc.Instrument):
             self._leave()
             self.soon(trio.lowlevel.remove_instrument, self)
 
-    # What the timeline asks.
+    # Called by the timeline.
 
     def soon(self, fn: Callable[..., object], *args: object) -> None:
-        """Call `fn` in the run, from whatever thread; not at all when the run is over."""
+        """Call `fn` in the run, from any thread; do not call it when the run is over."""
         with suppress(trio.RunFinishedError):
             self.token.run_sync_soon(fn, *args)
 
@@ -181,7 +183,7 @@ class TrioRun(trio.abc.Instrument):
         if threading.get_ident() != self._thread:
             return self.deadline if self.deadline > self._timeline.now else inf
         now, left = self._timeline.now, trio.lowlevel.current_statistics().seconds_to_next_deadline
-        sum_ = now + left  # not exact; the deadline is the number that is `left` away to the last bit
+        sum_ = now + left  # not exact; the deadline must be `left` away to the last bit
         return next((near for near in (sum_, nextafter(sum_, inf), nextafter(sum_, 0)) if near - now == left), sum_)
 
     def busy_workers(self) -> int:
@@ -192,7 +194,7 @@ class TrioRun(trio.abc.Instrument):
         return False
 
     def fail(self, reason: str) -> None:
-        """Nothing happens any more, and only trio's own deadlines are waited for: end the run."""
+        """End the run, because time has stopped and only trio's own deadlines are pending."""
         self.go_on(lambda: _raise(reason))
 
     # Waits of its tasks.
@@ -212,7 +214,7 @@ class TrioRun(trio.abc.Instrument):
         wait.check()
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> TrioTimer:
-        """Call back, in the run, after so much time."""
+        """Call back, in the run, after `seconds`."""
         with self._timeline.changed:
             timer = TrioTimer(seconds, self, self._timeline, callback)
             self._timeline.add(timer)
@@ -229,7 +231,7 @@ class TrioWait(Wait):
     def __init__(self, seconds: float, run: TrioRun, now: float, stop: Any) -> None:
         is_ours = isinstance(stop, trio.Event)
         super().__init__(seconds, now, None if is_ours else stop)
-        self._event: trio.Event = stop if is_ours else trio.Event()  # one that nothing ever sets
+        self._event: trio.Event = stop if is_ours else trio.Event()  # never set
         self.run: TrioRun = run
         self._scope = trio.CancelScope()
         self._suspended = True
@@ -248,7 +250,7 @@ class TrioWait(Wait):
 
 
 class TrioTimer(Wait):
-    """A callback that is due."""
+    """A callback with its time."""
 
     __slots__ = ("_call", "_timeline", "run")
 
@@ -260,7 +262,7 @@ class TrioTimer(Wait):
         self._call: Callable[[], object] | None = lambda: context.run(callback)
 
     def cancel(self) -> None:
-        """Make sure that the callback is not called any more."""
+        """Prevent the callback from being called."""
         with self._timeline.changed:
             self._call = None
             self._timeline.end(self)
@@ -280,7 +282,7 @@ class TrioTimer(Wait):
 
 
 def _nothing() -> None:
-    """The run has been woken, and looks for what is due."""
+    """Do no work: the call has woken the run, which now looks at its deadlines."""
 
 
 def _raise(reason: str) -> None:
@@ -288,7 +290,7 @@ def _raise(reason: str) -> None:
 
 
 def attach(timeline: Timeline) -> TrioRun:
-    """Return the driver of the run that runs this; a run on another clock is given one."""
+    """Return the driver of the current run; a run on another clock gets a new one."""
     token = trio.lowlevel.current_trio_token()
     with timeline.changed:
         for driver in timeline.loops:
@@ -298,7 +300,7 @@ def attach(timeline: Timeline) -> TrioRun:
 
 
 async def until_told(watch: Callable[[Callable[[], None]], None]) -> None:
-    """Suspend this task until what `watch` is given is called, by any thread."""
+    """Suspend this task until any thread calls the function that `watch` gets."""
     token = trio.lowlevel.current_trio_token()
     with trio.CancelScope() as scope:
 

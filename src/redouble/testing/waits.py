@@ -25,12 +25,12 @@ class TimelineOfWait(Protocol):
 
 
 class Wait:
-    """One wait: how long, until when, in which thread, and what else may end it.
+    """One wait: its length, its end, its thread, and the event that may end it early.
 
     Attributes:
-        began: When it began, in real time.
+        began: The real time at which it began.
         over: Whether it has ended.
-        failure: Why it was given up, if it was: no time has passed for too long.
+        failure: The error with which it was given up, if it was: no time has passed for too long.
     """
 
     __slots__ = ("began", "due", "failure", "over", "seconds", "stop", "thread")
@@ -49,7 +49,7 @@ class Wait:
         return self.stop is not None and is_set(self.stop)
 
     def wake(self, timeline: TimelineOfWait) -> None:
-        """Make the waiter go on; the lock of its timeline is held."""
+        """Wake the waiter; the caller holds the lock of its timeline."""
         timeline.resume(self.thread)
 
     def check(self) -> None:
@@ -66,7 +66,7 @@ class Wait:
 
 
 class ThreadWait(Wait):
-    """A wait that blocks its thread. Each has a condition of its own: one shared by all would wake 500 to end one."""
+    """A wait that blocks its thread, with its own condition: a shared one would wake 500 threads to end one wait."""
 
     __slots__ = ("_woken",)
 
@@ -75,7 +75,7 @@ class ThreadWait(Wait):
         self._woken = threading.Condition(timeline.lock)
 
     def block(self) -> None:
-        """Block until it is over; the lock is let go of meanwhile."""
+        """Block until the wait is over; the lock is released meanwhile."""
         while not self.over:
             self._woken.wait()
 
@@ -85,9 +85,9 @@ class ThreadWait(Wait):
 
 
 class LoopWait(Wait):
-    """A wait of a task on an attached event loop, whose own timer ends it; an `asyncio.Event` does so at once.
+    """A wait of a task on an attached event loop: a timer of the loop ends it, or an `asyncio.Event` at once.
 
-    Nothing is cancelled to end it: while a task goes on from a cancellation, asyncio holds the frames that it passed.
+    It ends without a cancellation: while a task goes on from one, asyncio holds the frames that it passed.
     """
 
     __slots__ = ("_event", "_woken")
@@ -118,7 +118,7 @@ class LoopWait(Wait):
             self.end()
 
     def end(self, error: Exception | None = None) -> None:
-        """End it now, on its loop; raise `error` there."""
+        """End the wait now, on its loop; raise `error` there."""
         if not self._woken.done():
             self.over = True
             if error is None:

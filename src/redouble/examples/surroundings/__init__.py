@@ -1,1 +1,1 @@
-"""On top of all floors: what the examples stand on, real servers on free ports of the loopback, prints and options."""
+"""On top of all floors: the base of the examples: real servers on free ports of the loopback, prints and options."""

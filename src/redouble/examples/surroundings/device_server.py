@@ -1,4 +1,4 @@
-"""On top of all floors: an authorization server of RFC 8628, the device grant, that answers as its script says."""
+"""On top of all floors: an authorization server of RFC 8628, the device grant, that answers by a script."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ class DeviceServer(HttpServer):
             return Answer(200, {"access_token": TOKEN, "token_type": "bearer"})
         if word == "hang up":
             return HANG_UP
-        if isinstance(word, int):  # a proxy that shows, as some do, what it was asked
+        if isinstance(word, int):  # a proxy that, as some do, shows the request
             return Answer(word, f"Bad gateway for {request.body}".encode())
         return Answer(400, {"error": ERRORS[word]})
 
     def polls(self) -> int:
-        """Return how often the token has been asked for."""
+        """Return the number of requests for the token."""
         return self.paths().count("/token")

@@ -18,13 +18,13 @@ class ExportServer(HttpServer):
     """Serves a number of files.
 
     Attributes:
-        export: What `/export` does: `fine`, `empty`, `truncated`, `hang` (no answer), `hang up`, a status such as 502, or
-            the code of a 429 such as `workspace_busy`.
-        headers: What `/export` sends with a refusal.
+        export: The behaviour of `/export`: `fine`, `empty`, `truncated`, `hang` (no answer), `hang up`, a status such
+            as 502, or the code of a 429 such as `workspace_busy`.
+        headers: The headers that `/export` sends with a refusal.
         listed: How many of the files `/tree` lists; `None` for all.
         pace: Seconds that each page of the tree takes.
         trouble: The statuses with which the next readings of a file are answered, by its path.
-        hangs_at: The path of a file that nobody gets; `None`: there is none.
+        hangs_at: The path of a file for which there is no answer; `None`: no such file.
     """
 
     def __init__(self, files: int = 50, *, page: int = 10, export: str | int = "fine", pace: float = 0.0) -> None:
@@ -72,6 +72,6 @@ class ExportServer(HttpServer):
         return Answer(200, {"paths": paths[begin:end], "next": str(end) if end < len(paths) else None})
 
     def counts(self) -> tuple[int, int, int]:
-        """Return how many exports, pages of the tree and files have been asked for."""
+        """Return the number of requests for exports, pages of the tree and files."""
         paths = self.paths()
         return paths.count("/export"), paths.count("/tree"), paths.count("/file")

@@ -1,4 +1,4 @@
-"""On top of all floors: an HTTP server on a free port of the loopback, in threads; subclasses say what it answers."""
+"""On top of all floors: an HTTP server on a free port of the loopback, in threads; subclasses give the answers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Request(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """Is an answer; a body that is no bytes is sent as JSON."""
+    """Is an answer; a body that is not bytes is sent as JSON."""
 
     status: int
     body: Any
@@ -74,7 +74,7 @@ class _Listener(ThreadingHTTPServer):
     answers: HttpServer
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of clients that hang up."""
+        """Print nothing about clients that hang up."""
 
 
 class _Handler(BaseHTTPRequestHandler):

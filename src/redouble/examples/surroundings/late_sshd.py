@@ -1,4 +1,4 @@
-"""On top of all floors: an SSH server on a free port of the loopback, started when it is told to, with keys of its own."""
+"""On top of all floors: an SSH server on a free port of the loopback, started on request, with keys of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""On top of all floors: an HTTP server to which snapshots are pushed, and that answers as its script says."""
+"""On top of all floors: an HTTP server to which snapshots are pushed, and that answers by a script."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class PushTarget(HttpServer):
-    """`/snapshots` answers with the words of the script in turn, and accepts everything when there is none left.
+    """`/snapshots` answers with the words of the script in turn, and accepts all pushes at its end.
 
-    A word is one of `ok`, `rejected` (the server does not want this one), `unimplemented`, `hang up`, `hold` (no answer
-    until `release` is set, then `ok`), or a status such as 503.
+    A word is one of `ok`, `rejected` (the server refuses this one), `unimplemented`, `hang up`, `hold` (no answer until
+    `release` is set, then `ok`), or a status such as 503.
     """
 
     def __init__(self, *script: str | int) -> None:

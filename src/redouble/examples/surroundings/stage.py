@@ -1,4 +1,4 @@
-"""On top of all floors: what all examples share: prints with the time, options, free ports, and what is not installed."""
+"""On top of all floors: the parts that all examples share: prints with the time, options, free ports, installed clients."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 HOST = "127.0.0.1"
-_began = float(os.environ.setdefault("STAGE_BEGAN", str(time.monotonic())))  # programs that it starts count on
+_began = float(os.environ.setdefault("STAGE_BEGAN", str(time.monotonic())))  # the programs that it starts need
 
 
 def say(text: str) -> None:
@@ -39,11 +39,11 @@ def show_log(level: int = logging.WARNING) -> None:
 
 
 def start(main: Callable[..., None], *hosts: str, words: str = "", level: int = logging.WARNING) -> None:
-    """Call an example's `main` with the host that the command line names, and its words; print what redouble logs.
+    """Call an example's `main` with the host and the words of the command line; print redouble's log.
 
     Args:
-        main: What the example does.
-        hosts: What can run it, the default first.
+        main: The example's function.
+        hosts: The hosts that can run it, the default first.
         words: The names of the words that may stand on the command line, separated by spaces.
         level: The level from which log lines are printed.
     """
@@ -81,7 +81,7 @@ def _installed(host: str) -> str:
 
 @contextmanager
 def limited(seconds: float | None) -> Iterator[None]:
-    """Press Ctrl-C after some seconds, and end quietly when somebody has pressed it."""
+    """Press Ctrl-C after some seconds; end quietly when the user or this has pressed it."""
     timer = None if seconds is None else threading.Timer(seconds, _interrupt)
     if timer is not None:
         timer.daemon = True
@@ -111,16 +111,16 @@ def run(host: str, main: Callable[..., Awaitable[None]], *args: Any) -> None:
         asyncio.run(main(*args))
 
 
-# What has to be installed.
+# Clients and programs that must be installed.
 
 
 def client(name: str) -> Any:
     """Import a third-party module.
 
     Raises:
-        SystemExit: Where an example is run and the module is not installed: exit code 2, with a line that says what to
-            install.
-        ModuleNotFoundError: The same where an example is imported.
+        SystemExit: When an example is run and the module is not installed: exit code 2, with a line that names the
+            package.
+        ModuleNotFoundError: When an example is imported and the module is not installed.
     """
     try:
         return importlib.import_module(name)
@@ -135,7 +135,7 @@ def client(name: str) -> Any:
 
 
 def find_program(name: str) -> str | None:
-    """Return the path of a program, looked for also where Debian keeps servers; `None` where there is none."""
+    """Return the path of a program, also in Debian's folders for servers; `None` where there is none."""
     return shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin"]))
 
 
@@ -143,7 +143,7 @@ def find_program(name: str) -> str | None:
 
 
 def unused_port() -> int:
-    """Return a port of the loopback on which nothing listens."""
+    """Return a free port of the loopback."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
@@ -158,10 +158,10 @@ def listens(port: int) -> bool:
 
 
 def wait_until(happened: Callable[[], Any], what: str, timeout: float = 10.0) -> Any:
-    """Return what `happened` returns, as soon as that is true.
+    """Return the result of `happened`, as soon as it is true.
 
     Raises:
-        TimeoutError: When it never is.
+        TimeoutError: When it does not become true in time.
     """
     end = time.monotonic() + timeout
     while not (found := happened()):

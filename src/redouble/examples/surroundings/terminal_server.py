@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class TerminalServer:
     """Serves in threads of this process.
 
-    It sends so many numbered lines, beginning after the number that the client names as `resume`, and keeps silent then.
+    It sends `lines` numbered lines, beginning after the number that the client names as `resume`, and then keeps
+    silent.
 
     Attributes:
         refuse: The HTTP status with which the upgrade is refused; `None`: it is not.
@@ -49,13 +50,13 @@ class TerminalServer:
         self._thread.start()
 
     def drop(self) -> None:
-        """Let each connection end without a word, as when a network cable is pulled out and its peer notices."""
+        """End each connection without a close frame, as when a network cable is pulled out and the peer notices."""
         for connection in list(self._connections):
             with contextlib.suppress(OSError):
                 connection.socket.shutdown(socket.SHUT_RDWR)
 
     def kill(self) -> None:
-        """End without a word."""
+        """End without close frames."""
         if self._server is not None and self._thread is not None:
             self._gone.set()
             self._server.shutdown()
@@ -65,7 +66,7 @@ class TerminalServer:
 
     @property
     def open(self) -> int:
-        """Return how many connections are open."""
+        """The number of open connections."""
         return len(self._connections)
 
     def _look_at(self, connection: Any, request: Any) -> Any:

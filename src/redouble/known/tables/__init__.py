@@ -1,7 +1,7 @@
-"""Floor 2. Which client's table stands where; each is loaded when the first error of that client is judged.
+"""Floor 2. The list of the clients' tables; each is loaded when the first error of that client is judged.
 
-The tables for Python's own errors are loaded with redouble: when nothing is left to open a file with, they must be there.
-A new client is one more file, and a line here.
+The tables for Python's own errors are loaded with redouble: they must be there when no file can be opened any more. A
+new client is one more file, and a line here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from redouble.known.table import Entry, Key, Table
 
 SHARED = ("http_status", "sqlstate")
-"""Modules of `known/` with rows that are of no class: several tables go by them."""
+"""Modules of `known/` whose rows belong to no class: several tables share them."""
 
 PLACES: dict[str, str] = {
     "_duckdb": "duckdb",
@@ -127,7 +127,7 @@ def table_of(package: str) -> Table | None:
     """Return the table that knows the classes of a top package; `None` where none does.
 
     Raises:
-        Exception: Whatever goes wrong when the module of the table is loaded: no file can be opened, it was deleted.
+        Exception: Any failure to load the module of the table: no file can be opened, it was deleted.
     """
     place = PLACES.get(package)
     return None if place is None else _load(place)

@@ -1,6 +1,7 @@
 """Floor 2. aiohttp's client: answers by status, failed connections by the OSError that they carry, the others by class.
 
-Never by `code`, which warns, nor by the status of a cause: its parser's errors carry a 400 that nobody sent.
+Never by `code`, which warns, nor by the status of a cause: the errors of aiohttp's parser carry a 400 that no server
+sent.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ _as_beneath = beneath().read
 
 
 def read_response_error(error: Any, known: Asking, rows: Rows) -> Classification | None:
-    """An answer, by its status: also of a page that came where JSON was wanted (`ContentTypeError`).
+    """Read an answer by its status: also for a page that came where JSON was wanted (`ContentTypeError`).
 
-    aiohttp invents a status 400 for what its parser refuses, and 0 or 200 stand in others: those are no answers.
+    aiohttp sets status 400 on input that its parser refuses, and 0 or 200 on other errors: those are not answers.
     """
     cause = probe(error, "__cause__")
     invented = _defined_in(cause, "aiohttp.http_exceptions")
@@ -45,20 +46,20 @@ def read_response_error(error: Any, known: Asking, rows: Rows) -> Classification
 
 
 def read_tunnel_error(error: Any, known: Asking, rows: Rows) -> Classification | None:
-    """The proxy's answer to CONNECT: the request itself was not sent."""
+    """Read the proxy's answer to CONNECT: the request itself was not sent."""
     found = read_response_error(error, known, rows)
     return None if found is None else as_applied(found, False)
 
 
 def read_connection_error(error: Any, known: Asking, rows: Rows) -> Classification | None:
-    """A broken connection, unless it was us who closed the connector."""
+    """Read a broken connection, unless the user closed the connector."""
     if first_text(error).startswith("Connector is closed"):
         return rows["Connector is closed"].because(f"{named(error)} [connector closed]")
     return _as_beneath(error, known, rows)
 
 
 def read_payload_error(error: Any, _: Asking, rows: Rows) -> Classification | None:
-    """An answer that was cut, or one whose encoding is damaged or not installed here."""
+    """Read an answer that was cut, or one whose encoding is damaged or not installed here."""
     cause = probe(error, "__cause__")
     if _defined_in(cause, "aiohttp.http_exceptions") and probe(type(cause), "__name__") == "ContentEncodingError":
         return answer(error, rows["ContentEncodingError"])
@@ -70,7 +71,7 @@ def _defined_in(error: Any, module: str) -> bool:
 
 
 _CUT = (TRANSIENT, PERHAPS, _EXC, "the answer was cut")
-_NOT_HTTP = (PERMANENT, PERHAPS, _EXC, "what came is no HTTP, or not what was asked for", "")
+_NOT_HTTP = (PERMANENT, PERHAPS, _EXC, "the answer is not HTTP, or not as requested", "")
 _CHUNK = (*_CUT, ("chunk size",))
 
 TABLE: Table = client(

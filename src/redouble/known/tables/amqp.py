@@ -11,7 +11,7 @@ _PIKA = "pika/exceptions.py"
 _AIORMQ = "aiormq/exceptions.py"
 _AMQP = "amqp/exceptions.py"
 _KOMBU = "kombu/exceptions.py"
-_OTHER = (PERMANENT, PERHAPS, _SPEC, "what was asked for, the rights, or the protocol", "other")
+_OTHER = (PERMANENT, PERHAPS, _SPEC, "the request, the rights, or the protocol", "other")
 _REPLIES = (
     (TRANSIENT, PERHAPS, _SPEC, "the broker shuts down, or was told to close the connection", "320"),
     (TRANSIENT, PERHAPS, _SPEC, "the broker failed, or has no resources left", "506 541"),
@@ -32,7 +32,7 @@ TABLE: Table = (
         text({"StreamLostError": ("StreamLostError",)}, anywhere=True).of(
             "IncompatibleProtocolError",
             (TRANSIENT, SURELY_NOT, _PIKA, "the broker hung up in the handshake", "StreamLostError"),
-            (PERMANENT, SURELY_NOT, _PIKA, "what answers is no broker", "other"),
+            (PERMANENT, SURELY_NOT, _PIKA, "the server is not a broker", "other"),
         ),
         by_class(
             (TRANSIENT, PERHAPS, _PIKA, "the connection is gone", "StreamLostError AMQPHeartbeatTimeout"),

@@ -26,7 +26,7 @@ _by_code = number_at("code").read
 
 
 def read_disconnect(error: Any, known: Asking, rows: Rows) -> Classification | None:
-    """The end of a connection, by its reason."""
+    """Read the end of a connection by its reason."""
     if whole(probe(error, "code")) == 10 and said(error) == "Login timeout expired":
         return answer(error, rows[_LOGIN])
     return _by_code(error, known, rows)

@@ -1,7 +1,7 @@
 """Floor 2. azure-core: answers by status, with Retry-After before its kin; the others by `inner_exception`.
 
-azure-core sets no cause: the error beneath is an attribute. It files some answers under the wrong class: a bad scheme is
-a ServiceResponseError, a body that stalls was a ServiceRequestError, which promises that nothing was sent.
+azure-core sets no cause: the error beneath is an attribute. It files some failures under the wrong class: a bad scheme
+is a ServiceResponseError; a body that stalls was a ServiceRequestError, which promises an unsent request.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _TRANSPORT = "azure/core/pipeline/transport"
 
 
 def read_response_error(error: Any, known: Asking, rows: Rows) -> Classification:
-    """An answer, by its status; without one (azure-identity) by what is beneath it."""
+    """Read an answer by its status; without one (azure-identity) by the error beneath."""
     who = named(error)
     response = probe(error, "response")
     row = rows.get(_code(error))
@@ -46,9 +46,9 @@ def read_response_error(error: Any, known: Asking, rows: Rows) -> Classification
 
 
 def _code(error: Any) -> str:
-    """The code in the body of a storage service's answer."""
+    """Return the code in the body of a storage service's answer."""
     code = probe(error, "error_code")
-    code = probe(code, "_value_") or code  # of some services it is an enum
+    code = probe(code, "_value_") or code  # some services make it an enum
     return str.__str__(code) if is_a(code, str) and code not in BY_STATUS else "no code"
 
 

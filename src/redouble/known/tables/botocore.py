@@ -44,7 +44,7 @@ _CODE = ("response", "Error", "Code")
 
 
 def read_client_error(error: Any, known: Asking, rows: Rows) -> Classification | None:
-    """An answer of AWS: the code outranks the status; a code that is a number stands for a status that is missing."""
+    """Read an answer of AWS: the code outranks the status; a numeric code stands in for a missing status."""
     status, headers, code = at(error, _STATUS), at(error, _HEADERS), at(error, _CODE)
     row = _row(code, rows)
     if row is not None:
@@ -64,14 +64,14 @@ def _by_code(error: Any, row: Row, headers: Any, known: Asking) -> Classificatio
 
 
 def _row(code: Any, rows: Rows) -> Row | None:
-    """The row of a code; event streams write theirs with a small letter: `throttlingException`."""
+    """Return the row of a code; event streams write theirs with a small letter: `throttlingException`."""
     if type(code) is not str or not code or code in BY_STATUS:
         return None
     return rows.get(code) or rows.get(code[:1].upper() + code[1:])
 
 
 def read_checksum_error(error: Any, _: Asking, rows: Rows) -> Classification:
-    """A body with another checksum than was announced; the same class says that a checksum cannot be made."""
+    """Read a body with a wrong checksum; the same class says that a checksum cannot be computed."""
     return answer(error, rows["did not match" if " did not match calculated checksum" in first_text(error) else ""])
 
 
@@ -217,7 +217,7 @@ TABLE: Table = (
             ),
         ),
         handshake((TRANSIENT, PERHAPS, _SEND, "the server may have done it", "ReadTimeoutError")),
-        # aiobotocore says EndpointConnectionError of a reset as well that came after the request.
+        # aiobotocore raises EndpointConnectionError also for a reset after the request was sent.
         if_beneath_agrees()(
             (
                 TRANSIENT,

@@ -79,7 +79,7 @@ _CLASSES = {
     "ProcessLookupError": "ESRCH",
     "TimeoutError": "ETIMEDOUT",
 }
-"""What a builtin class means without an errno: so come asyncio's TimeoutError and, under TLS, ConnectionResetError."""
+"""Builtin classes without an errno: asyncio raises TimeoutError so, and under TLS ConnectionResetError."""
 
 _WINDOWS = {
     64: "ECONNRESET",  # ERROR_NETNAME_DELETED
@@ -105,11 +105,11 @@ _TEXTS = (
     "timed out while connecting to HTTP proxy",
     "connection closed during TLS handshake",
 )
-"""What clients raise as a builtin error, in words of their own that do not change."""
+"""Builtin errors raised by clients, with fixed texts of their own."""
 
 
 def read(error: Any, _: Asking, rows: Rows) -> Classification | None:
-    """A builtin OSError: by its errno, else by its class, else by its text."""
+    """Read a builtin OSError by its errno, else by its class, else by its text."""
     cls = type(error)
     number = whole(probe(error, "errno"))
     if number is None and (cls is TimeoutError or cls is ConnectionError) and error.args:
@@ -146,7 +146,7 @@ def _judge(error: Any, cls: type, number: int | None) -> Classification | None:
 
 
 def _by_text(error: Any) -> Classification | None:
-    """An OSError of text alone: paramiko's, or that of asyncio's create_connection."""
+    """Read an OSError that has only a text: paramiko's, or that of asyncio's create_connection."""
     args = probe(error, "args")
     text = args[0] if type(args) is tuple and len(args) == 1 else None
     if type(text) is not str:
@@ -155,7 +155,7 @@ def _by_text(error: Any) -> Classification | None:
 
 
 def _by_numbers(error: Any, text: str) -> Classification | None:
-    """`OSError("Multiple exceptions: [Errno 111] ..., [Errno 101] ...")`: no cause, no context and no errno to read."""
+    """Read `OSError("Multiple exceptions: [Errno 111] ..., [Errno 101] ...")`, which has no cause, context or errno."""
     if not text.startswith("Multiple exceptions: "):
         return None
     found = _rows_in(text)
@@ -169,7 +169,7 @@ def _by_numbers(error: Any, text: str) -> Classification | None:
 
 
 def _rows_in(text: str) -> list[Row]:
-    """The row of every number in the text; none at all when one of them is not known."""
+    """Return the row of every number in the text; none when one of them is not known."""
     found: list[Row] = []
     for mark, codes in (("[Errno ", {}), ("[WinError ", _WINDOWS)):
         for part in text.split(mark)[1:]:
@@ -183,13 +183,13 @@ def _rows_in(text: str) -> list[Row]:
 
 
 def read_buffer(error: Any, _: Asking, rows: Rows) -> Classification | None:
-    """A BufferError says something only where librdkafka's producer raises it (confluent-kafka)."""
+    """Read a BufferError, which has a meaning only where librdkafka's producer raises it (confluent-kafka)."""
     row = rows.get(said(error))
     return None if row is None else answer(error, row)
 
 
 def _as(name: str) -> Group:
-    """The group of a builtin class without an errno, which means what its errno means."""
+    """Return the group of a builtin class without an errno, which has the meaning of its usual errno."""
     code = _CLASSES[name]
     row = _BY_CODE[code]
     return (row.verdict, row.applied, _DOCS, f"without errno, as {code}", "")
@@ -256,4 +256,4 @@ INHERITED: dict[Key, Entry] = {
     ("builtins", name): Entry(("builtins", name), by_class, (_BY_CLASS[name],))
     for name in (*_SAYING, "ConnectionError", "TimeoutError")
 }
-"""What a class that somebody derived from these builtins means by that alone, whatever its `errno` is."""
+"""The meaning that a class derived from these builtins inherits, independent of its `errno`."""

@@ -1,4 +1,4 @@
-"""Floor 2. Cassandra: the driver's classes, which are those of the protocol's errors."""
+"""Floor 2. Cassandra: the driver's classes, one for each error of the protocol."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CONNECTING = "Unable to connect to any servers"
 
 
 def read_nobody(error: Any, known: Asking, rows: Rows) -> Classification:
-    """No host could be connected to, or none did what was asked: one that says no for good decides."""
+    """Read a failure of all hosts, to connect or to execute: one permanent refusal decides."""
     errors = probe(error, "errors")
     for each in list(dict.values(errors))[:16] if is_a(errors, dict) else ():
         found = known.inner(each) if is_a(each, Exception) else None

@@ -1,4 +1,4 @@
-"""Floor 2. celery, and billiard beneath it: results that were waited for in vain, workers that were lost."""
+"""Floor 2. celery, and billiard beneath it: results that did not arrive in time, workers that were lost."""
 
 from __future__ import annotations
 

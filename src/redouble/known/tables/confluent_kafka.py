@@ -20,7 +20,7 @@ _RETRIABLE, _FATAL, _OTHER = "retriable", "fatal", "other"
 
 
 def read(error: Any, _: Asking, rows: Rows) -> Classification:
-    """By the code; where that has no row, by the client's own word."""
+    """Read an error by its code; where that has no row, by the client's own flag."""
     inner = at(error, ("args", 0))
     if _told(inner, "fatal") is True:
         return answer(error, rows[_FATAL])
@@ -33,12 +33,12 @@ def read(error: Any, _: Asking, rows: Rows) -> Classification:
 def _told(inner: Any, name: str) -> Any:
     try:
         return probe(inner, name)()
-    except Exception:  # nothing that is a KafkaError
+    except Exception:  # not a KafkaError
         return None
 
 
 TABLE: Table = client(
-    "cimpl confluent_kafka",  # where the class says it is from, and where newer versions may put it
+    "cimpl confluent_kafka",  # the module that the class names, and the one that newer versions may use
     by(read).of(
         "KafkaException",
         (TRANSIENT, SURELY_NOT, _LOCAL, "no broker can be reached", "-187"),

@@ -25,7 +25,7 @@ _STATUS = "22 by status"
 
 
 def read(error: Any, _: Asking, rows: Rows) -> Classification:
-    """By the code, and by libcurl's text where a code stands for several things."""
+    """Read an error by its code, and by libcurl's text where a code stands for several conditions."""
     code, text = _code(error), said(error)
     status = status_in(text.partition("returned error: ")[2], "") if code == 22 else None
     if status is not None:

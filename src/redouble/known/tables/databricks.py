@@ -19,7 +19,7 @@ _EXC = "databricks/sdk/errors/platform.py"
 
 
 def read(error: Any, _: Asking, rows: Rows) -> Classification:
-    """An error that may pass, with the seconds that the client took from the answer."""
+    """Read a transient error, with the seconds that the client took from the answer."""
     seconds = probe(error, "retry_after_secs")
     hint = retry_after(str(seconds), None) if type(seconds) in (int, float) else None
     return rows[""].because(named(error), hint)

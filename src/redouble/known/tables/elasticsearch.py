@@ -1,4 +1,4 @@
-"""Floor 2. elasticsearch and its elastic-transport, opensearch-py: by status, connections by what lies beneath.
+"""Floor 2. elasticsearch and its elastic-transport, opensearch-py: by status, connections by the error beneath.
 
 elasticsearch 8 and later keep the status and the headers of an answer in `meta`; elasticsearch 7, and opensearch-py, which
 comes of it, keep the status alone, and the error beneath as the third argument.
@@ -31,7 +31,7 @@ _SEVEN = (
             PERMANENT,
             PERHAPS,
             _HELPERS + "; policy",
-            "a part was done: repeat what its `errors` names",
+            "a part was done: repeat the items in its `errors`",
             "BulkIndexError",
         ),
         (PERMANENT, PERHAPS, _HELPERS, "the scroll is gone, or has holes", "ScanError"),
@@ -53,7 +53,7 @@ TABLE: Table = (
             (TRANSIENT, SURELY_NOT, _EXC, "no node was found (yet)", "SniffingError"),
             (PERMANENT, PERHAPS, _EXC, "a body that cannot be read or written", "SerializationError"),
         ),
-        # Their `errors` come last: after retries the transport fills it with those of earlier attempts.
+        # Their `errors` come last: after retries the transport fills it with the errors of earlier attempts.
         as_beneath()(
             (TRANSIENT, PERHAPS, _NODES, "as the error beneath it", "ConnectionError ConnectionTimeout"),
             (PERMANENT, SURELY_NOT, _NODES, "as the error beneath it; else as a certificate", "TlsError"),

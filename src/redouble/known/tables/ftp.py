@@ -20,7 +20,7 @@ _DOCS = "ftplib documentation"
 
 
 def read_reply(error: Any, _: Asking, rows: Rows) -> Classification:
-    """A reply of 400 to 499."""
+    """Read a reply of 400 to 499."""
     return answer(error, rows.get(said(error)[:3]) or rows["4yz"])
 
 
@@ -35,7 +35,7 @@ TABLE: Table = client(
     by(read_reply).of("error_temp", *_TEMPORARY),
     by_class(
         (PERMANENT, SURELY_NOT, _FTP, "refused for good", "error_perm"),
-        (PERMANENT, PERHAPS, _DOCS, "what answers does not speak the protocol", "error_proto error_reply Error"),
+        (PERMANENT, PERHAPS, _DOCS, "the server does not speak the protocol", "error_proto error_reply Error"),
     ),
 ) + client(
     "aioftp",

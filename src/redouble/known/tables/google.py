@@ -1,7 +1,7 @@
-"""Floor 2. google-api-core and google-auth: errors that were born of HTTP, by status; those of gRPC by their code.
+"""Floor 2. google-api-core and google-auth: errors of HTTP by status, errors of gRPC by code.
 
 The classes are the same for both, and carry a `grpc_status_code` even for HTTP (a 503 and UNAVAILABLE are one class).
-What tells them apart is `response`: an HTTP response, or an RpcError. What has neither was made by hand (the error of a
+`response` tells them apart: an HTTP response, or an RpcError. An error without a response was made by hand (for a
 long-running operation), and goes by its gRPC code where it has one, which tells more.
 """
 
@@ -31,7 +31,7 @@ _INTERNAL = "gRPC INTERNAL"
 
 
 def read_call_error(error: Any, known: Asking, rows: Rows) -> Classification:
-    """An answer of a Google API, over HTTP or gRPC."""
+    """Read an answer of a Google API, over HTTP or gRPC."""
     response = probe(error, "response")
     if whole(probe(response, "status_code")) is None:
         found = _by_grpc(error, rows)
@@ -42,11 +42,11 @@ def read_call_error(error: Any, known: Asking, rows: Rows) -> Classification:
 
 
 def _by_grpc(error: Any, rows: Rows) -> Classification | None:
-    """An error that was born of gRPC, or made by hand; `None` for a code that is not known.
+    """Read an error that came over gRPC, or was made by hand; `None` for an unknown code.
 
     `google.api_core.exceptions` gives ABORTED the HTTP status 409, and INTERNAL and UNKNOWN both 500: the gRPC code is
     read first, from the error, then from the RpcError that it keeps as `response` and as its cause. An error of REST
-    has a gRPC code by its class as well, and an HTTP response: it is not for here.
+    has a gRPC code by its class as well, but an HTTP response: it is not read here.
     """
     call = next((each for each in (probe(error, "response"), probe(error, "__cause__")) if is_rpc_error(each)), error)
     name = code_of(probe(error, "grpc_status_code")) or code_of(call, method=True)
@@ -75,7 +75,7 @@ def _by_status(error: Any, response: Any, known: Asking, rows: Rows) -> Classifi
 
 
 def read_rest_error(error: Any, known: Asking, rows: Rows) -> Classification | None:
-    """An answer as google-api-python-client and google-genai keep it: `resp`, `error_details`; `response`, `details`."""
+    """Read an answer of google-api-python-client or google-genai: `resp`, `error_details`; `response`, `details`."""
     response = next((each for name in ("resp", "response") if (each := probe(error, name)) is not None), None)
     headers = response if is_a(response, dict) else probe(response, "headers")  # httplib2's responses are dicts
     status = whole(probe(error, "status_code"))
@@ -97,7 +97,7 @@ def _details(error: Any) -> Any:
 
 
 def _reason(error: Any, rows: Rows) -> Row | None:
-    """The row of the reason in the body: `{"errors": [{"reason": "rateLimitExceeded", ...}]}`."""
+    """Return the row of the reason in the body: `{"errors": [{"reason": "rateLimitExceeded", ...}]}`."""
     errors = probe(error, "errors") or probe(error, "error_details")
     for each in errors[:16] if is_a(errors, list) else ():
         reason = dict.get(each, "reason") if is_a(each, dict) else None
@@ -107,7 +107,7 @@ def _reason(error: Any, rows: Rows) -> Row | None:
 
 
 def _retry_info(details: Any) -> float | None:
-    """The `retryDelay` of a google.rpc.RetryInfo, as JSON has it: `{"@type": ".../google.rpc.RetryInfo", "retryDelay": "34.5s"}`."""
+    """Return the delay of a RetryInfo in JSON: `{"@type": ".../google.rpc.RetryInfo", "retryDelay": "34.5s"}`."""
     for detail in details[:16] if type(details) is list else ():
         kind = detail.get("@type") if type(detail) is dict else None
         delay = detail.get("retryDelay") if type(kind) is str and kind.endswith("/google.rpc.RetryInfo") else None
@@ -117,7 +117,7 @@ def _retry_info(details: Any) -> float | None:
 
 
 def read_auth_error(error: Any, known: Asking, rows: Rows) -> Classification:
-    """An access token that was not given: the request itself was not sent."""
+    """Read a refused access token: the request itself was not sent."""
     if probe(error, "retryable") is True:
         return rows["retryable"].because(f"{named(error)} [retryable]")
     found = known.inner(probe(error, "__cause__"))

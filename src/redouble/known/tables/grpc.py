@@ -1,8 +1,8 @@
 """Floor 2. gRPC: grpc and grpc.aio by status code, details and trailers.
 
 `.code()`, `.details()` and `.trailing_metadata()` are methods, called on recognised classes alone and never trusted.
-A port where nothing listens, a name that does not exist and a refused certificate are all UNAVAILABLE: the details,
-which grpc writes in English, tell them apart.
+A closed port, an unknown name and a refused certificate are all UNAVAILABLE: the details, which grpc writes in English,
+tell them apart.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _DETAILS = {
                 "nodename nor servname provided",
             ),
         ),
-        # An HTTP/1 server: until 1.68 the connection ended with "OK", as if nothing had gone wrong.
+        # An HTTP/1 server: until 1.68 the connection ended with "OK", as if it had succeeded.
         (_NO_HTTP2, ("http1.x server", "Failed parsing HTTP/2", "last error: OK")),
         (_UNSENT, ("failed to connect to all addresses", "DNS resolution failed", "errors resolving ")),
     ),
@@ -59,7 +59,7 @@ _DETAILS = {
 
 
 def read(error: Any, _: Asking, rows: Rows) -> Classification | None:
-    """An RpcError; `None` for one that has no status code."""
+    """Read an RpcError; `None` for one that has no status code."""
     row = rows.get(code_of(error, method=True))
     return None if row is None else judge(error, row)
 
@@ -68,13 +68,13 @@ def is_rpc_error(value: Any) -> bool:
     """Return whether a value is an RpcError, by the names of its classes."""
     try:
         names = [(base.__module__.partition(".")[0], base.__name__) for base in type(value).__mro__]
-    except Exception:  # a metaclass of theirs
+    except Exception:  # a metaclass that raises
         return False
     return ("grpc", "RpcError") in names
 
 
 def judge(call: Any, row: Row) -> Classification:
-    """Return what an RpcError means whose code has this row."""
+    """Judge an RpcError whose code has this row."""
     refined = _refined(call, row)
     if refined.verdict is PERMANENT:
         return answer(call, refined)
@@ -91,7 +91,7 @@ def _hinted(call: Any, row: Row, told: Row, hint: float) -> Classification:
 
 
 def _refined(call: Any, row: Row) -> Row:
-    """The row that the details tell, where the code alone does not tell enough."""
+    """Return the row that the details select, where the code alone does not tell enough."""
     choices = _DETAILS.get(row.code, ())
     text = clipped(_call(call, "details")) if choices else ""
     for refined, marks in choices:
@@ -101,7 +101,7 @@ def _refined(call: Any, row: Row) -> Row:
 
 
 def _trailers(call: Any) -> dict[str, Any]:
-    """The trailers by name in lower case, the first of each; what is no pair is left out."""
+    """Return the trailers by name in lower case, the first of each; items that are not pairs are left out."""
     found: dict[str, Any] = {}
     metadata = _call(call, "trailing_metadata")
     try:
@@ -109,13 +109,13 @@ def _trailers(call: Any) -> dict[str, Any]:
             for _, pair in zip(range(TRAILERS), metadata, strict=False):
                 if is_a(pair, tuple) and len(pair) == 2 and is_a(pair[0], str):
                     found.setdefault(str.lower(pair[0]), pair[1])
-    except Exception:  # not to be iterated over, or not to its end
+    except Exception:  # not iterable, or not to its end
         pass
     return found
 
 
 def _call(error: Any, name: str) -> Any:
-    """The answer of a method without arguments; `None` when there is none, it raises, or it is a coroutine function."""
+    """Call a method without arguments; `None` when it is missing, raises, or is a coroutine function."""
     try:
         found = getattr(error, name)()
         if type(found).__name__ == "coroutine":
@@ -127,7 +127,7 @@ def _call(error: Any, name: str) -> Any:
 
 
 def code_of(subject: Any, method: bool = False) -> str:
-    """Return the name of a `grpc.StatusCode`, an enum, or of the one that an error's `code()` gives; else nothing."""
+    """Return the name of a `grpc.StatusCode`, an enum, or of the one from an error's `code()`; else an empty text."""
     code = _call(subject, "code") if method else subject
     name = probe(code, "_name_")  # `name` is a slow property before Python 3.12
     return name if type(name) is str else ""
@@ -147,10 +147,16 @@ TABLE: Table = client(
         ),
         (TRANSIENT, SURELY_NOT, f"{_STATUS}; policy", "refused for want of quota or room", "RESOURCE_EXHAUSTED"),
         (TRANSIENT, SURELY_NOT, _AIP, "a conflict: repeat the whole transaction", "ABORTED"),
-        (PERMANENT, PERHAPS, _AIP, "nobody knows what happened", "INTERNAL UNKNOWN DATA_LOSS CANCELLED"),
-        (PERMANENT, SURELY_NOT, _AIP, "who asks is not known or not allowed", "UNAUTHENTICATED PERMISSION_DENIED"),
+        (PERMANENT, PERHAPS, _AIP, "the outcome is unknown", "INTERNAL UNKNOWN DATA_LOSS CANCELLED"),
+        (
+            PERMANENT,
+            SURELY_NOT,
+            _AIP,
+            "the caller is unknown, or lacks the permission",
+            "UNAUTHENTICATED PERMISSION_DENIED",
+        ),
         (PERMANENT, SURELY_NOT, _AIP, "the request", "INVALID_ARGUMENT NOT_FOUND OUT_OF_RANGE UNIMPLEMENTED"),
-        (PERMANENT, SURELY_NOT, _AIP, "the state of what is asked for", "ALREADY_EXISTS FAILED_PRECONDITION"),
+        (PERMANENT, SURELY_NOT, _AIP, "the state of the resource", "ALREADY_EXISTS FAILED_PRECONDITION"),
         (PERMANENT, PERHAPS, _STATUS, "an error with a code that says that all is well", "OK"),
         (
             TRANSIENT,
@@ -167,7 +173,7 @@ TABLE: Table = client(
             "a certificate that is refused, or a port that does not speak TLS",
             (_NO_TLS,),
         ),
-        (PERMANENT, SURELY_NOT, f"{_STATUS}; policy", "what answers is no gRPC server", (_NO_HTTP2,)),
+        (PERMANENT, SURELY_NOT, f"{_STATUS}; policy", "the server does not speak gRPC", (_NO_HTTP2,)),
         (
             PERMANENT,
             PERHAPS,

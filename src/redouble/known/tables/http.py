@@ -22,7 +22,7 @@ TABLE: Table = client(
             PERMANENT,
             PERHAPS,
             _DOCS,
-            "a mistake in the calls, or in what is spoken on this port",
+            "a mistake in the calls, or another protocol on this port",
             "HTTPException NotConnected InvalidURL UnknownProtocol UnknownTransferEncoding UnimplementedFileMode"
             " ImproperConnectionState CannotSendRequest CannotSendHeader ResponseNotReady LineTooLong",
         ),

@@ -1,4 +1,4 @@
-"""Floor 2. httpx, httpx2 and the httpcore beneath each: by class; where a class hides the root, by what lies beneath.
+"""Floor 2. httpx, httpx2 and the httpcore beneath each: by class; where a class hides the root, by the error beneath.
 
 httpcore ends with `raise exc from None`, so the root of a ConnectError is only in a suppressed context.
 """
@@ -26,7 +26,7 @@ _PROXY = "httpcore, http_proxy.py"
 
 _ILLEGAL = (
     "illegal status line",
-    "illegal request line",  # what h11 says of an answer too, when its first byte is no text: a TLS server's
+    "illegal request line",  # h11's text also for an answer whose first byte is not text: a TLS server's
     "illegal header line",
     "no response line received",
     "Receive buffer too long",
@@ -42,7 +42,7 @@ _as_beneath = beneath().read
 
 
 def read_remote_protocol(error: Any, _: Asking, rows: Rows) -> Classification | None:
-    """By h11's text: what speaks something else on this port will go on doing so; a server that hung up may not.
+    """Read h11's text: another protocol on this port is permanent; a server that hung up is not.
 
     The classes beneath are h11's and h2's, which the tables do not know: an inner ValueError must not decide.
     """
@@ -52,13 +52,13 @@ def read_remote_protocol(error: Any, _: Asking, rows: Rows) -> Classification | 
 
 
 def _text(error: Any) -> str:
-    """The text of an error; httpcore's own errors carry h11's error in its place."""
+    """Return the text of an error; httpcore's own errors carry h11's error in its place."""
     args = probe(error, "args")
     return first_text(error) or first_text(args[0] if type(args) is tuple and args else None)
 
 
 def read_proxy(error: Any, known: Asking, rows: Rows) -> Classification | None:
-    """By the text that httpcore writes: `407 Proxy Authentication Required`, or what a SOCKS proxy objects to."""
+    """Read the text that httpcore writes: `407 Proxy Authentication Required`, or the objection of a SOCKS proxy."""
     text = first_text(error)
     status = status_in(text, "")
     if status is not None:
@@ -96,7 +96,7 @@ _ALL = (
             PERMANENT,
             SURELY_NOT,
             "httpcore, http_proxy.py, socks_proxy.py",
-            "by the status that the proxy gave to CONNECT, or by what a SOCKS proxy objects to",
+            "by the status that the proxy gave to CONNECT, or by the objection of a SOCKS proxy",
             ("by its text",),
         ),
     ),

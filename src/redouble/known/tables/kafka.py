@@ -1,6 +1,7 @@
 """Floor 2. Kafka: kafka-python and aiokafka, by their flag `retriable`; `errno` is the broker's code, and no errno.
 
-The Java client differs in a few (a corrupt record and a rebalance are retriable there): these clients are believed.
+The Java client differs in a few (a corrupt record and a rebalance are retriable there): the Python clients are
+followed.
 """
 
 from __future__ import annotations
@@ -39,14 +40,14 @@ _BEFORE_SENDING = (
 
 
 def read(error: Any, _: Asking, rows: Rows) -> Classification:
-    """Any error of the client or of a broker, by its flag; what a class says besides is its row without a code."""
+    """Read any error of the client or of a broker by its flag; the row without a code holds the facts of its class."""
     if probe(error, "retriable") is True:
         return answer(error, rows.get("") or rows[_RETRIABLE])
     return answer(error, rows[_FINAL])
 
 
 def read_connection(error: Any, known: Asking, rows: Rows) -> Classification:
-    """A connection that did not come about, or was lost with requests in flight: only the text tells which."""
+    """Read a connection that failed, or was lost with requests in flight: only the text tells which."""
     text = said(error) or _quoted(error)
     if firm_text(text):
         return answer(error, rows["text"])
@@ -57,7 +58,7 @@ def read_connection(error: Any, known: Asking, rows: Rows) -> Classification:
 
 
 def _quoted(error: Any) -> str:
-    """The text of the system's error that was handed over whole: `KafkaConnectionError(OSError(104, ...))`."""
+    """Return the text of a system error that was passed on whole: `KafkaConnectionError(OSError(104, ...))`."""
     args = probe(error, "args")
     if type(args) is not tuple or not args:
         return ""
@@ -91,7 +92,7 @@ TABLE: Table = client(
             ("Cancelled", _NET, "a request in flight when the connection was closed"),
         )
     ),
-    by_class((PERMANENT, PERHAPS, _JAVA, "the broker does not know what happened", "UnknownError")),
+    by_class((PERMANENT, PERHAPS, _JAVA, "the broker does not know the cause", "UnknownError")),
     by(read_connection).of(
         "KafkaConnectionError",
         (TRANSIENT, SURELY_NOT, _NET, "without a text: closed before it was ready", ""),

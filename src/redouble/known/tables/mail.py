@@ -21,11 +21,11 @@ _AIO = "aiosmtplib/errors.py"
 _IMAP = "imaplib documentation"
 _POP = "poplib documentation"
 _MANY = 100
-"""How many recipients are looked at."""
+"""The most recipients that are read."""
 
 
 def read_recipients(error: Any, _: Asking, rows: Rows) -> Classification:
-    """Every recipient was refused, each with a code: one that is refused for good decides."""
+    """Read the refusal of every recipient, each with a code: one permanent refusal decides."""
     refused = probe(error, "recipients")
     if is_a(refused, dict):  # smtplib: address to (code, text)
         codes = [at(each, (0,)) for each in list(dict.values(refused))[:_MANY]]
@@ -52,7 +52,7 @@ TABLE: Table = (
             (PERMANENT, SURELY_NOT, _DOCS, "a mistake in the calls", ("please run connect() first",)),
             (TRANSIENT, PERHAPS, _DOCS, "the connection is gone: the server may have taken the message", ""),
         ),
-        by_class((PERMANENT, SURELY_NOT, _DOCS, "the server does not offer what is needed", "SMTPException")),
+        by_class((PERMANENT, SURELY_NOT, _DOCS, "the server lacks a needed extension", "SMTPException")),
     )
     + client(
         "aiosmtplib",
@@ -75,7 +75,7 @@ TABLE: Table = (
                 "the connection is gone: the server may have taken the message",
                 "SMTPServerDisconnected",
             ),
-            (PERMANENT, SURELY_NOT, _AIO, "the server does not offer what is needed", "SMTPException SMTPNotSupported"),
+            (PERMANENT, SURELY_NOT, _AIO, "the server lacks a needed extension", "SMTPException SMTPNotSupported"),
         ),
     )
     + client(

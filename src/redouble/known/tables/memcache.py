@@ -1,4 +1,4 @@
-"""Floor 2. pymemcache, by class; what a socket raised comes as it is."""
+"""Floor 2. pymemcache, by class; errors of sockets come unwrapped."""
 
 from __future__ import annotations
 

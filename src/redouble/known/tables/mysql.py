@@ -34,11 +34,11 @@ _BY_TEXT: dict[int, tuple[tuple[str, tuple[str, ...]], ...]] = {
     3024: (("3024 Read Operation timed out", ("The Read Operation timed out", "The Write Operation timed out")),),
     -1: (("pool exhausted", ("pool exhausted",)), ("not available", ("MySQL Connection not available",))),
 }
-"""The numbers that mean something else with one of these words in the text; -1 where there is no number."""
+"""The numbers that have another meaning with one of these words in the text; -1 where there is no number."""
 
 
 def read(error: Any, known: Asking, rows: Rows) -> Classification:
-    """An error of any driver for MySQL or MariaDB."""
+    """Read an error of any driver for MySQL or MariaDB."""
     number = _number(error)
     for code, marks in _BY_TEXT.get(number, ()):
         if any_in(said(error), *marks):
@@ -52,7 +52,7 @@ def read(error: Any, known: Asking, rows: Rows) -> Classification:
 
 
 def _number(error: Any) -> int:
-    """The number: the first argument, or `errno`, which is no errno here."""
+    """Return the number: the first argument, or `errno`, which is not a system errno here."""
     args = probe(error, "args")
     number = whole(args[0]) if type(args) is tuple and args else None
     number = whole(probe(error, "errno")) if number is None else number
@@ -125,11 +125,17 @@ _NUMBERS = rows_of(
             PERMANENT,
             SURELY_NOT,
             _SERVER,
-            "who asks is not known or not allowed",
+            "the user is unknown, or lacks the permission",
             "1044 1045 1130 1142 1143 1227 1698",
         ),
         (PERMANENT, SURELY_NOT, _SERVER, "this host is blocked until somebody clears it", "1129"),
-        (PERMANENT, SURELY_NOT, _SERVER, "what is asked for does not exist", "1046 1049 1051 1054 1146 1305"),
+        (
+            PERMANENT,
+            SURELY_NOT,
+            _SERVER,
+            "the table, column or database does not exist",
+            "1046 1049 1051 1054 1146 1305",
+        ),
         (
             PERMANENT,
             SURELY_NOT,
@@ -152,7 +158,7 @@ _NUMBERS = rows_of(
             "read-only; after a failover only a new connection helps",
             "1290 1792 1836",
         ),
-        (PERMANENT, SURELY_NOT, _SERVER + "; policy", "what an account may do in an hour is used up", "1226"),
+        (PERMANENT, SURELY_NOT, _SERVER + "; policy", "the account's hourly limit is used up", "1226"),
         (PERMANENT, PERHAPS, _SERVER, "an error while committing", "1180"),
         (
             PERMANENT,

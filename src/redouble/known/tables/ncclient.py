@@ -21,7 +21,7 @@ _EXC = "ncclient/transport/errors.py"
 
 
 def read_ssh(error: Any, known: Asking, rows: Rows) -> Classification:
-    """A session that did not come about: by its text, else by the error of paramiko beneath."""
+    """Read a session that failed to open: by its text, else by the error of paramiko beneath."""
     row = first_match(said(error), rows)
     if row is not None:
         return answer(error, row)
@@ -47,6 +47,6 @@ TABLE: Table = client(
         "SSHError",
         (TRANSIENT, SURELY_NOT, "ncclient/transport/ssh.py", "no connection came about", ("Could not open socket to",)),
         (TRANSIENT, PERHAPS, "ncclient/transport/ssh.py", "any other: by what lies beneath", ("by what lies beneath",)),
-        (PERMANENT, PERHAPS, "ncclient/transport/ssh.py", "what lies beneath is not known", OTHER),
+        (PERMANENT, PERHAPS, "ncclient/transport/ssh.py", "the error beneath is not known", OTHER),
     ),
 )

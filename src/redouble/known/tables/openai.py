@@ -63,7 +63,7 @@ _as_beneath = as_beneath().read
 
 
 def read_status_error(error: Any, known: Asking, rows: Rows) -> Classification | None:
-    """An answer of 400 or more, or an error event in a stream that began with 200."""
+    """Read an answer of 400 or more, or an error event in a stream that began with 200."""
     who = named(error)
     response = probe(error, "response")
     status = whole(probe(response, "status_code"))
@@ -83,7 +83,7 @@ def read_status_error(error: Any, known: Asking, rows: Rows) -> Classification |
 
 
 def read_api_error(error: Any, _: Asking, rows: Rows) -> Classification:
-    """An error event in a stream, by the type or the code in the body: the request has been at work."""
+    """Read an error event in a stream by the type or the code in the body: the server had begun the request."""
     body = _mapping(probe(error, "body"))
     inner = _mapping(body.get("error")) or body
     for word in (inner.get("code"), inner.get("type")):
@@ -96,7 +96,7 @@ def read_api_error(error: Any, _: Asking, rows: Rows) -> Classification:
 
 
 def _spent(error: Any, rows: Rows) -> Row | None:
-    """OpenAI's `code`, Anthropic's `error.details.error_code`; whichever is there."""
+    """Return OpenAI's `code` or Anthropic's `error.details.error_code`."""
     for code in (probe(error, "error_code"), probe(error, "code"), probe(error, "type")):
         if type(code) is str and code in _SPENT and code in rows:
             return rows[code]
@@ -108,7 +108,7 @@ def _mapping(value: Any) -> dict[Any, Any]:
 
 
 def read_oauth_error(error: Any, known: Asking, rows: Rows) -> Classification | None:
-    """A login: pending as RFC 8628 says, else by its status."""
+    """Read a login: pending as RFC 8628 says, else by its status."""
     word = probe(error, "error")
     if type(word) is str and word in ("authorization_pending", "slow_down"):
         return rows["authorization_pending slow_down"].because(f"{named(error)} {word}", backoff=poll(word))
@@ -116,14 +116,14 @@ def read_oauth_error(error: Any, known: Asking, rows: Rows) -> Classification | 
 
 
 def read_exchange_error(error: Any, known: Asking, rows: Rows) -> Classification | None:
-    """A token that was not given: by the status of the endpoint that gives them. The request itself was not sent."""
+    """Read a refused token by the status of the token endpoint. The request itself was not sent."""
     response = probe(error, "response")
     found = judge_response(error if response is None else response, known.wall, who=named(error))
     return rows[""].because(named(error)) if found is None else as_applied(found, False)
 
 
 def read_connection_error(error: Any, known: Asking, rows: Rows) -> Classification | None:
-    """Anthropic wraps whatever was raised: a host that cannot be (`UnicodeError`) will not be next time either."""
+    """Read a connection error. Anthropic wraps any error: an impossible host name (`UnicodeError`) is permanent."""
     cause = probe(error, "__cause__")
     if is_a(cause, ValueError) and type(cause).__module__ == "builtins":
         return rows["a ValueError"].because(f"{named(cause)} under {named(error)}")
@@ -131,7 +131,7 @@ def read_connection_error(error: Any, known: Asking, rows: Rows) -> Classificati
 
 
 def sdk(name: str, *spent: Any) -> tuple[Part, ...]:
-    """Return the parts of the table of an SDK that is made by this generator; `spent`: its groups of a 429 that stays."""
+    """Return the table's parts for an SDK made by this generator; `spent`: its groups of a permanent 429."""
     exc, policy = f"{name}/_exceptions.py", f"{name}/_base_client.py, _should_retry"
     streaming = f"{name}/_streaming.py"
     statuses = (

@@ -30,7 +30,7 @@ CHANNELS: tuple[Group, ...] = (
 
 
 def read_nobody(error: Any, known: Asking, rows: Rows) -> Classification:
-    """No address could be connected to; nothing was sent to any."""
+    """Read a failure to connect to all addresses: no request was sent."""
     errors = probe(error, "errors")
     for each in list(dict.values(errors))[:16] if is_a(errors, dict) else ():
         found = known.inner(each) if is_a(each, Exception) else None

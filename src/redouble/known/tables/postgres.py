@@ -1,9 +1,9 @@
 """Floor 2. PostgreSQL: psycopg and psycopg2 by SQLSTATE, else by libpq's text; asyncpg; the pool of psycopg.
 
-libpq keeps no SQLSTATE of a connection that did not come about, so that psycopg has nothing but a text, and what the
-server said stands in it in the server's language. Every line must be known to be transient, else the error counts as
-permanent: a wrong password must never look like an outage. (That a password was used proves nothing: libpq says so
-for every answer of the server, too many clients included.) That there is a `pgconn` proves that nothing was done yet.
+libpq keeps no SQLSTATE of a failed connection, so that psycopg has only a text, with the server's message in the
+server's language. Every line must be known to be transient, else the error counts as permanent: a wrong password must
+never look like an outage. (The hint that a password was used is no proof: libpq adds it to every answer of the server,
+even to too many clients.) A `pgconn` on the error proves that no statement ran yet.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _SERVER = rows_of(
         ),
     ),
 )
-"""How a server's own words begin after `FATAL:`."""
+"""The beginnings of a server's own messages after `FATAL:`."""
 
 _CLIENT = rows_of(
     "psycopg",
@@ -116,7 +116,7 @@ _CLIENT = rows_of(
         ),
     ),
 )
-"""How the lines of libpq and psycopg end."""
+"""The ends of the lines of libpq and psycopg."""
 _ENDS = tuple(row.code for row in _CLIENT)
 _LOCAL, _UNKNOWN = rows_of(
     "psycopg",
@@ -142,23 +142,23 @@ _CONNECTING = ("connection failed: ", "connection is bad: ", "connection to serv
 
 
 def read_psycopg(error: Any, _: Asking, __: Rows) -> Classification:
-    """An error of psycopg (`sqlstate`) or psycopg2 (`pgcode`)."""
+    """Read an error of psycopg (`sqlstate`) or psycopg2 (`pgcode`)."""
     row = row_of(probe(error, "sqlstate")) or row_of(probe(error, "pgcode"))
     return _by_text(error) if row is None else answer(error, row)
 
 
 def read_asyncpg(error: Any, _: Asking, rows: Rows) -> Classification:
-    """An error that a server sent to asyncpg, or that asyncpg made as if it had."""
+    """Read an error that a server sent to asyncpg, or that asyncpg made in the same form."""
     return answer(error, row_of(probe(error, "sqlstate")) or rows["no SQLSTATE"])
 
 
 def read_pg8000(error: Any, _: Asking, rows: Rows) -> Classification:
-    """An error whose first argument is the server's fields as they came; `C` is the SQLSTATE."""
+    """Read an error whose first argument holds the server's raw fields; `C` is the SQLSTATE."""
     return answer(error, row_of(at(error, ("args", 0, "C"))) or rows["no SQLSTATE"])
 
 
 _LINES = 50
-"""How many lines of a text are looked at."""
+"""The most lines of a text that are read."""
 
 
 def _by_text(error: Any) -> Classification:
@@ -202,7 +202,7 @@ TABLE: Table = (
         by(read_pg8000).of(
             "DatabaseError",
             _BY_STATE,
-            (PERMANENT, PERHAPS, "pg8000/core.py", "nothing tells what it was", ("no SQLSTATE",)),
+            (PERMANENT, PERHAPS, "pg8000/core.py", "the cause is unknown", ("no SQLSTATE",)),
         ),
         text({_LOST: (_LOST,), _UNREACHED: (_UNREACHED,)}, firm=True).of(
             "InterfaceError",
@@ -231,7 +231,7 @@ TABLE: Table = (
         by(read_asyncpg).of(
             "PostgresError",
             _BY_STATE,
-            (PERMANENT, PERHAPS, _ASYNCPG, "nothing tells what it was", ("no SQLSTATE",)),
+            (PERMANENT, PERHAPS, _ASYNCPG, "the cause is unknown", ("no SQLSTATE",)),
         ),
         by_class(
             (TRANSIENT, SURELY_NOT, _ASYNCPG, "it is prepared anew", "InvalidCachedStatementError"),

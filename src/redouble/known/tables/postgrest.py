@@ -1,4 +1,4 @@
-"""Floor 2. postgrest (supabase): by the code of PostgREST, or the SQLSTATE that it hands on; statuses are not kept."""
+"""Floor 2. postgrest (supabase): by the code of PostgREST, or the SQLSTATE that it passes on; statuses are not kept."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CODES = "PostgREST documentation, errors"
 
 
 def read(error: Any, _: Asking, rows: Rows) -> Classification | None:
-    """By `code`; `None` where there is none, as for an answer of what stands before PostgREST."""
+    """Read an error by `code`; `None` where there is none, as for an answer of a proxy in front of PostgREST."""
     code = clipped(probe(error, "code"))
     row = rows.get(code) or row_of(code) or (rows["other"] if code.startswith("PGRST") else None)
     return None if row is None else answer(error, row)

@@ -23,21 +23,21 @@ _CODES = "MongoDB specifications, retryable reads and writes; pymongo/helpers_sh
 _SERVER = "MongoDB error codes"
 _TRANSACTIONS = "MongoDB specifications, transactions"
 _NO_MONGO = ("Got response id ", "is larger than server max message size", "not longer than standard ")
-"""What answers speaks another protocol: its first bytes are no header of a message."""
+"""The server speaks another protocol: its first bytes are not the header of a message."""
 
 
 def read(error: Any, _: Asking, rows: Rows) -> Classification:
-    """An error of PyMongo, by its text where that tells of a failure that stays, by its labels, else by its class."""
+    """Read an error of PyMongo: by its text where that shows a permanent failure, by its labels, else by its class."""
     return _firm(error, rows) or _labelled(error) or answer(error, rows[""])
 
 
 def read_operation(error: Any, _: Asking, __: Rows) -> Classification:
-    """An operation that the server refused: by labels, else by the server's code."""
+    """Read an operation that the server refused: by labels, else by the server's code."""
     return _labelled(error) or answer(error, _code_row(probe(error, "code")))
 
 
 def read_not_primary(error: Any, _: Asking, rows: Rows) -> Classification:
-    """Not the primary, or a node that is recovering; the answer of the server is in `details`."""
+    """Read an error of a node that is not the primary, or is recovering; the server's answer is in `details`."""
     found = _labelled(error)
     if found is None:
         details = probe(error, "details")
@@ -47,7 +47,7 @@ def read_not_primary(error: Any, _: Asking, rows: Rows) -> Classification:
 
 
 def read_encryption(error: Any, known: Asking, rows: Rows) -> Classification:
-    """Another error came up while something was encrypted or decrypted."""
+    """Read an error that wraps one raised during encryption or decryption."""
     cause = probe(error, "cause")
     found = known.inner(cause) if is_a(cause, Exception) else None
     return answer(error, rows[""]) if found is None else under(found, error, found.applied)
@@ -72,13 +72,13 @@ def _labelled(error: Any) -> Classification | None:
         if row is None:
             return None
         applied = row.applied and ask("NoWritesPerformed") is not True
-    except Exception:  # a method of theirs, or none
+    except Exception:  # a method that raises, or is missing
         return None
     return row.because(f"{named(error)} [{row.code}]", _base_backoff(error), applied)
 
 
 def _base_backoff(error: Any) -> float | None:
-    """The server's own first step of a backoff, in milliseconds, where it has too much to do."""
+    """Return the first step of a backoff that an overloaded server asks for, in milliseconds."""
     details = probe(error, "details")
     value = dict.get(details, "baseBackoffMS") if is_a(details, dict) else None
     milliseconds = value if type(value) is float else whole(value)
@@ -153,7 +153,7 @@ TABLE: Table = client(
         ),
         (TRANSIENT, PERHAPS, _SERVER, "network and pools between servers", "202 317 384"),
         (TRANSIENT, SURELY_NOT, _SERVER, "the router did not know the newest layout", "63 150 234 13388"),
-        (PERMANENT, SURELY_NOT, _SERVER, "who asks is not known or not allowed", "13 18"),
+        (PERMANENT, SURELY_NOT, _SERVER, "the user is unknown, or lacks the permission", "13 18"),
         (PERMANENT, SURELY_NOT, _SERVER + "; policy", "MaxTimeMSExpired: the same operation meets it again", "50"),
         (PERMANENT, SURELY_NOT, _SERVER, "a key that is there already", "11000 11001 12582"),
         (PERMANENT, PERHAPS, _SERVER + "; policy", "written, but not as widely as was asked for", "64 79 100"),
@@ -174,7 +174,7 @@ TABLE: Table = client(
     by_class(
         (TRANSIENT, SURELY_NOT, _ERRORS, "no connection of its own pool was free", "WaitQueueTimeoutError"),
         (PERMANENT, SURELY_NOT, _ERRORS, "also InvalidURI", "ConfigurationError"),
-        (PERMANENT, PERHAPS, _ERRORS, "what answers does not speak the protocol", "ProtocolError"),
+        (PERMANENT, PERHAPS, _ERRORS, "the server does not speak the protocol", "ProtocolError"),
     ),
     by(read_encryption)((PERMANENT, SURELY_NOT, _ERRORS, "as its cause means, where it is known", "EncryptionError")),
 ) + client(

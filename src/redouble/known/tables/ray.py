@@ -1,4 +1,4 @@
-"""Floor 2. Ray: errors of the cluster, by class; what a task of the user's raised is not among them."""
+"""Floor 2. Ray: errors of the cluster, by class; exceptions of the user's tasks are not among them."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ _MARKS = {
 
 
 def read_connection_error(error: Any, known: Asking, rows: Rows) -> Classification:
-    """No connection, or one that was lost: the same class, and mostly the same words."""
+    """Read a failed connection, or a lost one: both have the same class, and mostly the same text."""
     text = said(error)
     if text.startswith(_FULL):
         return answer(error, rows[_FULL])
@@ -42,7 +42,7 @@ def read_connection_error(error: Any, known: Asking, rows: Rows) -> Classificati
 
 
 def read_response_error(error: Any, _: Asking, rows: Rows) -> Classification:
-    """The server's refusal, by the first word of its answer."""
+    """Read the server's refusal by the first word of its answer."""
     text = said(error)
     code = probe(error, "status_code")
     if type(code) is not str or code == "ERR":
@@ -53,7 +53,7 @@ def read_response_error(error: Any, _: Asking, rows: Rows) -> Classification:
 
 
 def read_cluster(error: Any, known: Asking, rows: Rows) -> Classification:
-    """A cluster of which no node could be reached: as the cause, else by the text of versions that keep none."""
+    """Read a cluster without a reachable node: as its cause, else by the text of versions that keep none."""
     cause = probe(error, "__cause__")
     found = None if cause is None else known.inner(cause)
     return found or answer(error, first_match(said(error), rows) or rows[""])
@@ -125,7 +125,7 @@ _BOTH = (
         (TRANSIENT, SURELY_NOT, _EXC, "a slot that no known node has (yet)", "SlotNotCoveredError"),
         (TRANSIENT, PERHAPS, "redis/multidb/exception.py", "a failover", "TemporaryUnavailableException"),
         (PERMANENT, SURELY_NOT, _EXC + "; policy", "not owned, or not acquired in time", "LockError"),
-        (PERMANENT, PERHAPS, _EXC, "what answers does not speak RESP", "InvalidResponse"),
+        (PERMANENT, PERHAPS, _EXC, "the server does not speak RESP", "InvalidResponse"),
     ),
 )
 

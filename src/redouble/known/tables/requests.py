@@ -1,4 +1,4 @@
-"""Floor 2. requests, and niquests, its fork: HTTPError by its response, the others by class and by the urllib3 error that they wrap.
+"""Floor 2. requests, and niquests, its fork: HTTPError by its response, the others by class and urllib3 error.
 
 requests raises without `from`: the urllib3 error is the first argument, and the context. Most of these classes are
 OSErrors without an errno, a JSONDecodeError included.
@@ -33,7 +33,7 @@ TABLE: Table = client(
     handshake((TRANSIENT, PERHAPS, _EXC, "the server may have done it", "ReadTimeout")),
     as_beneath()(
         (TRANSIENT, PERHAPS, _SEND, "as the urllib3 error that it wraps", "ConnectionError"),
-        (TRANSIENT, SURELY_NOT, _SEND, "as what its retries ended with: too many answers of a status", "RetryError"),
+        (TRANSIENT, SURELY_NOT, _SEND, "its retries ended: too many answers of a status", "RetryError"),
         (TRANSIENT, SURELY_NOT, _SEND, "as the urllib3 error that it wraps: no way through the proxy", "ProxyError"),
         (PERMANENT, SURELY_NOT, _SEND, "as the urllib3 error that it wraps; else as a certificate", "SSLError"),
     ),

@@ -1,4 +1,4 @@
-"""Floor 2. Selenium: a page that is not ready yet, or has just changed; a driver that the page's server cannot be reached by."""
+"""Floor 2. Selenium: a page that is not ready yet, or has just changed; a browser that cannot reach the server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NET = "Chromium, net_error_list.h"
 
 
 def read(error: Any, _: Asking, rows: Rows) -> Classification | None:
-    """An error of the driver, by the browser's own word in `msg`; `None` for all others."""
+    """Read an error of the driver by the browser's own word in `msg`; `None` for all others."""
     text = clipped(probe(error, "msg"))
     for code, row in rows.items():
         if any_in(text, code):
@@ -34,7 +34,7 @@ TABLE: Table = client(
         (TRANSIENT, SURELY_NOT, _EXC, "the page has changed: look for it again", "StaleElementReferenceException"),
         (TRANSIENT, SURELY_NOT, _EXC, "something else lies over it", "ElementClickInterceptedException"),
         (TRANSIENT, SURELY_NOT, _EXC, "it is there, and not ready", "ElementNotInteractableException"),
-        (TRANSIENT, PERHAPS, _EXC, "what was waited for did not come in time", "TimeoutException"),
+        (TRANSIENT, PERHAPS, _EXC, "the condition was not met in time", "TimeoutException"),
     ),
     by(read).of(
         "WebDriverException",

@@ -1,4 +1,4 @@
-"""Floor 2. slack_sdk: by the word in the answer, which Slack gives with a 200; else by the status of the answer."""
+"""Floor 2. slack_sdk: by the error code in the answer, which Slack sends with a 200; else by status."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _API = "Slack Web API documentation, errors"
 
 
 def read(error: Any, known: Asking, rows: Rows) -> Classification | None:
-    """An answer of Slack; its data are a dict, or bytes where the answer is no JSON."""
+    """Read an answer of Slack; its data are a dict, or bytes where the answer is not JSON."""
     word = at(error, ("response", "data", "error"))
     row = rows.get(clipped(word)) if is_a(word, str) else None
     if row is not None:

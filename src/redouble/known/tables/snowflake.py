@@ -1,4 +1,4 @@
-"""Floor 2. Snowflake's connector: by class where an HTTP status stood behind it, an OperationalError by its number."""
+"""Floor 2. Snowflake's connector: by class where it comes from an HTTP status, an OperationalError by its number."""
 
 from __future__ import annotations
 

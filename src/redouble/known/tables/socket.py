@@ -1,7 +1,7 @@
-"""Floor 2. Name resolution: `socket.gaierror` and `socket.herror`, whose `errno` is no errno.
+"""Floor 2. Name resolution: `socket.gaierror` and `socket.herror`, in which `errno` is not an errno.
 
 The numbers differ from platform to platform, so they are compared with the names in `socket`, which must be loaded: it
-is where the error came from.
+raised the error.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _HOST = {1: "HOST_NOT_FOUND", 2: "TRY_AGAIN", 3: "NO_RECOVERY", 4: "NO_DATA"}
 
 
 def read_gaierror(error: Any, _: Asking, rows: Rows) -> Classification | None:
-    """A `gaierror`, by the name of its number on this platform."""
+    """Read a `gaierror` by the name of its number on this platform."""
     number = whole(probe(error, "errno"))
     if number is None:
         return None
@@ -45,7 +45,7 @@ def gai_row(number: int, rows: Rows, socket: Any) -> Row | None:
 
 
 def read_herror(error: Any, _: Asking, rows: Rows) -> Classification | None:
-    """An `herror` of the older look-ups, by its `h_errno`."""
+    """Read an `herror` of the older look-ups by its `h_errno`."""
     row = rows.get(_HOST.get(whole(probe(error, "errno")) or 0, ""))
     return None if row is None else answer(error, row)
 

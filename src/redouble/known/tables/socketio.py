@@ -1,4 +1,4 @@
-"""Floor 2. python-socketio and python-engineio: what came of a connection stands in the text alone."""
+"""Floor 2. python-socketio and python-engineio: only the text tells why a connection failed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CLIENT = "engineio/client.py"
 
 
 def read(error: Any, known: Asking, rows: Rows) -> Classification:
-    """A connection that did not come about: by the status or the error of the system that the text quotes."""
+    """Read a failed connection by the status or the system error that the text quotes."""
     found = judge_quoted(error, known)
     return answer(error, rows["other"]) if found is None else found
 
@@ -27,7 +27,7 @@ def read(error: Any, known: Asking, rows: Rows) -> Classification:
 _PARTS = by(read).of(
     "ConnectionError",
     (TRANSIENT, PERHAPS, _CLIENT, "by the status, or the error of the system, in its text", ("quoted in its text",)),
-    (PERMANENT, PERHAPS, _CLIENT, "refused by the server, or nothing is told", "other"),
+    (PERMANENT, PERHAPS, _CLIENT, "refused by the server, or without a reason", "other"),
 )
 
 TABLE: Table = client(

@@ -1,4 +1,4 @@
-"""Floor 2. SQLAlchemy: the driver's own error decides (`orig`), for OperationalError says nothing by itself.
+"""Floor 2. SQLAlchemy: the driver's own error decides (`orig`), for OperationalError has no meaning by itself.
 
 `code` is a key of SQLAlchemy's documentation here (`e3q8`), and no number.
 """
@@ -27,7 +27,7 @@ _GONE = "connection_invalidated"
 
 
 def read_dbapi(error: Any, known: Asking, rows: Rows) -> Classification:
-    """An error of a driver, wrapped."""
+    """Read a wrapped error of a driver."""
     found = _carried(error, known)
     invalidated = probe(error, _GONE) is True
     if found is None:
@@ -38,7 +38,7 @@ def read_dbapi(error: Any, known: Asking, rows: Rows) -> Classification:
 
 
 def read_adapted(error: Any, known: Asking, _: Rows) -> Classification | None:
-    """SQLAlchemy's form of asyncpg's errors: the shape of a driver's, with the SQLSTATE, and the real one inside."""
+    """Read SQLAlchemy's form of asyncpg's errors: a driver's error with the SQLSTATE, and the real one inside."""
     found = _carried(error, known)
     if found is None:
         row = row_of(probe(error, "sqlstate"))

@@ -27,7 +27,7 @@ _by_text = text(_TEXTS).read
 
 
 def read(error: Any, known: Asking, rows: Rows) -> Classification | None:
-    """An error of `sqlite3`, by its code, else by its text."""
+    """Read an error of `sqlite3` by its code, else by its text."""
     has_code = whole(probe(error, "sqlite_errorcode")) is not None
     return (_by_number if has_code else _by_text)(error, known, rows)
 

@@ -24,7 +24,7 @@ _DBLIB = "FreeTDS, sybdb.h"
 
 
 def read_odbc(error: Any, _: Asking, rows: Rows) -> Classification | None:
-    """A text ends with the server's number in brackets: `... deadlock victim. (1205) (SQLExecDirectW)`."""
+    """Read the server's number in brackets at the end of a text: `... deadlock victim. (1205) (SQLExecDirectW)`."""
     state = clipped(at(error, ("args", 0)))
     for part in reversed(clipped(at(error, ("args", 1))).split("(")):
         row = rows.get(part.partition(")")[0])
@@ -37,7 +37,7 @@ def read_odbc(error: Any, _: Asking, rows: Rows) -> Classification | None:
 
 
 def read_dblib(error: Any, known: Asking, rows: Rows) -> Classification | None:
-    """By the number; a server that cannot be reached is told from a name that does not exist by what is quoted of it."""
+    """Read the number; the quoted system error tells an unreachable server from an unknown name."""
     text = at(error, ("args", 0, 1))
     told = text[:LONGEST_TEXT] if is_a(text, bytes) else b""
     if whole(at(error, ("args", 0, 0))) == 20009 and not (b"Net-Lib error" in told or _HUNG_UP in told):

@@ -18,19 +18,19 @@ _DOCS = "ssl module documentation"
 
 
 def read_certificate(error: Any, _: Asking, rows: Rows) -> Classification:
-    """A certificate that was refused: another try meets the same one."""
+    """Read a refused certificate: another attempt meets the same one."""
     code = whole(probe(error, "verify_code"))
     return rows[""].because(named(error) + ("" if code is None else f" [verify_code {code}]"))
 
 
 def read(error: Any, _: Asking, rows: Rows) -> Classification:
-    """An SSLError of no special class, by OpenSSL's reason."""
+    """Read an SSLError of no special class by OpenSSL's reason."""
     reason = _reason(error)
     return (rows.get(reason or "") or rows[""]).because(named(error) + shown_code(reason))
 
 
 def _reason(error: Any) -> str | None:
-    """OpenSSL's reason; out of the text `[SSL: REASON] ...` where the attribute is missing."""
+    """Return OpenSSL's reason; from the text `[SSL: REASON] ...` where the attribute is missing."""
     reason = probe(error, "reason")
     if type(reason) is str:
         return reason

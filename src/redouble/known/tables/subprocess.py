@@ -1,4 +1,4 @@
-"""Floor 2. Programs that failed: exit codes, which mean something only with the name of the program.
+"""Floor 2. Programs that failed: exit codes, which have a meaning only together with the name of the program.
 
 No message and no argument of the command goes into a reason: command lines hold passwords. Programs are named only when
 they are in the table.
@@ -24,14 +24,14 @@ _PROGRAMS = frozenset(("curl", "ssh", "timeout", "wget", "rsync"))
 """The programs whose exit codes have rows."""
 
 _OWN_CODES = frozenset(("curl", "wget", "rsync"))
-"""Programs whose 75 is not EX_TEMPFAIL; ssh and timeout hand on the code of what they ran."""
+"""Programs whose 75 is not EX_TEMPFAIL; ssh and timeout pass on the code of the program that they ran."""
 
 _WRAPPERS = frozenset(("timeout", "env", "nice", "nohup", "setsid", "stdbuf", "time", "sudo", "exec"))
 """Programs that run another one and end with its code."""
 
 
 def read(error: Any, _: Asking, rows: Rows) -> Classification:
-    """A program that did not exit with 0, by its code and, where `cmd` tells, by its name."""
+    """Read a program that did not exit with 0 by its code and, where `cmd` tells, by its name."""
     code = whole(probe(error, "returncode"))
     programs = programs_of(probe(error, "cmd"))
     for program in programs:
@@ -55,7 +55,7 @@ def _exits(program: str, *codes: int) -> tuple[str, ...]:
 
 
 def programs_of(cmd: Any) -> list[str]:
-    """The names of the program in a command and of those it runs (`timeout 5 curl ...`: both); empty when unclear.
+    """Return the names of a command's program and of those it runs (`timeout 5 curl ...`: both); empty when unclear.
 
     >>> programs_of(["/usr/bin/timeout", "-k", "1", "5", "curl", "https://example.org"])
     ['timeout', 'curl']
@@ -92,7 +92,7 @@ def _words(cmd: Any) -> list[str]:
 
 
 def _shell_words(text: str) -> list[str]:
-    """The words of a command line; none for a pipeline or a list of commands, whose code may be of any of them."""
+    """Split a command line; empty for a pipeline or a list of commands, whose exit code may be that of any of them."""
     text = text.replace("\\\n", " ").strip()
     if len(text) > 10_000 or "`" in text or "\n" in text:
         return []

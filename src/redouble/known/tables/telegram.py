@@ -1,4 +1,4 @@
-"""Floor 2. Telegram: python-telegram-bot by class and what lies beneath; Telethon by class, with the seconds of a flood."""
+"""Floor 2. Telegram: python-telegram-bot by class and the error beneath; Telethon by class, with a flood's seconds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TELETHON = "telethon/errors/rpcbaseerrors.py"
 
 
 def read_flood(error: Any, _: Asking, rows: Rows) -> Classification:
-    """A flood, with the seconds to wait: `retry_after`, a number or a timedelta, or Telethon's `seconds`."""
+    """Read a flood with its seconds to wait: `retry_after`, a number or a timedelta, or Telethon's `seconds`."""
     hint = own_hint(error)
     hint = own_hint(error, "seconds") if hint is None else hint
     return rows[""].because(named(error), hint)

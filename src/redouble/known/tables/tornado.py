@@ -1,4 +1,4 @@
-"""Floor 2. tornado's HTTP client and its streams; its server's HTTPError is an answer that is given, and not here."""
+"""Floor 2. tornado's HTTP client and its streams; not the HTTPError of its server, with which a program answers."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ _CODES = "trinodb/trino, StandardErrorCode.java"
 
 
 def read_http_error(error: Any, _: Asking, rows: Rows) -> Classification:
-    """An answer: the client keeps its status in the text alone, `error 503: service unavailable`."""
+    """Read an answer by its text, where alone the client keeps the status: `error 503: service unavailable`."""
     text = first_text(error)
     status = status_in(text.replace(":", " ", 1), "error ")
     return answer(error, rows[""]) if status is None else row_of(status).because(f"{named(error)} {status}")

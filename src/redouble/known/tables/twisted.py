@@ -21,7 +21,7 @@ _TLS = "a certificate or a protocol"
 
 
 def read_reasons(error: Any, known: Asking, rows: Rows) -> Classification:
-    """A request that failed, for reasons that are Failures: one that is permanent decides, TLS's own among them."""
+    """Read a failed request by its reasons, which are Failures: one that is permanent decides, TLS's own among them."""
     reasons = probe(error, "reasons")
     for reason in reasons[:16] if is_a(reasons, list) else ():
         value = probe(reason, "value")
@@ -47,7 +47,7 @@ TABLE: Table = client(
         (PERMANENT, SURELY_NOT, _ERROR + "; policy", "no such name: more often a slip than a delay", "DNSLookupError"),
         (TRANSIENT, PERHAPS, _ERROR, "the connection is gone", "ConnectionClosed"),
         (PERMANENT, PERHAPS, _ERROR, "a program ended", "ProcessDone ProcessTerminated"),
-        (PERMANENT, PERHAPS, _CLIENT, "what answers does not speak HTTP", "ParseError"),
+        (PERMANENT, PERHAPS, _CLIENT, "the server does not speak HTTP", "ParseError"),
     ),
     by(read_reasons).of(
         "_WrapperException",

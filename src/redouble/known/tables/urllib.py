@@ -23,7 +23,7 @@ _DOCS = "urllib.error documentation"
 
 
 def read_http_error(error: Any, known: Asking, _: Rows) -> Classification | None:
-    """An answer of 300 or more. Its body is a stream: looked at only where it lies in memory, and never consumed."""
+    """Read an answer of 300 or more. Its body is a stream: read only where it is in memory, and never consumed."""
     status = probe(error, "code")
     return judge_status(status, probe(error, "headers"), known.wall, who=named(error), body=_loaded(error))
 
@@ -39,7 +39,7 @@ def _loaded(error: Any) -> bytes | None:
 
 
 def read_url_error(error: Any, known: Asking, rows: Rows) -> Classification:
-    """Raised while connecting and sending, never while the answer is read.
+    """Read an error raised while connecting or sending, never while reading the answer.
 
     So a timeout and a broken handshake come before the request was complete; a reset may still follow a body that was
     sent in part.

@@ -1,4 +1,4 @@
-"""Floor 2. urllib3: by class, and by what lies beneath where a class stands for several things."""
+"""Floor 2. urllib3: by class, and by the error beneath where a class stands for several conditions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _as_original = beneath("original_error").read
 
 
 def read_protocol_error(error: Any, known: Asking, rows: Rows) -> Classification | None:
-    """In flight, unless a refused connection lies beneath: adapters for unix sockets connect while they send."""
+    """Read an error in flight, unless a refused connection is beneath: a unix socket connects while it sends."""
     found = _as_beneath(error, known, rows)
     args = probe(error, "args")
     if found is not None and type(args) is tuple and any(is_a(each, ConnectionRefusedError) for each in args[:3]):
@@ -35,10 +35,10 @@ def read_protocol_error(error: Any, known: Asking, rows: Rows) -> Classification
 
 
 def read_tls_error(error: Any, known: Asking, rows: Rows) -> Classification | None:
-    """From the handshake, so surely not applied, only where the peer hung up and no cause was set.
+    """Read a TLS error: surely not applied, as in a handshake, only where the peer hung up and no cause was set.
 
-    urllib3's `urlopen` wraps without a cause, also what goes wrong while it waits for the answer (a record that cannot
-    be decrypted; an end of file Python's `ssl` hides there); its `HTTPResponse._error_catcher` wraps with one.
+    urllib3's `urlopen` wraps without a cause, even errors while it waits for the answer (a record that cannot be
+    decrypted; an end of file Python's `ssl` hides there); its `HTTPResponse._error_catcher` wraps with one.
     """
     found = _as_beneath(error, known, rows)
     if found is None or found.verdict is not TRANSIENT:
@@ -50,7 +50,7 @@ def read_tls_error(error: Any, known: Asking, rows: Rows) -> Classification | No
 
 
 def read_proxy_error(error: Any, known: Asking, rows: Rows) -> Classification | None:
-    """No way through a proxy: as the error beneath, or as the status that the proxy gave to CONNECT."""
+    """Read a proxy's failure as the error beneath, or as the status that the proxy gave to CONNECT."""
     status = tunnel_status(probe(error, "original_error"))
     if status is None:
         return _as_original(error, known, rows)
@@ -63,7 +63,7 @@ def tunnel_status(error: Any) -> int | None:
 
 
 def status_in(text: str, before: str) -> int | None:
-    """Return the status code of an error, 300 to 599, that stands in `text` right behind `before`."""
+    """Return the status code of an error, 300 to 599, right behind `before` in `text`."""
     if text.startswith(before):
         digits = text[len(before) : len(before) + 4].partition(" ")[0]
         if len(digits) == 3 and digits.isascii() and digits.isdigit() and "300" <= digits <= "599":
@@ -72,7 +72,7 @@ def status_in(text: str, before: str) -> int | None:
 
 
 def read_response_error(error: Any, _: Asking, rows: Rows) -> Classification:
-    """Why urllib3's own retries ended: the user's list of statuses says that these may pass; redirects do not."""
+    """Read the end of urllib3's own retries: the user's list of statuses says that these may pass; redirects do not."""
     status = status_in(first_text(error), "too many ")
     if status is None:
         return rows[""].because(named(error))

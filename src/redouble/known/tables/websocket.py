@@ -1,4 +1,4 @@
-"""Floor 2. websocket-client, by class; a handshake that was answered otherwise by its status."""
+"""Floor 2. websocket-client, by class; a refused handshake by its status."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Floor 2. websockets: how a connection closed, by the code in `rcvd` (`code` itself warns), and why none came about.
+"""Floor 2. websockets: closed connections by the code in `rcvd` (`code` itself warns), and failed handshakes.
 
-Nothing was asked of a server that refused the handshake; a message before the end of a connection it may have heeded.
+A server that refused the handshake got no message; it may have acted on one sent before a connection ended.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _CODES = "RFC 6455 7.4.1, IANA WebSocket close codes"
 _EXC = "websockets/exceptions.py"
 _HANDSHAKE = "websockets/client.py, process_exception"
 _MANY = 256
-"""How many headers are looked at; websockets itself takes 128."""
+"""The most headers that are read; websockets itself takes 128."""
 
 
 def read_closed(error: Any, _: Asking, rows: Rows) -> Classification:
-    """A connection that was closed: by the code that came, else by the one that was sent, if that tells of a fault."""
+    """Read a closed connection by the code received, else by the code sent, if that tells of a fault."""
     code = whole(probe(probe(error, "rcvd"), "code"))
     if code is not None:
         return answer(error, rows.get(str(code)) or rows["other"])
@@ -38,7 +38,7 @@ def read_closed(error: Any, _: Asking, rows: Rows) -> Classification:
 
 
 def read_status(error: Any, known: Asking, rows: Rows) -> Classification:
-    """A handshake, or a proxy, that was answered with another status."""
+    """Read a handshake, or a proxy's CONNECT, that got another status."""
     answered = probe(error, "response")
     answered = error if answered is None else answered
     headers = _as_dict(probe(answered, "headers"))
@@ -47,11 +47,11 @@ def read_status(error: Any, known: Asking, rows: Rows) -> Classification:
 
 
 def _as_dict(headers: Any) -> Any:
-    """The headers as a plain dict, the first of each name: websockets' own raises and catches for each that is missing."""
+    """Return the headers as a plain dict, the first of each name: websockets' own raises and catches for each miss."""
     try:
         pairs = [pair for _, pair in zip(range(_MANY), headers.raw_items(), strict=False)]
         return dict(reversed(pairs))
-    except Exception:  # none, or not such an object
+    except Exception:  # missing, or not such an object
         return headers
 
 
@@ -71,17 +71,17 @@ TABLE: Table = client(
             TRANSIENT,
             PERHAPS,
             _CODES,
-            "an error or restart of the server, or of what is behind it",
+            "an error or restart of the server, or of one behind it",
             "1011 1012 1013 1014",
         ),
         (PERMANENT, PERHAPS, _CODES, "the normal end", "1000 1005"),
-        (PERMANENT, PERHAPS, _CODES, "what was sent is not acceptable", "1002 1003 1007 1008 1009 1010"),
+        (PERMANENT, PERHAPS, _CODES, "the message is not acceptable", "1002 1003 1007 1008 1009 1010"),
         (PERMANENT, SURELY_NOT, _CODES, "TLS could not come about", "1015"),
         (
             PERMANENT,
             PERHAPS,
             _CODES + "; policy",
-            "3000 to 4999 mean what the application says, and any other",
+            "3000 to 4999, defined by the application, and any other",
             "other",
         ),
     ),
@@ -106,7 +106,7 @@ TABLE: Table = client(
     by_class(
         (PERMANENT, PERHAPS, _EXC, "a frame that breaks the protocol", "ProtocolError"),
         (PERMANENT, PERHAPS, _EXC, "", "PayloadTooBig"),
-        (PERMANENT, SURELY_NOT, _HANDSHAKE, "what answers is no WebSocket server", "InvalidHandshake"),
+        (PERMANENT, SURELY_NOT, _HANDSHAKE, "the server does not speak WebSocket", "InvalidHandshake"),
         (PERMANENT, SURELY_NOT, _EXC, "misuse, or a bad URI or proxy", "WebSocketException"),
     ),
 )
