@@ -245,7 +245,8 @@ def _drawn(span: Span, at: Callable[[float], float], y: float) -> Iterator[str]:
     if span.kind in {"wait", "refused"}:
         yield box(x, y + 9, width, 6, span.kind, **data)
         words = span.words if width > 90 else span.words.split(maxsplit=1)[1]
-        yield write(x + width / 2, y + 38, words, "quiet", "middle")
+        middle = x + min(width, 120) / 2  # of a wait that was refused, clear of the deadline
+        yield write(middle if span.kind == "refused" else x + width / 2, y + 38, words, "quiet", "middle")
     else:
         yield box(x, y, width, 24, span.kind, **data)
         yield write(x + width / 2, y - 7, span.words, "small", "middle")
@@ -291,7 +292,7 @@ def nesting() -> str:
 
 
 def _tree(code: str, made: Sequence[Sequence[int]]) -> str:
-    left, width, top, step = 62.0, 330, 52.0, 48.0
+    left, width, top, step = 76.0, 344, 52.0, 48.0
     places = _places(made, left + 8, width - 8.0)
     parts = [write(8, 16, code, "code")]
     for level, (upper, lower) in enumerate(pairwise(places), start=1):
