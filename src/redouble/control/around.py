@@ -35,8 +35,9 @@ WHO, OUTER, BEGAN, NODE, NUMBER = 0, 1, 2, 3, 4
 
 KIND, NOW, ENDS, CLOSED, NAME, CANCELS = 0, 2, 3, 4, 5, 6
 """The places of a bound: its kind, the node around it (`OUTER`), its clock, the moment by that clock (`None`: it bounds nothing,
-or no more), when it was left with its time over (by `time.monotonic`; `None`: it was not), its number. A watchdog has the
-same, and whether it cancels its coroutine by itself; its moment moves."""
+or no more), when it was left with its time over (by `time.monotonic`; `None`: it was not), its number, the cancel scope
+of an `async with` while that is open. A watchdog has the same, and instead of a cancel scope whether it cancels its
+coroutine by itself; its moment moves."""
 
 BOUND, WATCHDOG = "bound", "watchdog"
 """What ends calls: a bound refuses each wait that would end after it, a watchdog ends what is under way when its time is over."""
@@ -139,7 +140,7 @@ def ends_calls(node: Node) -> bool:
 
 def new_bound(outer: Node | None, now: Callable[[], float], ends: float | None) -> Node:
     """Return a bound that ends at a moment of a clock; `None`: it bounds nothing."""
-    return [BOUND, outer, now, ends, None, 0]
+    return [BOUND, outer, now, ends, None, 0, None]
 
 
 def new_watchdog(outer: Node | None, now: Callable[[], float], ends: float | None, cancels: bool) -> Node:
