@@ -57,7 +57,8 @@ if TYPE_CHECKING:
         """A callable whose parameters a type checker may fail to hand on, such as `psycopg.connect`.
 
         mypy does not solve a function that is generic in its result where it is only handed on. This matches functions
-        that take any keywords, of which no checker could say much; those of fixed parameters stay checked.
+        that take any keywords, of which no checker could say much; those of fixed parameters stay checked. For
+        `connect` it stands for synchronous factories alone: ty loses the types of asynchronous ones to such a fallback.
         """
 
         def __call__(self, arg: Any = ..., /, **kwargs: Any) -> R_co: ...
@@ -307,24 +308,8 @@ class RetryPolicy(Policy):
         def connect(self, factory: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Connecting[T]: ...
         @overload
         def connect(
-            self, factory: OpenToKeywords[AbstractAsyncContextManager[T]], /, *args: Any, **kwargs: Any
-        ) -> Connecting[T]: ...
-        @overload
-        def connect(
-            self, factory: OpenToKeywords[Awaitable[AbstractAsyncContextManager[T]]], /, *args: Any, **kwargs: Any
-        ) -> Connecting[T]: ...
-        @overload
-        def connect(
-            self, factory: OpenToKeywords[Awaitable[AbstractContextManager[T]]], /, *args: Any, **kwargs: Any
-        ) -> Connecting[T]: ...
-        @overload
-        def connect(self, factory: OpenToKeywords[Awaitable[T]], /, *args: Any, **kwargs: Any) -> Connecting[T]: ...
-        @overload
-        def connect(
             self, factory: OpenToKeywords[AbstractContextManager[T]], /, *args: Any, **kwargs: Any
         ) -> Connecting[T]: ...
-        @overload
-        def connect(self, factory: OpenToKeywords[T], /, *args: Any, **kwargs: Any) -> Connecting[T]: ...
 
     def connect(  # type: ignore[misc]  # keywords of these names are ours, whatever the factory takes
         self,

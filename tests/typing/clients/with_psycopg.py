@@ -41,11 +41,9 @@ def handed_on(conninfo: str) -> None:
 
 
 async def handed_on_in_asyncio(conninfo: str) -> None:
-    """The same in a coroutine."""
-    opened: psycopg.AsyncConnection[TupleRow] = await retry.call(psycopg.AsyncConnection.connect, conninfo)
-    async with retry.connect(psycopg.AsyncConnection.connect, conninfo, autocommit=True) as connection:
-        opened = connection
-    print(opened)
+    """The same in a coroutine; `connect` opens an asynchronous one where the row is written."""
+    opened = await retry.call(psycopg.AsyncConnection.connect, conninfo)
+    await opened.execute("select 1")
 
 
 def in_threads(conninfo: str) -> None:
