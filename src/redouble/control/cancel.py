@@ -108,8 +108,9 @@ class AsyncioCancelScope(CancelScope):
         before: int | None = None,
     ) -> None:
         self._task = task = sys.modules["asyncio"].current_task()
+        count = task.cancelling() if before is None else before
         super().__init__(clock, seconds, again)
-        self.before = task.cancelling() if before is None else before
+        self.before = count
 
     def _cancel(self) -> None:
         self._task.cancel()
