@@ -92,7 +92,9 @@ def latest(
         push: Sends a state; a function or a coroutine function. When what it returns can be awaited, a coroutine
             comes back that awaits it and goes on in asyncio or trio; also when one of the events is of an event loop.
         changed: A `threading.Event` or `asyncio.Event` that is set after every change of the state, and cleared here
-            before the state is read. On trio a `threading.Event`: trio's own cannot be cleared.
+            before the state is read. On trio a `threading.Event`, as trio's own cannot be cleared: it wakes the loop when
+            it is set, in this thread or another, and is not polled. An event of your own with `is_set`, `clear` and
+            `wait` is looked at every 50 ms.
         closed: Such an event, or a `trio.Event`, that ends the loop; it is looked at before every push, while waiting
             for a change and between attempts. `None`: only `stop` ends it.
         policy: What errors mean, and how patiently a push is tried again.

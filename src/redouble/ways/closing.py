@@ -6,10 +6,13 @@ only where somebody wrote the limit; else redouble waits, and says so.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from redouble.control import faults
 from redouble.control.cancel import CUT_OFF, LET_GO
 from redouble.control.clock import SYSTEM
 from redouble.core import checks
+from redouble.core.raw import probe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,11 +69,14 @@ class CloseLimit:
                 timer.cancel()
                 timer.join()  # it ends at once: no thread outlives the connection
 
-    async def finish(self, closing: Awaitable[Any], *, plain: bool, scope: TrioCancelScope | None = None) -> Any:
+    async def finish(
+        self, closing: Awaitable[Any], value: Any, *, plain: bool, scope: TrioCancelScope | None = None
+    ) -> Any:
         """Await what closes, and return what came of it; `None` where it was cancelled or let go.
 
         Args:
             closing: What is awaited.
+            value: What is closed: its transport is aborted when the time is up, or asyncio would keep the socket.
             plain: Whether it is a plain `close` or `aclose`, which may be let go when it outlives its cancellation. A
                 context manager may not: it has to be left in the task that entered it.
             scope: Trio's scope around what is closed, which limits it then.
@@ -81,21 +87,23 @@ class CloseLimit:
             return await closing
         from redouble.calls.hosts import coroutines
 
-        value = await coroutines.finish(closing, self.clock, self._seconds, plain)
-        if value is CUT_OFF:
-            self.say_cut_off()
+        answer = await coroutines.finish(closing, self.clock, self._seconds, plain)
+        if answer is CUT_OFF:
+            self.cut_off(value)
             return None
-        if value is LET_GO:
+        if answer is LET_GO:
+            _abort(value)
             faults.warn(
                 "%s: closing took longer than %g s and did not heed its cancellation; it goes on alone",
                 self._name,
                 self._seconds,
             )
             return None
-        return value
+        return answer
 
-    def say_cut_off(self) -> None:
-        """Say that closing was cancelled."""
+    def cut_off(self, value: Any) -> None:
+        """Abort the transport of what was being closed, and say that closing was cancelled."""
+        _abort(value)
         faults.warn("%s: closing took longer than %g s and was cancelled", self._name, self._seconds)
 
     def _call_beside(self, seconds: float, leave: Callable[..., Any], exc_info: tuple[Any, ...]) -> Any:
@@ -148,3 +156,17 @@ class CloseLimit:
         except RuntimeError:  # no more threads, or the interpreter is ending
             return None
         return timer
+
+
+def _abort(value: Any) -> None:
+    """Abort the transport of a connection, or of the writer of a pair, where it has one as those of asyncio.
+
+    An asyncio transport that was only closed keeps its socket until the peer has read all that was sent.
+
+    Source: `asyncio.WriteTransport.abort`: "Close the transport immediately, without waiting for pending operations".
+    """
+    for each in value if type(value) is tuple else (value,):
+        abort = probe(probe(each, "transport"), "abort")
+        if callable(abort):
+            with suppress(Exception):  # the transport of a loop that is closed
+                abort()

@@ -5,12 +5,15 @@ Written once for all hosts: generators that yield what is to be awaited, which o
 
 from __future__ import annotations
 
+from contextlib import suppress
 from math import inf
 
 from redouble.calls.awaitable import is_awaitable
 from redouble.calls.hosts import coroutines
 from redouble.control import faults
 from redouble.control.cancel import TrioCancelScope
+from redouble.control.scope import exit_attempt
+from redouble.core.raw import probe
 from redouble.ways.shape import is_coroutine_function
 
 TYPE_CHECKING = False
@@ -139,7 +142,7 @@ def _to_be_closed(thing: Any, how: Opening) -> Opened:
     for method in methods:
         close = getattr(thing, method, None)
         if callable(close):
-            return Opened(thing, _leave_by(close, how), plain=True)
+            return Opened(thing, _leave_by(close, how, thing), plain=True)
     refusal = (
         f"{how.by} cannot close what {how.name} gives: {type(thing).__qualname__} is no context manager and has no"
         f" {' or '.join(methods)}(); open it in a function of your own with contextlib.contextmanager"
@@ -147,13 +150,13 @@ def _to_be_closed(thing: Any, how: Opening) -> Opened:
     return Opened(thing, refusal=refusal)
 
 
-def _leave_by(close: Callable[[], Any], how: Opening) -> Leave:
+def _leave_by(close: Callable[[], Any], how: Opening, thing: Any) -> Leave:
     """An `__exit__` that closes, and suppresses nothing."""
 
     def leave(kind: type[BaseException] | None, *_: object) -> Any:
         closed = close()
         if not is_awaitable(closed):
-            return None
+            return _closed_down(thing) if how.asynchronous and closed is None and _closes_later(thing) else None
         if how.asynchronous:
             return _finished(closed)
         _close_coroutine(closed)
@@ -162,6 +165,18 @@ def _leave_by(close: Callable[[], Any], how: Opening) -> Leave:
         return None
 
     return leave
+
+
+def _closes_later(thing: Any) -> bool:
+    """Whether `close` only begins to close, as that of an asyncio `StreamWriter`, which sends first what is unsent."""
+    transport = probe(thing, "transport")
+    return callable(probe(transport, "abort")) and is_coroutine_function(probe(thing, "wait_closed"))
+
+
+async def _closed_down(thing: Any) -> None:
+    """Wait until a writer has closed, within the time of closing; how its peer ended that does not matter any more."""
+    with suppress(OSError):
+        await thing.wait_closed()
 
 
 async def _finished(closing: Any) -> None:
@@ -179,7 +194,7 @@ async def open_under(cancel_scope: CancelScope | None, how: Opening, kwargs: dic
     try:
         opened = await coroutines.perform(opening(how, kwargs))
     except BaseException as error:
-        if cancel_scope is None or not cancel_scope.exit(error):
+        if cancel_scope is None or not exit_attempt(cancel_scope, error):
             await _absorb(cancel_scope)
             raise
         raise call.cut_off(error)  # noqa: B904  # which has its cause
@@ -229,11 +244,11 @@ def leaving(
     try:
         answer = opened.leave(kind, error, traceback)
         if is_awaitable(answer):
-            answer = yield how.limit.finish(answer, plain=opened.plain, scope=scope)
+            answer = yield how.limit.finish(answer, opened.value, plain=opened.plain, scope=scope)
     except BaseException as closing:
         if scope is None or not scope.exit(closing):
             raise
-        how.limit.say_cut_off()
+        how.limit.cut_off(opened.value)
         return None
     if scope is not None:
         scope.exit(None)
@@ -249,7 +264,7 @@ def discarding(thing: Any, how: Opening) -> Generator[Any, Any, None]:
                 closed: Any = close() if how.asynchronous else how.limit.call(close)
                 if is_awaitable(closed):
                     if how.asynchronous:
-                        yield how.limit.finish(_finished(closed), plain=True)
+                        yield how.limit.finish(_finished(closed), thing, plain=True)
                     else:
                         _close_coroutine(closed)
             except Exception:

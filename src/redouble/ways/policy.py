@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         Iterator,
     )
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
-    from typing import Any, Literal, ParamSpec, Self, TypeVar, Unpack, overload
+    from typing import Any, Literal, ParamSpec, Protocol, Self, TypeVar, Unpack, overload
 
     from redouble.control.policy import PolicyFields
     from redouble.control.preview import PreviewRow
@@ -50,6 +50,18 @@ if TYPE_CHECKING:
     T = TypeVar("T")
     S = TypeVar("S")
     M = TypeVar("M", bound="AbstractContextManager[Any, Any] | AbstractAsyncContextManager[Any, Any]")
+
+    R_co = TypeVar("R_co", covariant=True)
+
+    class OpenToKeywords(Protocol[R_co]):
+        """A callable whose parameters a type checker may fail to hand on, such as `psycopg.connect`.
+
+        mypy does not solve a function that is generic in its result where it is only handed on. This matches functions
+        that take any keywords, of which no checker could say much; those of fixed parameters stay checked. For
+        `connect` it stands for synchronous factories alone: ty loses the types of asynchronous ones to such a fallback.
+        """
+
+        def __call__(self, arg: Any = ..., /, **kwargs: Any) -> R_co: ...
 
     class NotDecorated:
         """What a type checker makes of decorating with, or calling `retry` on, something that is no function."""
@@ -162,7 +174,14 @@ class RetryPolicy(Policy):
             )
         return self.changed(**changes) if changes else self
 
-    def call(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+    if TYPE_CHECKING:
+
+        @overload
+        def call(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+        @overload
+        def call(self, fn: OpenToKeywords[R], /, *args: Any, **kwargs: Any) -> R: ...
+
+    def call(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Call `fn(*args, **kwargs)`, again until it succeeds or the policy gives up.
 
         Args:
@@ -182,7 +201,7 @@ class RetryPolicy(Policy):
         refuse_what_cannot_be_called(fn)
         refuse_context_manager(fn)
         refuse_own_cooldown(self, "a direct call")
-        wrapper: Callable[P, R] = bind(self, fn, NONE, top_package(fn))
+        wrapper = bind(self, fn, NONE, top_package(fn))
         try:
             return wrapper(*args, **kwargs)
         except BaseException as error:
@@ -287,6 +306,10 @@ class RetryPolicy(Policy):
         ) -> Connecting[T]: ...
         @overload
         def connect(self, factory: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Connecting[T]: ...
+        @overload
+        def connect(
+            self, factory: OpenToKeywords[AbstractContextManager[T]], /, *args: Any, **kwargs: Any
+        ) -> Connecting[T]: ...
 
     def connect(  # type: ignore[misc]  # keywords of these names are ours, whatever the factory takes
         self,
@@ -309,10 +332,11 @@ class RetryPolicy(Policy):
             closing: Close at the end, with `aclose` or `close`, instead of entering: for context managers that do
                 not close, such as those of `sqlite3` (there `with` ends a transaction).
             close_timeout: Seconds that closing may take; > 0. Under `async with` it is cancelled then, in the task
-                that opened; a plain `close` or `aclose` that does not heed its cancellation in asyncio is let go,
-                with a line in the log. A thread cannot be cut off: under a plain `with` closing is waited for, and a
-                line says so after 5 s; where a number is written, it runs in a daemon thread with a copy of the
-                context, and is let go after so many seconds. `None`: it is waited for, however long it takes.
+                that opened, and an asyncio transport is aborted; a plain `close` or `aclose` that does not heed its
+                cancellation in asyncio is let go, with a line in the log. A thread cannot be cut off: under a plain
+                `with` closing is waited for, and a line says so after 5 s; where a number is written, it runs in a
+                daemon thread with a copy of the context, and is let go after so many seconds. `None`: it is waited
+                for, however long it takes.
                 (A keyword of that name for the factory itself: bind it with `functools.partial`.)
 
         Raises:
