@@ -67,7 +67,7 @@ FIRST_LOOK, LONGEST_LOOK = 0.001, 0.016
 """The seconds between two looks for the answer of a budget's store; most answers take a fraction of the first."""
 
 PAST = -1e-6
-"""The most seconds that count as left of a watchdog whose time is over: below 0, so that no attempt begins at once."""
+"""The seconds left of a watchdog whose time is over, at most: below 0, so that no attempt begins, not even at once."""
 
 STILL_PENDING = "still pending"
 NO_ANSWER = "still pending: no question was answered in time"

@@ -98,7 +98,7 @@ class Link(Generic[T]):
 
         The body of the session is cancelled in asyncio and trio. A thread cannot be cancelled: there the connection is
         shut down if it has `shutdown`, then closed, so that the body fails or ends when it next reads or writes. An
-        error that the body then raises is the end that was asked for: it counts as no failure, and no wait follows.
+        error that the body then raises is expected: it counts as no failure, and no wait follows.
 
         While the link waits, is parked, or a session is ending, the next dial comes at once. A dial under way goes on,
         and the failures before it are forgotten. A link without a loop dials at once when it gets one.

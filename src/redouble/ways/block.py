@@ -318,7 +318,7 @@ class AsyncBlock(BlockAttempt):
 
 
 def _failed(call: Call, error: Exception) -> bool:
-    """Tell the call that its body failed; return whether to raise the error. A fault of redouble's ends the call."""
+    """Tell the call that its body failed; return whether to raise the error, as after a fault of redouble's."""
     try:
         return call.failed(error)
     except Exception as fault:

@@ -65,9 +65,9 @@ class RetryPolicy(Policy):
     policy. Its other ways in are `call`, `for attempt in policy:`, `async for attempt in policy:`, `connect` and
     `opening`.
 
-    The default `attempts` and `deadline` hold while neither is written. Writing a number for one lifts the other to
-    `None`. `attempts=None` retries for ever and lifts the default deadline too; `deadline=None` lifts only itself.
-    Pending answers are no failures, so `attempts` does not limit them: write a `deadline` too.
+    The default limits, 3 attempts and a deadline of 60 s, hold while neither is written. Writing a number for one lifts
+    the other to `None`. `attempts=None` retries for ever and lifts the default deadline too; `deadline=None` lifts only
+    itself. Pending answers are no failures, so `attempts` does not limit them: write a `deadline` too.
 
     A written deadline cancels a running asyncio or trio attempt and is handed down to nested calls. The default
     deadline only refuses waits that would end after it.
@@ -86,14 +86,14 @@ class RetryPolicy(Policy):
         timeout_as: The parameter in which each attempt receives its timeout, such as `"timeout"`: `attempt_timeout` or
             the rest of a written deadline, whichever is less. It works however the caller passes that parameter. The
             caller's own timeout, or the function's default, is never lengthened: a number, or each number of a tuple,
-            is cut to the time left; another object is passed on as it is. An attempt without a limit is called
-            unchanged. `None`: no timeout is handed over.
+            is cut to the time left; another object is passed on as it is. If no limit applies to the attempt, its
+            arguments are left as they are. `None`: no timeout is handed over.
         backoff: The curve of the waits, or a callable of the number of failures that returns seconds.
         budget: A `RetryBudget`, tokens that many calls share; a string: the budget of that name in this process. By
             default each decorated function has one for all its callers; direct calls, blocks, `connect`, loops and
             policies without a limit of attempts have none. `None`: no budget.
         cooldown: Share the waits that a server asks for (`Retry-After` and its kin) among calls, first attempts
-            included. A string: among all calls in this process whose policies name it. A `Cooldown`: among its users.
+            included. A string: among all calls in this process that name it. A `Cooldown`: among all calls with it.
             `True`: among all callers of the decorated function (direct calls, blocks, `connect` and loops take a
             name). An attempt is held back within its deadline and `max_hint`. If the cooldown lasts longer, a first
             attempt is made at once, and a later one gives up. `None`: each call waits for its own hints.
@@ -133,7 +133,7 @@ class RetryPolicy(Policy):
 
         def __init__(self, **fields: Unpack[PolicyFields]) -> None: ...
 
-    if TYPE_CHECKING:  # overloads stand alone, or mypy does not see what follows as their implementation
+    if TYPE_CHECKING:  # overloads stand alone, else mypy does not take the function below for their implementation
 
         @overload
         def __call__(self, fn: type[Any], /) -> NotDecorated: ...  # pyright: ignore[reportOverlappingOverload]
@@ -291,7 +291,7 @@ class RetryPolicy(Policy):
         @overload
         def connect(self, factory: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Connecting[T]: ...
 
-    def connect(  # type: ignore[misc]  # keywords of these names are ours, whatever the factory takes
+    def connect(  # type: ignore[misc]  # keywords of these names are for `connect`, even if the factory has them too
         self,
         factory: Callable[..., Any],
         /,
@@ -366,11 +366,10 @@ class RetryPolicy(Policy):
         the opening; its `result` rules are not used.
 
         Args:
-            fn: A generator function, for which the function returns generators, or an async generator function, for
-                which it returns async generators; `send`, `throw` and a generator's return value pass through. Or
-                any callable that returns an iterable (for `async for`, also an awaitable of one), such as a client's
-                method with `stream=True`: then the function returns a generator of the items for both `for` and
-                `async for`, in place of the client's object.
+            fn: A generator function or an async generator function: its streams are generators of the same kind;
+                `send`, `throw` and a generator's return value pass through. Or any callable that returns an iterable
+                (for `async for`, also an awaitable of one), such as a client's method with `stream=True`: its streams
+                are generators of the items, for both `for` and `async for`, in place of the client's object.
 
         Returns:
             A function with the parameters of `fn`. When its stream ends, fails or is closed, the iterator is closed

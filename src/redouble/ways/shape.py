@@ -22,7 +22,7 @@ _COROUTINE, _IS_GENERATOR, _ASYNC_GENERATOR, _ITERABLE_COROUTINE = 0x80, 0x20, 0
 
 def _function_of(fn: Any) -> Any:
     """Return the function beneath a partial, a bound method or a callable object."""
-    for _ in range(32):  # partials of partials: bounded, whatever an object claims to wrap
+    for _ in range(32):  # partials of partials: bounded, as an object may claim to wrap itself
         if hasattr(fn, "__code__"):
             return fn
         inner = getattr(fn, "func", None) if type(fn).__module__ == "functools" else getattr(fn, "__func__", None)

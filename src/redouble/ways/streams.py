@@ -101,7 +101,7 @@ class _Streams:
         self._whose = top_package(fn)
         self.name = policy.name or name_of(fn)
 
-    def synchronous(self) -> Callable[..., AnyGenerator]:  # noqa: C901  # one piece, see below
+    def synchronous(self) -> Callable[..., AnyGenerator]:  # noqa: C901  # not split, see below
         """Return the generator function of threads.
 
         Raises:
@@ -145,7 +145,7 @@ class _Streams:
 
         return stream
 
-    def asynchronous(self) -> Callable[..., AnyAsyncGenerator]:  # noqa: C901  # one piece, as above
+    def asynchronous(self) -> Callable[..., AnyAsyncGenerator]:  # noqa: C901  # not split, as above
         """Return the async generator function of asyncio and trio."""
         from redouble.ways import wrap_async
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 
-async def drive(script: Script, call: Call | Any = None, *, pending: bool = False) -> Call | Any:  # noqa: C901  # one piece: each function it were cut into would show in tracebacks
+async def drive(script: Script, call: Call | Any = None, *, pending: bool = False) -> Call | Any:  # noqa: C901  # not split: each function would show in tracebacks
     """Perform the steps of a script until it ends or hands out an attempt or an item, as the driver of threads does.
 
     Args:
@@ -152,7 +152,7 @@ async def pause(asked: Pause) -> None:
 
 async def _sleep(clock: Clock, seconds: float, asked: Pause, events: tuple[Any, ...]) -> None:
     if seconds <= 0:
-        await SYSTEM.sleep_async(0)  # no time passes, so no clock is asked
+        await SYSTEM.sleep_async(0)  # no time passes, so the policy's clock is not needed
     elif len(events) < 2 and not (clock is SYSTEM and any(map(can_be_heard, events))):
         await clock.sleep_async(seconds, asked.as_one())
     elif running_host() is Host.TRIO:

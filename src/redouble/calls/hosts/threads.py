@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 
-def drive(script: Script, call: Call | Any = None) -> Call | Any:  # noqa: C901  # one piece: each function it were cut into would show in tracebacks
+def drive(script: Script, call: Call | Any = None) -> Call | Any:  # noqa: C901  # not split: each function would show in tracebacks
     """Perform the steps of a script until it ends or hands out an attempt, an item or an awaitable.
 
     Args:
