@@ -645,7 +645,7 @@ class Call:
         self._move_bound()
 
     def begin_again(self) -> None:
-        """Begin the call anew: forget failures, curve and deadline, so that the next attempt comes at once."""
+        """Begin failures, curve and deadline again, so that the next attempt comes at once."""
         tally = self.tally
         self.error = None
         tally.begin_again()
@@ -853,7 +853,7 @@ class Call:
         return False
 
     def _discard(self, value: object) -> None:
-        """Let the rules release a dropped result, such as its connection."""
+        """Let the rules release the resources of a dropped result, such as its connection."""
         rule = self.policy.result
         try:
             self.closing = None if rule is None else rule.discard(value)
