@@ -289,7 +289,9 @@ class deadline:  # noqa: N801  # used as a noun with its number: with deadline(5
         try:
             was_this = cancel_scope is not None and cancel_scope.exit(error)
             if was_this:
-                self._bound[ENDS] = self._bound[NOW]()  # a timer may fire a little early, and the time is over all the same
+                self._bound[ENDS] = self._bound[
+                    NOW
+                ]()  # a timer may fire a little early, and the time is over all the same
         finally:
             self.__exit__()
         if was_this:

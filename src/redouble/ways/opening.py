@@ -1,6 +1,6 @@
-"""Floor 5. From what a factory gave to what the body of a `with` gets: entered, or closed at the end.
+"""Floor 5. The steps from a factory's object to the value of a `with`: it is entered, or closed at the end.
 
-Written once for all hosts: generators that yield what is to be awaited, which only a driver of coroutines does.
+They are written once for all hosts, as generators that yield awaitables. Only the driver of coroutines awaits them.
 """
 
 from __future__ import annotations
@@ -31,15 +31,16 @@ if TYPE_CHECKING:
 
 
 class Opening:
-    """How something is opened, and what messages call it.
+    """A plan for opening a connection.
 
     Args:
-        factory: Gives the thing, called with `args` and the keywords of each attempt.
-        name: Its name.
-        by: The way in that speaks in messages.
-        closing: Whether also context managers are closed instead of entered.
+        factory: Makes the connection; called with `args` and the keywords of each attempt.
+        args: The positional arguments of `factory`.
+        name: The name of the factory in messages.
+        by: The way in that messages name: `connect` or `reconnect`.
+        closing: Whether context managers are closed as well, instead of entered.
         asynchronous: Whether it is for `async with`.
-        limit: How long closing may take.
+        limit: The time limit of closing.
     """
 
     __slots__ = ("args", "asynchronous", "by", "closing", "factory", "limit", "name")
@@ -68,14 +69,14 @@ class Opening:
 
 
 class Opened:
-    """What was opened: the value for the body, and what ends it; or why it cannot be used.
+    """An opened connection: the value for the body and the function that closes it, or the reason to refuse it.
 
     Attributes:
-        value: The value.
-        leave: Called with what an `__exit__` is called with; `None` where nothing needs to be closed.
-        refusal: Why the value cannot be used; empty where it can.
+        value: The value for the body.
+        leave: Closes it; takes the arguments of an `__exit__`. `None`: it needs no closing.
+        refusal: The reason why the value cannot be used; empty if it can.
         plain: Whether `leave` is a plain `close` or `aclose`, and no context manager's.
-        scope: Trio's scope around it, which is left after it.
+        scope: Trio's cancel scope around it, which is left after it.
     """
 
     __slots__ = ("leave", "plain", "refusal", "scope", "value")
@@ -91,10 +92,11 @@ class Opened:
 
 
 def opening(how: Opening, kwargs: dict[str, Any]) -> Generator[Any, Any, Opened]:
-    """Open: call the factory, enter or await what it gives, and say what ends it.
+    """Call the factory, then enter or await its object; return the value with the function that closes it.
 
-    An async context manager is entered, else an awaitable awaited, then what came is entered if it is a context manager,
-    else closed at the end. `None`, as a probe gives, needs no closing. What a failure here had opened is closed.
+    An async context manager is entered; any other awaitable is awaited. The value is then entered if it is a context
+    manager, else closed at the end. `None`, as a probe returns it, needs no closing. If entering fails, the object is
+    closed.
     """
     thing = how.factory(*how.args, **kwargs)
     if not how.asynchronous:
@@ -112,7 +114,7 @@ def opening(how: Opening, kwargs: dict[str, Any]) -> Generator[Any, Any, Opened]
 
 
 def _refusal_to_wait(thing: Any, how: Opening) -> str:
-    """Why a synchronous `with` cannot use the thing; empty where it can."""
+    """Return the reason why a synchronous `with` cannot use the object; empty if it can."""
     if not how.closing and _enters(thing):
         return ""
     if is_awaitable(thing) or (_enters_async(thing) and not how.closing):
@@ -151,7 +153,7 @@ def _to_be_closed(thing: Any, how: Opening) -> Opened:
 
 
 def _leave_by(close: Callable[[], Any], how: Opening, thing: Any) -> Leave:
-    """An `__exit__` that closes, and suppresses nothing."""
+    """Return an `__exit__` that closes and suppresses no error."""
 
     def leave(kind: type[BaseException] | None, *_: object) -> Any:
         closed = close()
@@ -168,13 +170,13 @@ def _leave_by(close: Callable[[], Any], how: Opening, thing: Any) -> Leave:
 
 
 def _closes_later(thing: Any) -> bool:
-    """Whether `close` only begins to close, as that of an asyncio `StreamWriter`, which sends first what is unsent."""
+    """Return whether `close` only begins to close, as an asyncio `StreamWriter` does: it sends its buffer first."""
     transport = probe(thing, "transport")
     return callable(probe(transport, "abort")) and is_coroutine_function(probe(thing, "wait_closed"))
 
 
 async def _closed_down(thing: Any) -> None:
-    """Wait until a writer has closed, within the time of closing; how its peer ended that does not matter any more."""
+    """Wait until a writer has closed, within the time of closing; an `OSError` of the peer is dropped."""
     with suppress(OSError):
         await thing.wait_closed()
 
@@ -184,11 +186,11 @@ async def _finished(closing: Any) -> None:
 
 
 async def open_under(cancel_scope: CancelScope | None, how: Opening, kwargs: dict[str, Any], call: Call) -> Opened:
-    """Open in a coroutine, beneath what may cut it off.
+    """Open in a coroutine, under a cancel scope.
 
     Args:
-        cancel_scope: What cuts it off, besides the limit of the driver; trio's stays around what has been entered.
-        how, kwargs: As of `opening`.
+        cancel_scope: Cancels the opening, besides the limit of the driver; trio's stays around an entered connection.
+        how, kwargs: The arguments of `opening`.
         call: The call whose attempt it is.
     """
     try:
@@ -197,7 +199,7 @@ async def open_under(cancel_scope: CancelScope | None, how: Opening, kwargs: dic
         if cancel_scope is None or not exit_attempt(cancel_scope, error):
             await _absorb(cancel_scope)
             raise
-        raise call.cut_off(error)  # noqa: B904  # which has its cause
+        raise call.cut_off(error)  # noqa: B904  # it has its cause already
     if isinstance(cancel_scope, TrioCancelScope) and opened.leave is not None and not opened.plain:
         cancel_scope.rest()
         opened.scope = cancel_scope
@@ -208,7 +210,7 @@ async def open_under(cancel_scope: CancelScope | None, how: Opening, kwargs: dic
 
 
 async def _absorb(cancel_scope: CancelScope | None) -> None:
-    """Take a cancellation out of the way that came when the opening was done, such as one asked for from within it."""
+    """Absorb a cancellation that came when the opening was done, such as one that the opening asked for itself."""
     if cancel_scope is not None and cancel_scope.fired and not isinstance(cancel_scope, TrioCancelScope):
         from redouble.calls.hosts.asyncio import absorb
 
@@ -216,9 +218,9 @@ async def _absorb(cancel_scope: CancelScope | None) -> None:
 
 
 def scope_of_opening(clock: Clock, call: Call) -> TrioCancelScope:
-    """Make trio's scope for an opening, with the time limits of its attempt.
+    """Return trio's cancel scope for an opening, with the time limits of its attempt.
 
-    The clock may fail, which leaves the opening without a limit.
+    If the clock fails, the opening has no limit.
     """
     seconds = call.cut_in()
     try:
@@ -235,7 +237,7 @@ def leaving(
     error: BaseException | None = None,
     traceback: TracebackType | None = None,
 ) -> Generator[Any, Any, Any]:
-    """End what was opened, within its time; returns whether the error is suppressed."""
+    """Close a connection within its time limit; return whether the error is suppressed."""
     if opened.leave is None:
         return None
     if not how.asynchronous:
@@ -256,7 +258,7 @@ def leaving(
 
 
 def discarding(thing: Any, how: Opening) -> Generator[Any, Any, None]:
-    """Close what a failed attempt had opened; its own error matters, one of closing does not."""
+    """Close the object of a failed attempt; an error of closing is dropped, as the attempt's own error matters more."""
     for method in ("aclose", "close") if how.asynchronous else ("close",):
         close = getattr(thing, method, None)
         if callable(close):
@@ -273,7 +275,7 @@ def discarding(thing: Any, how: Opening) -> Generator[Any, Any, None]:
 
 
 def _close_coroutine(coroutine: Any) -> None:
-    """Nothing can await it here: let it not complain of that."""
+    """Close a coroutine that cannot be awaited here, so that Python does not warn of it."""
     if hasattr(coroutine, "close"):
         coroutine.close()
 
