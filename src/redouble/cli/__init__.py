@@ -9,7 +9,7 @@ import sys
 from argparse import ArgumentParser
 from typing import TYPE_CHECKING
 
-from redouble.cli import options, worlds
+from redouble.cli import migrate, options, worlds
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -28,8 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The arguments. `None`: those of the process.
 
     Returns:
-        The exit code: 0 when all went well, 1 when the demo's answer was not got, 2 for a mistake in the arguments, 130
-        after Ctrl-C.
+        The exit code: 0 when all went well, 1 when the demo's answer was not got or `migrate` left something as it is,
+        2 for a mistake in the arguments, 130 after Ctrl-C.
     """
     try:
         return _run(_parser().parse_args(argv))
@@ -45,6 +45,8 @@ def _run(chosen: Namespace) -> int:
         from redouble.cli.demo import demo, serve
 
         return demo(down=chosen.down) if chosen.serve is None else serve(chosen.serve)
+    if chosen.command == "migrate":
+        return migrate.run(chosen)
     try:
         _show(chosen)
     except (TypeError, ValueError) as error:  # the library's own messages name argument, rule and value
@@ -75,4 +77,5 @@ def _parser() -> ArgumentParser:
     options.add_preview(commands)
     options.add_explain(commands)
     worlds.add(commands)
+    migrate.add(commands)
     return parser
