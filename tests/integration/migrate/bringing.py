@@ -30,7 +30,7 @@ class Brought(NamedTuple):
         """The text without comments and line breaks, to look for code in."""
         lines = [line.partition("  # ")[0].strip() for line in self.text.splitlines()]
         joined = " ".join(line for line in lines if not line.startswith("#"))
-        return joined.replace("( ", "(").replace(", )", ")").replace(",)", ")")
+        return " ".join(joined.split()).replace("( ", "(").replace(", )", ")").replace(",)", ")")
 
 
 def bring(folder: Path, text: str, name: str = "shop.py", **others: str) -> Brought:

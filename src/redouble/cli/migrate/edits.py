@@ -31,6 +31,7 @@ class Edits:
         swaps: New code by the node that it replaces.
         wraps: The head of a `with` for the rest of a block, by the statement that it replaces.
         comments: Comments by the node above which they stand.
+        translated: What goes around the body of a `try`, or besides what a `with` has, by that statement.
     """
 
     def __init__(self, source: Source) -> None:
@@ -38,6 +39,7 @@ class Edits:
         self.swaps: dict[cst.CSTNode, str] = {}
         self.wraps: dict[cst.CSTNode, str] = {}
         self.comments: dict[cst.CSTNode, list[str]] = {}
+        self.translated: dict[cst.CSTNode, str] = {}
 
     def take(self, plan: Plan) -> None:
         """Put a plan in."""
@@ -49,6 +51,28 @@ class Edits:
             for review in plan.reviews:
                 self._comment(line, REVIEW + review)
 
+    def translate_errors(self, node: cst.CSTNode, named: str, note: str) -> None:
+        """Put the body of a `try`, or of `with raises(...)`, beneath `with gave_up_as(RetryError):`."""
+        self.translated[node] = f"{OURS}gave_up_as({named})"
+        old = f"{named.rpartition('.')[2]}{note}"
+        self._comment(node, f"{REVIEW}name an error of your own for the old library's {old}")
+
+    def say_of_translated(self, node: cst.CSTNode, text: str) -> None:
+        """Tell a reviewer more of a place whose errors are translated."""
+        self._comment(node, REVIEW + text)
+
+    def is_translated(self, line: cst.CSTNode) -> bool:
+        """Whether what a line catches is made for it by `gave_up_as`, now or since an earlier run."""
+        around = self.source.parent(line) if isinstance(line, cst.ExceptHandler) else line
+        if around in self.translated:
+            return True
+        if isinstance(around, cst.Try):
+            first = around.body.body[0]
+            return isinstance(first, cst.With) and self.is_translated(first)
+        return isinstance(around, cst.With) and "gave_up_as(" in "".join(
+            self.source.code(item) for item in around.items
+        )
+
     def mark(self, node: cst.CSTNode, reason: str) -> None:
         """Say above the statement that holds a node why it was left as it is."""
         line = self.line_of(node)
@@ -59,11 +83,14 @@ class Edits:
         """Return the new text of the file."""
         if not (self.swaps or self.wraps or self.comments):
             return self.source.module.code
-        names = {name for code in [*self.swaps.values(), *self.wraps.values()] for name in OURS_IN.findall(code)}
+        names = {name for code in self._codes() for name in OURS_IN.findall(code)}
         dotted = bool(names & self._names_in_use(names))
         changed = self.source.module.visit(_Apply(self, dotted))
         assert isinstance(changed, cst.Module)
         return _import(changed, self.source.module, names, dotted).code if names else changed.code
+
+    def _codes(self) -> list[str]:
+        return [*self.swaps.values(), *self.wraps.values(), *self.translated.values()]
 
     def parsed(self, code: str, dotted: bool) -> cst.BaseExpression:
         """Return new code as a tree in the file's own style."""
@@ -84,17 +111,19 @@ class Edits:
                 self._comment(line, each.value)
 
     def line_of(self, node: cst.CSTNode) -> cst.CSTNode | None:
-        if hasattr(node, "leading_lines"):
-            return node
-        return next((up for up in self.source.around(node) if hasattr(up, "leading_lines")), None)
+        lines = (each for each in (node, *self.source.around(node)) if hasattr(each, "leading_lines"))
+        line = next(lines, None)
+        function = self.source.parent(line) if isinstance(line, cst.Decorator) else None
+        if isinstance(function, (cst.FunctionDef, cst.ClassDef)) and function.decorators[0] is line:
+            return function  # to which the parser gives what stands above its first decorator
+        return line
 
     def _names_in_use(self, names: set[str]) -> set[str]:
         """Return those names that the file uses, or will still use, for something else."""
         module, found = self.source.module, _Names(self.swaps)
         module.visit(found)
-        kept = {
-            word for code in self.swaps.values() for word in re.findall(r"(?<![\w.])[A-Za-z_]\w*(?!\s*=[^=])", code)
-        }
+        codes = [re.sub(re.escape(REVIEW) + ".*", "", code) for code in self.swaps.values()]
+        kept = {word for code in codes for word in re.findall(r"(?<![\w.])[A-Za-z_]\w*(?!\w|\s*=[^=])", code)}
         imported = {
             (alias.asname.name.value if alias.asname else alias.name.value)  # type: ignore[union-attr]
             for node in self.source.nodes
@@ -158,6 +187,9 @@ class _Apply(cst.CSTTransformer):
             return self._replaced(original_node, code)
         if isinstance(original_node, cst.IndentedBlock) and isinstance(updated_node, cst.IndentedBlock):
             updated_node = self._wrapped(original_node, updated_node)
+        head = self.edits.translated.get(original_node)
+        if head is not None:
+            updated_node = self._translated(updated_node, head)
         comments = self.edits.comments.get(original_node)
         return updated_node if comments is None else _commented(updated_node, comments)
 
@@ -185,6 +217,14 @@ class _Apply(cst.CSTTransformer):
             block = block.with_changes(body=[*block.body[:place], around])
         return block
 
+    def _translated(self, node: cst.CSTNode, head: str) -> cst.CSTNode:
+        item = cst.WithItem(self.edits.parsed(head, self.dotted))
+        if isinstance(node, cst.With):
+            last = node.items[-1].with_changes(comma=cst.Comma(whitespace_after=cst.SimpleWhitespace(" ")))
+            return node.with_changes(items=[*node.items[:-1], last, item])
+        assert isinstance(node, cst.Try)
+        return node.with_changes(body=cst.IndentedBlock(body=[cst.With(items=[item], body=node.body)]))
+
     def _is_fixture(self, block: cst.IndentedBlock) -> bool:
         function = self.edits.source.parent(block)
         if not isinstance(function, cst.FunctionDef):
@@ -206,7 +246,7 @@ def _commented(node: cst.CSTNode, comments: Iterable[str]) -> cst.CSTNode:
 def _import(module: cst.Module, before: cst.Module, names: set[str], dotted: bool) -> cst.Module:
     """Import names of redouble's, and take out the imports of libraries that nothing uses any more."""
     used, was_used = _loaded(module), _loaded(before)
-    gone = was_used - used
+    gone = (was_used - used) | (set() if dotted else names)
     cleaned = module.visit(_Prune(gone))
     assert isinstance(cleaned, cst.Module)
     return _with_imports(cleaned, module, _import_lines(cleaned, names, dotted))
@@ -264,7 +304,9 @@ class _Prune(cst.CSTTransformer):
             kept[-1] = last.with_changes(comma=updated_node.names[-1].comma)
         return updated_node.with_changes(names=kept)
 
-    def leave_Import(self, original_node: cst.Import, updated_node: cst.Import) -> cst.Import | cst.RemovalSentinel:
+    def leave_Import(  # noqa: N802  # libcst looks for this name
+        self, original_node: cst.Import, updated_node: cst.Import
+    ) -> cst.Import | cst.RemovalSentinel:
         kept = [
             alias
             for alias in updated_node.names

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import libcst as cst
 
@@ -11,7 +11,7 @@ from redouble.cli.migrate import backoff, retrying, stamina, tenacity, touches
 from redouble.cli.migrate.draft import Cannot
 from redouble.cli.migrate.edits import Edits
 from redouble.cli.migrate.source import Ref
-from redouble.cli.migrate.world import World
+from redouble.cli.migrate.world import World, called
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,29 +84,59 @@ def plan(sources: list[Source], texts: dict[Path, bytes]) -> Found:
     world = World(sources, texts)
     reached = _plan_touches(world)
     edits = {source.path: Edits(source) for source in sources}
-    sites: list[Site] = []
-    rewritten: set[str] = set()
-    left: set[str] = set()
-    for source in sources:
-        for ref, outcome in _retries(source, world):
-            site = _site(source, ref.node, ref.library, ref.name, "retry")
-            _apply(edits[source.path], ref.node, site, outcome)
-            sites.append(site)
-            if isinstance(outcome, Cannot):
-                left |= _function_around(source, ref.node)
-            elif outcome.decorated:
-                rewritten.add(outcome.decorated)
+    names = _Names(set(), set(), set())
+    sites = [
+        _settle(source, ref, outcome, edits, names) for source in sources for ref, outcome in _retries(source, world)
+    ]
+    _say_what_else_is_translated(world, edits, names.raw)
     for touch, outcome in reached:
-        if touch.function not in rewritten:
-            outcome = Cannot("its function goes on with tenacity") if not isinstance(outcome, Cannot) else outcome
-        elif touch.function in left:
-            outcome = Cannot(f"there are several {touch.function}, of which one goes on with tenacity")
         site = _site(touch.source, touch.node, "tenacity", touch.path, "test" if touch.source.is_test else "other")
-        _apply(edits[touch.source.path], touch.node, site, outcome)
+        _apply(edits[touch.source.path], touch.node, site, names.allow(touch, outcome))
         sites.append(site)
     for source in sources:
         sites += _others(source, edits[source.path])
     return Found(sites, {path: each.result() for path, each in edits.items()})
+
+
+class _Names(NamedTuple):
+    """The functions whose decorators were rewritten, and those with one that was left; `raw` never raised RetryError."""
+
+    rewritten: set[str]
+    left: set[str]
+    raw: set[str]
+
+    def allow(self, touch: Touch, outcome: Plan | Cannot) -> Plan | Cannot:
+        """Return what becomes of a place that reaches into a function: what becomes of that function's decorator."""
+        if isinstance(outcome, Cannot):
+            return outcome
+        if touch.function not in self.rewritten:
+            return Cannot("its function goes on with tenacity")
+        if touch.function in self.left:
+            return Cannot(f"there are several {touch.function}, of which one goes on with tenacity")
+        return outcome
+
+
+def _settle(source: Source, ref: Ref, outcome: Plan | Cannot, edits: dict[Path, Edits], names: _Names) -> Site:
+    site = _site(source, ref.node, ref.library, ref.name, "retry")
+    _apply(edits[source.path], ref.node, site, outcome)
+    if isinstance(outcome, Cannot):
+        names.left.update(_function_around(source, ref.node))
+        return site
+    for catch in outcome.catches:
+        edits[catch.source.path].translate_errors(catch.node, catch.named, outcome.catch_note)
+    if outcome.decorated:
+        names.rewritten.add(outcome.decorated)
+        if not outcome.catches:
+            names.raw.add(outcome.decorated)
+    return site
+
+
+def _say_what_else_is_translated(world: World, edits: dict[Path, Edits], raw: set[str]) -> None:
+    """Mark where the errors of a function that never raised RetryError come as one now, besides those that did."""
+    for catch in world.catches:
+        here = edits[catch.source.path]
+        for name in sorted(raw & set(called(catch.source, catch.node.body))) if catch.node in here.translated else ():
+            here.say_of_translated(catch.node, f"what {name} gives up on comes as {catch.named} too")
 
 
 def _plan_touches(world: World) -> list[tuple[Touch, Plan | Cannot]]:
@@ -116,8 +146,7 @@ def _plan_touches(world: World) -> list[tuple[Touch, Plan | Cannot]]:
             found.append((touch, touches.translate(touch)))
         except Cannot as reason:
             found.append((touch, reason))
-            place = f"{touch.source.path.name}:{touch.source.line(touch.node)}"
-            world.refused[touch.function] = f"{place} uses {touch.function}.{touch.path}"
+            world.refused[touch.function] = f"{touch.source.path.name} uses {touch.function}.{touch.path}"
     return found
 
 
@@ -172,7 +201,7 @@ def _others(source: Source, edits: Edits) -> list[Site]:
         if any(up in edits.swaps for up in [ref.node, *source.around(ref.node)]):
             continue
         line = edits.line_of(ref.node)
-        if line is None or line in seen or line in marked:
+        if line is None or line in seen or line in marked or edits.is_translated(line):
             continue
         seen.add(line)
         sites.append(_other(source, ref, edits))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from redouble.cli.migrate.draft import Draft
     from redouble.cli.migrate.source import Source
+    from redouble.cli.migrate.world import Catch
 
     Mentions = Callable[[str], bool]
 
@@ -31,6 +32,8 @@ class Plan:
         wraps: Statements after which the rest of the block goes beneath a `with`, by the head of that `with`.
         reviews: The notes for a reviewer.
         decorated: The name of the function that was decorated, if one was.
+        catches: The places that catch its RetryError, and go on getting one.
+        catch_note: What differs there.
     """
 
     def __init__(self) -> None:
@@ -38,6 +41,8 @@ class Plan:
         self.wraps: dict[cst.CSTNode, str] = {}
         self.reviews: list[str] = []
         self.decorated = ""
+        self.catches: list[Catch] = []
+        self.catch_note = ""
 
     def take(self, draft: Draft) -> None:
         """Take over the notes of a draft."""

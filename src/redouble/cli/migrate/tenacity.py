@@ -17,7 +17,7 @@ from redouble.cli.migrate.source import bind
 
 if TYPE_CHECKING:
     from redouble.cli.migrate.source import Ref, Source
-    from redouble.cli.migrate.world import World
+    from redouble.cli.migrate.world import Catch, World
 
 WORDS = (
     *("sleep", "stop", "wait", "retry", "before", "after", "before_sleep", "reraise", "retry_error_cls"),
@@ -469,9 +469,21 @@ def _decorator(source: Source, named: cst.BaseExpression, call: cst.Call | None,
     if function is not None:
         plan.decorated = function.name.value
         _check_function(source, function, world)
-    if not policy.reraises(given) and not policy.swallows:
-        world.refuse_caught(source, node, plan.decorated)
+    _keep_caught(plan, draft, policy, given, world.caught_at(source, node, plan.decorated))
     plan.swaps[named if direct else node] = draft.show()
+
+
+def _keep_caught(
+    plan: Plan, draft: Draft, policy: Policy, given: dict[str, cst.BaseExpression], catches: list[Catch]
+) -> None:
+    """Who catches the RetryError of a call site goes on getting one."""
+    if policy.reraises(given) or policy.swallows or not catches:
+        return
+    if draft.fields.get("unwanted") is not None:
+        raise Cannot(f"its RetryError for a result is caught ({catches[0].place}): catch Unwanted")
+    plan.catches = catches
+    if "Exception" not in draft.fields["on"][0]:
+        plan.catch_note = ", which comes too where an error that is not retried follows one that is"
 
 
 def _check_function(source: Source, function: cst.FunctionDef, world: World) -> None:
@@ -489,8 +501,8 @@ def _object(source: Source, call: cst.Call, plan: Plan, world: World) -> None:
     function = source.first_around(call, cst.FunctionDef)
     if function is not None:
         _check_function(source, function, world)
-    if not policy.reraises(given) and not policy.swallows:
-        world.refuse_caught(source, call, function.name.value if function is not None else "")
+    name = function.name.value if function is not None else ""
+    _keep_caught(plan, draft, policy, given, world.caught_at(source, call, name))
     follow(source, call, draft.show(), SPELLING, plan, world.mentions_elsewhere(source))
     if "result" in draft.fields and any(isinstance(source.parent(node), cst.For) for node in plan.swaps):
         raise Cannot("it judges results in a block: hand them over by `attempt.result(value)`")

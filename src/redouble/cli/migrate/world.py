@@ -35,6 +35,22 @@ class Touch(NamedTuple):
     """What is reached: `retry.sleep`, `retry_with`."""
 
 
+class Catch(NamedTuple):
+    """A place that catches RetryError."""
+
+    source: Source
+    node: cst.Try | cst.With
+    named: str
+    """How the class is written there."""
+    asks: bool
+    """Whether more is asked of the error than that it comes."""
+
+    @property
+    def place(self) -> str:
+        """The file; without the line, which a mark above it would move."""
+        return self.source.path.name
+
+
 class World:
     """All files that are looked at together.
 
@@ -49,11 +65,11 @@ class World:
         self.sources = sources
         self.texts = texts
         self.refused: dict[str, str] = {}
-        self.caught: dict[str, str] = {}
-        for source in sources:
-            for body, place in _catching(source):
-                for name in _called(source, body):
-                    self.caught.setdefault(name, place)
+        self.caught: dict[str, list[Catch]] = {}
+        self.catches = [catch for source in sources for catch in _catching(source)]
+        for catch in self.catches:
+            for name in set(called(catch.source, catch.node.body)):
+                self.caught.setdefault(name, []).append(catch)
         names = {name for source in sources for name in _decorated_by_tenacity(source)}
         self.touches = [touch for source in sources for touch in _touches(source, names)]
 
@@ -62,21 +78,22 @@ class World:
         if name in self.refused:
             raise Cannot(self.refused[name])
 
-    def refuse_caught(self, source: Source, node: cst.CSTNode, name: str) -> None:
-        """Raise Cannot where the RetryError of a call site is caught, by the names of functions."""
-        for up in source.around(node):
-            if isinstance(up, cst.FunctionDef):
-                break
-            if isinstance(up, cst.Try) and any(_names_retry_error(source, each.type) for each in up.handlers):
+    def caught_at(self, source: Source, node: cst.CSTNode, name: str) -> list[Catch]:
+        """Return where the RetryError of a call site is caught: around it, or around calls of its function, by name.
+
+        Raises:
+            Cannot: Where more is asked of the RetryError than that it comes.
+        """
+        inside = list(source.around(node))
+        found = [catch for catch in self.catches if catch.source is source and _is_body_of(catch, inside)]
+        found += [catch for catch in self.caught.get(name, []) if catch not in found]
+        for catch in found:
+            if catch.asks:
                 raise Cannot(
-                    "RetryError is caught around it: pass reraise=True and catch the errors themselves,"
+                    f"its RetryError is looked into ({catch.place}): pass reraise=True and catch the errors themselves,"
                     " or `with gave_up_as(MyError):`"
                 )
-        if name in self.caught:
-            raise Cannot(
-                f"its RetryError is caught in {self.caught[name]}: pass reraise=True and catch the errors themselves,"
-                " or `with gave_up_as(MyError):`"
-            )
+        return found
 
     def mentions_elsewhere(self, source: Source) -> Callable[[str], bool]:
         """Return a function that tells whether another file mentions a name."""
@@ -88,30 +105,53 @@ class World:
         return mentions
 
 
-def _catching(source: Source) -> Iterator[tuple[cst.CSTNode, str]]:
-    """Yield the bodies whose RetryError is caught, and where that is."""
+def _is_body_of(catch: Catch, inside: list[cst.CSTNode]) -> bool:
+    """Whether a node is within the body of a `try`, or of a `with`, and of no function in between."""
+    for up in inside:
+        if up is catch.node.body:
+            return True
+        if isinstance(up, cst.FunctionDef):
+            return False
+    return False
+
+
+def _catching(source: Source) -> Iterator[Catch]:
     for node in source.nodes:
-        place = ""
         if isinstance(node, cst.Try):
-            if any(_names_retry_error(source, handler.type) for handler in node.handlers):
-                place = f"{source.path.name}:{source.line(node)}"
+            for handler in node.handlers:
+                named = _retry_error(source, handler.type)
+                if named is not None:
+                    yield Catch(source, node, source.code(named), _looks_into(source, handler))
         elif isinstance(node, cst.With):
             calls = [item.item for item in node.items if isinstance(item.item, cst.Call)]
-            if any(_names_retry_error(source, arg.value) for call in calls for arg in call.args):
-                place = f"{source.path.name}:{source.line(node)}"
-        if place:
-            yield node.body, place  # type: ignore[union-attr]
+            named = next((_retry_error(source, arg.value) for call in calls for arg in call.args), None)
+            if named is not None and source.code(calls[0].func).rpartition(".")[2] != "gave_up_as":
+                yield Catch(source, node, source.code(named), any(item.asname for item in node.items))
 
 
-def _names_retry_error(source: Source, node: cst.BaseExpression | None) -> bool:
-    if node is None:
+def _looks_into(source: Source, handler: cst.ExceptHandler) -> bool:
+    """Whether a handler reads attributes of the error that it caught."""
+    if handler.name is None or not isinstance(handler.name.name, cst.Name):
         return False
+    uses = [
+        each
+        for each in source.within(handler.body)
+        if isinstance(each, cst.Name) and each.value == handler.name.name.value
+    ]
+    return any(isinstance(source.parent(each), cst.Attribute) for each in uses)
+
+
+def _retry_error(source: Source, node: cst.BaseExpression | None) -> cst.BaseExpression | None:
+    """Return what names a RetryError in the type of a handler; `None`: nothing."""
     if isinstance(node, cst.Tuple):
-        return any(_names_retry_error(source, item.value) for item in node.elements)
-    return source.full_name(node) in ("tenacity.RetryError", "retrying.RetryError")
+        return next((item.value for item in node.elements if _retry_error(source, item.value)), None)
+    if node is not None and source.full_name(node) in ("tenacity.RetryError", "retrying.RetryError"):
+        return node
+    return None
 
 
-def _called(source: Source, body: cst.CSTNode) -> Iterator[str]:
+def called(source: Source, body: cst.CSTNode) -> Iterator[str]:
+    """Yield the names of what is called in a body."""
     for node in source.within(body):
         if isinstance(node, cst.Call):
             yield source.code(node.func).rpartition(".")[2]
