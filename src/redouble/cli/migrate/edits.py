@@ -205,9 +205,9 @@ class _Apply(cst.CSTTransformer):
             head = self.edits.wraps.get(original.body[place])
             if head is None:
                 continue
-            rest: Sequence[cst.BaseStatement] = block.body[place + 1 :]  # type: ignore[assignment]
+            rest: Sequence[cst.BaseStatement] = block.body[place + 1 :]
             if not rest:
-                rest = [cst.parse_statement("yield" if self._is_fixture(original) else "pass")]  # type: ignore[list-item]
+                rest = [cst.parse_statement("yield" if self._is_fixture(original) else "pass")]
             lines = getattr(block.body[place], "leading_lines", ())
             around = cst.With(
                 items=[cst.WithItem(self.edits.parsed(head, self.dotted))],
@@ -343,7 +343,7 @@ def _with_imports(module: cst.Module, before: cst.Module, lines: list[str]) -> c
         place += 1
     else:
         old = before.body[place]
-        new[0] = new[0].with_changes(leading_lines=old.leading_lines)  # type: ignore[union-attr]
+        new[0] = new[0].with_changes(leading_lines=old.leading_lines)
     return module.with_changes(body=[*body[:place], *new, *body[place:]])
 
 
@@ -362,7 +362,7 @@ def _imports_library(line: cst.CSTNode) -> bool:
     return False
 
 
-def _after_docstring(body: list[cst.CSTNode]) -> int:
+def _after_docstring(body: Sequence[cst.CSTNode]) -> int:
     first = body[0] if body else None
     is_text = isinstance(first, cst.SimpleStatementLine) and isinstance(first.body[0], cst.Expr)
     return 1 if is_text and isinstance(first.body[0].value, cst.SimpleString) else 0  # type: ignore[union-attr]

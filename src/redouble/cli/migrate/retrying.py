@@ -108,8 +108,8 @@ def _curve(code: dict[str, str]) -> str:
         return curves.between(curves.divided(least, 1000), curves.divided(most, 1000))
     if shapes[0] == "wait_incrementing":
         start, step = code.get("wait_incrementing_start", "0"), code.get("wait_incrementing_increment", "100")
-        most = code.get("wait_incrementing_max")
-        cap = "" if most is None else f", maximum={curves.divided(most, 1000)}"
+        longest = code.get("wait_incrementing_max")
+        cap = "" if longest is None else f", maximum={curves.divided(longest, 1000)}"
         shown = [curves.not_negative(curves.divided(each, 1000)) for each in (start, step)]
         return f"{OURS}linear({shown[0]}, step={shown[1]}{cap})"
     first = curves.divided(code.get("wait_exponential_multiplier", "1"), 1000, times=2)

@@ -45,7 +45,11 @@ MODULES = {
 
 _LIBRARY = "|".join(LIBRARIES).encode()
 MENTIONED = re.compile(
-    rb"^[ \t]*(from|import)[ \t]+([\w., \t]*,[ \t]*)?(" + _LIBRARY + rb")\b|[\"'](" + _LIBRARY + rb")\.[\w.]+[\"']",
+    rb"^(\xef\xbb\xbf)?[ \t]*(from|import)[ \t]+([\w., \t]*,[ \t]*)?("
+    + _LIBRARY
+    + rb")\b|[\"']("
+    + _LIBRARY
+    + rb")\.[\w.]+[\"']",
     re.MULTILINE,
 )
 """What a file holds that is worth parsing."""
@@ -182,7 +186,7 @@ class Source:
 
     def _known(self, node: cst.CSTNode) -> set[QualifiedName]:
         scope = self._scopes.get(node)
-        return set() if scope is None else scope.get_qualified_names_for(node)  # type: ignore[arg-type]
+        return set() if scope is None else set(scope.get_qualified_names_for(node))
 
     def _path(self, node: cst.CSTNode) -> str | None:
         """Return the path of a thing in a library that a node names; `None`: it names a module, or nothing there."""
