@@ -105,7 +105,7 @@ def test_an_import_that_is_used_elsewhere_stays(tmp_path: Path) -> None:
 
 
 LEFT = {
-    "retry_error_callback=": "@retry(stop=stop_after_attempt(2), retry_error_callback=lambda state: None)\ndef f(): ...",
+    "retry_error_callback= has no counterpart; write an `except`": "@retry(stop=stop_after_attempt(2), retry_error_callback=lambda state: None)\ndef f(): ...",
     "retry_error_cls=": "@retry(stop=stop_after_attempt(2), retry_error_cls=OSError)\ndef f(): ...",
     "hook of its own": "@retry(stop=stop_after_attempt(2), before_sleep=print)\ndef f(): ...",
     "sleep= is of its own": "@retry(stop=stop_after_attempt(2), sleep=print)\ndef f(): ...",

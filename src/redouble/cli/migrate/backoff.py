@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from redouble.cli.migrate import curves
-from redouble.cli.migrate.draft import OURS, Cannot, Draft, number
+from redouble.cli.migrate.draft import OURS, Cannot, Draft, number, without_counterpart
 from redouble.cli.migrate.rules import Condition, predicate, types_in, write_on
 from redouble.cli.migrate.shapes import Plan, Spelling, decorated, follow
 from redouble.cli.migrate.source import bind
@@ -49,9 +49,9 @@ class Policy:
         """Return the draft."""
         for handler in HANDLERS:
             if handler in self.given and self._code(handler) != "None":
-                raise Cannot(f"{handler}= is a handler of its own: write an observer, which gets an Event")
+                raise without_counterpart(handler, "is a handler of its own")
         if self._code("raise_on_giveup", "True") != "True":
-            raise Cannot("raise_on_giveup= has no counterpart: write an `except` around the call")
+            raise Cannot("raise_on_giveup= has no counterpart; write an `except` around the call")
         self._limits()
         shape, arguments = self._waits()
         hint = f"retry_after={arguments['value']}" if shape == "runtime" else ""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from redouble.control.words import answered
+
 REVIEW = "# redouble: review: "
 """How a comment begins at what was written so that nothing changes silently: look at it, then take it away."""
 
@@ -38,6 +40,15 @@ ORDER = (
 
 class Cannot(Exception):  # noqa: N818  # raised to say no: `raise Cannot("...")`
     """A call site is left as it is; the message is the reason."""
+
+
+def without_counterpart(word: str, why: str = "has no counterpart") -> Cannot:
+    """Return the reason for which an argument cannot be brought over, with what the table of words says of it.
+
+    >>> print(without_counterpart("retry_error_callback"))
+    retry_error_callback= has no counterpart; write an `except` around the call
+    """
+    return Cannot(f"{word}= {why}{answered(word)}")
 
 
 class Draft:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import libcst as cst
 
 from redouble.cli.migrate import curves
-from redouble.cli.migrate.draft import OURS, Cannot, Draft, number
+from redouble.cli.migrate.draft import OURS, Cannot, Draft, number, without_counterpart
 from redouble.cli.migrate.rules import Condition, none_of, predicate, types_in, write_on, write_result
 from redouble.cli.migrate.shapes import Plan, Spelling, decorated, follow
 from redouble.cli.migrate.source import bind
@@ -25,6 +25,7 @@ WORDS = (
 )
 """The parameters of `Retrying`, in their order."""
 
+OWN_ERROR = "raises the last error itself, not RetryError"
 NOTHING = {"before_nothing", "after_nothing", "before_sleep_nothing"}
 SLEEPS = {"time.sleep", "asyncio.sleep", "trio.sleep", "tenacity.nap.sleep", "tenacity.sleep", "anyio.sleep"}
 
@@ -76,12 +77,12 @@ class Policy:
         if "enabled" in given and not self._is(given["enabled"], "True"):
             raise Cannot("enabled= has no counterpart: `with override(attempts=1):`")
         if "retry_error_cls" in given and not self._names(given["retry_error_cls"], "RetryError"):
-            raise Cannot("retry_error_cls=: write `with gave_up_as(...):` around the call")
+            raise without_counterpart("retry_error_cls")
         callback = given.get("retry_error_callback")
         if callback is None or self._is_none(callback):
             return
         if not self._hands_out_outcome(callback):
-            raise Cannot("retry_error_callback=: write an `except` around the call")
+            raise without_counterpart("retry_error_callback")
         self.swallows = True
 
     def _hands_out_outcome(self, callback: cst.BaseExpression) -> bool:
@@ -107,7 +108,7 @@ class Policy:
         fields = self.draft.fields
         ends = fields.get("attempts", ("", ""))[0] != "None" or "deadline" in fields or "stop" in fields
         if ends and not self.reraises(given) and not self.swallows and self.draft.fields["on"][0] != "None":
-            self.draft.note("raises the last error itself, not RetryError")
+            self.draft.note(OWN_ERROR)
 
     def reraises(self, given: dict[str, cst.BaseExpression]) -> bool:
         """Whether the operation's own error comes out at the end."""
@@ -352,7 +353,7 @@ class Policy:
             name = self.source.full_name(hook.func) if isinstance(hook, cst.Call) else None
             last = (name or "").rpartition(".")[2]
             if last not in ("before_log", "after_log", "before_sleep_log") or not isinstance(hook, cst.Call):
-                raise Cannot(f"{word}= is a hook of its own: write an observer, which gets an Event")
+                raise without_counterpart(word, "is a hook of its own")
             logs.append(self._log(hook))
             if last != "before_sleep_log":
                 self.draft.note(f"logs retries and the end, where {last} logged each attempt")
@@ -377,7 +378,7 @@ class Policy:
 
     def _sleep(self, node: cst.BaseExpression | None) -> None:
         if node is not None and self.source.full_name(node) not in SLEEPS:
-            raise Cannot("sleep= is of its own: write `clock=`, or `with fake_time():` in tests")
+            raise without_counterpart("sleep", "is of its own")
 
     # Looking at arguments.
 
@@ -503,6 +504,8 @@ def _object(source: Source, call: cst.Call, plan: Plan, world: World) -> None:
         _check_function(source, function, world)
     name = function.name.value if function is not None else ""
     _keep_caught(plan, draft, policy, given, world.caught_at(source, call, name))
+    if plan.catches and draft.notes[-1:] == [OWN_ERROR]:
+        draft.notes.pop()  # who catches it stands around it
     follow(source, call, draft.show(), SPELLING, plan, world.mentions_elsewhere(source))
     if "result" in draft.fields and any(isinstance(source.parent(node), cst.For) for node in plan.swaps):
         raise Cannot("it judges results in a block: hand them over by `attempt.result(value)`")
