@@ -248,3 +248,180 @@ def test_a_limit_of_time_is_never_overrun(tmp_path: Path, old: str) -> None:
     assert was.calls - 1 <= is_.calls <= was.calls and is_.end == was.end
     assert sum(is_.waits) + 0.5 * (is_.calls - 1) <= 10
     assert "deadline=10" in brought.text and "a coroutine is cut off at it" in brought.text
+
+
+CAUGHT = """
+from tenacity import RetryError, retry, retry_if_exception_type, stop_after_attempt
+
+
+@retry(stop=stop_after_attempt(3))
+def fetch():
+    return operation()
+
+
+def work():
+    try:
+        return fetch()
+    except RetryError:
+        return "caught"
+"""
+
+
+def test_a_caught_retry_error_is_caught_still(tmp_path: Path) -> None:
+    """Code that catches tenacity's RetryError catches it after the change, and passes what it passed."""
+    pytest.importorskip("tenacity", reason="pip install tenacity")
+    same(tmp_path, CAUGHT, (FAILS, PASSES))
+
+
+NESTED = """
+import tenacity
+
+
+@tenacity.retry(stop=tenacity.stop_after_attempt(3), reraise=True)
+def inner():
+    return operation()
+
+
+@tenacity.retry(stop=tenacity.stop_after_attempt(3), reraise=True)
+def work():
+    return inner()
+"""
+
+
+def test_nested_retries_multiply_still(tmp_path: Path) -> None:
+    """Three attempts around three make nine calls, as they did."""
+    pytest.importorskip("tenacity", reason="pip install tenacity")
+    same(tmp_path, NESTED, (FAILS, PASSES))
+    assert play_old(NESTED, FAILS).calls == 9
+
+
+USED_UP = """
+import tenacity
+
+
+@tenacity.retry(stop=tenacity.stop_after_attempt(3), reraise=True)
+def send(items):
+    list(items)
+    return operation()
+
+
+def work():
+    return send(iter([1, 2]))
+"""
+
+
+def test_a_used_up_argument_is_passed_again_still(tmp_path: Path) -> None:
+    """A call with an argument that the first attempt used up is made again, as it was."""
+    pytest.importorskip("tenacity", reason="pip install tenacity")
+    same(tmp_path, USED_UP, (FAILS, PASSES))
+
+
+HINTED = """
+import tenacity
+import urllib.error
+
+
+@tenacity.retry(stop=tenacity.stop_after_attempt(3), wait=tenacity.wait_fixed(1), reraise=True)
+def work():
+    try:
+        return operation()
+    except ConnectionError:
+        raise urllib.error.HTTPError("http://shop", 503, "busy", {"Retry-After": "7"}, None) from None
+"""
+
+
+def test_a_retry_after_is_not_looked_at_still(tmp_path: Path) -> None:
+    """A server's Retry-After changes no wait, as it changed none."""
+    pytest.importorskip("tenacity", reason="pip install tenacity")
+    same(tmp_path, HINTED, (FAILS, PASSES))
+
+
+ASYNC = """
+import asyncio
+import tenacity
+
+
+@tenacity.retry(stop=tenacity.stop_after_attempt(4), wait=tenacity.wait_fixed(2), reraise=True)
+async def decorated():
+    return operation()
+
+
+async def block():
+    async for attempt in tenacity.AsyncRetrying(stop=tenacity.stop_after_attempt(2), reraise=True):
+        with attempt:
+            return await decorated()
+
+
+def work():
+    return asyncio.run(block())
+"""
+
+
+def test_coroutines(tmp_path: Path) -> None:
+    """Coroutine functions and asynchronous blocks call as often and end alike."""
+    pytest.importorskip("tenacity", reason="pip install tenacity")
+    brought = bring(tmp_path, ASYNC)
+    for script in (FAILS, PASSES):
+        was, is_ = play_old(ASYNC.replace("wait_fixed(2)", "wait_none()"), script), play_new(brought.text, script)
+        assert (was.calls, was.end) == (is_.calls, is_.end)
+    assert play_new(brought.text, PASSES).waits == [2.0, 2.0]
+
+
+RUNTIME = """
+import backoff
+
+
+@backoff.on_exception(backoff.runtime, OSError, value=lambda error: 5, jitter=None, max_tries=3)
+def work():
+    return operation()
+"""
+
+
+def test_a_wait_that_the_server_said_is_never_less(tmp_path: Path) -> None:
+    """`backoff.runtime` becomes a hint: as many calls, and each wait is what it was or up to a tenth more."""
+    pytest.importorskip("backoff", reason="pip install backoff")
+    brought = bring(tmp_path, RUNTIME)
+    was, is_ = play_old(RUNTIME, FAILS), play_new(brought.text, FAILS)
+    assert (was.calls, was.end) == (is_.calls, is_.end) and "up to a tenth more" in brought.text
+    assert all(old <= new <= old * 1.1 for old, new in zip(was.waits, is_.waits, strict=True))
+
+
+SWITCHED = """
+import stamina
+
+
+@stamina.retry(on=OSError, attempts=5)
+def fetch():
+    return operation()
+
+
+def work():
+    with stamina.set_testing(True, attempts=2):
+        return fetch()
+"""
+
+
+def test_stamina_in_testing_mode(tmp_path: Path) -> None:
+    """In testing mode as many attempts are made, and nothing is waited for, as before."""
+    pytest.importorskip("stamina", reason="pip install stamina")
+    same(tmp_path, SWITCHED, (FAILS, PASSES))
+
+
+CHANGED = """
+import tenacity
+
+
+@tenacity.retry(stop=tenacity.stop_after_delay(9), wait=tenacity.wait_fixed(2), reraise=True)
+def fetch():
+    return operation()
+
+
+def work():
+    return fetch.retry_with(stop=tenacity.stop_after_attempt(2), wait=tenacity.wait_none())()
+"""
+
+
+def test_retry_with(tmp_path: Path) -> None:
+    """A call with other limits makes as many attempts, and waits as long."""
+    pytest.importorskip("tenacity", reason="pip install tenacity")
+    same(tmp_path, CHANGED, (FAILS, PASSES))

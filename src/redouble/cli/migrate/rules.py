@@ -65,11 +65,7 @@ class Condition:
 
 
 def applied(function: str, argument: str) -> str:
-    """Return the code of a call of a function that may be a lambda.
-
-    >>> applied("lambda e: e.errno == 5", "error")
-    '(lambda e: e.errno == 5)(error)'
-    """
+    """Return the code of a call of a function that may be a lambda."""
     return f"({function})({argument})" if function.startswith("lambda") else f"{function}({argument})"
 
 
