@@ -115,7 +115,7 @@ LEFT = {
     "BaseException": "@retry(retry=retry_if_exception_type(BaseException))\ndef f(): ...",
     "is not known here": "@retry(stop=my_stop)\ndef f(): ...",
     "has no counterpart": "@retry(wait=wait_exception(seconds))\ndef f(): ...",
-    "raises TryAgain": "@retry\ndef f():\n    raise TryAgain",
+    "the file names TryAgain": "from tenacity import TryAgain\n\n@retry\ndef f():\n    raise TryAgain",
     "is named, and not called": "kind = Retrying",
     "handed on": "run(Retrying(stop=stop_after_attempt(2), reraise=True))",
     "more than `with attempt:`": "for attempt in Retrying(reraise=True):\n    with attempt:\n        f()\n    print(1)",
@@ -132,7 +132,7 @@ LEFT = {
 def test_left_as_it_is(tmp_path: Path, reason: str, code: str) -> None:
     """What has no counterpart is left as it is, with a comment above that says why, and the exit code tells."""
     names = (
-        "Retrying, RetryError, TryAgain, retry, retry_if_exception, retry_if_exception_type, stop_after_attempt,"
+        "Retrying, RetryError, retry, retry_if_exception, retry_if_exception_type, stop_after_attempt,"
         " stop_after_delay, wait_exception"
     )
     text = f"from tenacity import {names}\n\n{code}\n"
@@ -347,3 +347,33 @@ def test_fetch():
     assert "with pytest.raises(RetryError), gave_up_as(RetryError):\n        fetch()\n" in brought.text
     assert brought.text.count("# redouble: review: name an error of your own") == 2 and brought.code == 0
     assert bring(tmp_path, brought.text).text == brought.text
+
+
+SHARED = """from tenacity import retry, stop_after_attempt, wait_fixed
+
+_WAIT = wait_fixed(2)
+again = retry(stop=stop_after_attempt(2), wait=_WAIT)
+
+
+@again
+def fetch(): ...
+"""
+
+
+def test_a_shared_decorator(tmp_path: Path) -> None:
+    """A decorator with a name is a policy afterwards, and a strategy that nothing uses any more goes."""
+    brought = bring(tmp_path, SHARED)
+    assert "again = retry(" in brought.text and "constant(2)" in brought.text and "_WAIT" not in brought.text
+    assert brought.code == 0
+
+
+def test_a_shared_decorator_of_a_function_that_is_looked_into(tmp_path: Path) -> None:
+    """A shared decorator stays where a test looks into the retrying of a function that it may have decorated."""
+    test = "def test_limit():\n    assert made().retry.stop.max_attempt_number == 2\n"
+    assert "which it may have made" in bring(tmp_path, SHARED, test_shop=test).text
+
+
+def test_the_retry_error_of_a_shared_decorator(tmp_path: Path) -> None:
+    """Who catches the RetryError of a function with a shared decorator goes on getting one."""
+    user = "from shop import fetch\nfrom tenacity import RetryError\n\ntry:\n    fetch()\nexcept RetryError: ...\n"
+    assert "    with gave_up_as(RetryError):\n        fetch()" in bring(tmp_path, user, "use.py", shop=SHARED).text

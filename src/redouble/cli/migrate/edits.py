@@ -11,7 +11,7 @@ from redouble.cli.migrate.draft import OURS, REVIEW, TODO
 from redouble.cli.migrate.source import LIBRARIES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from redouble.cli.migrate.shapes import Plan
     from redouble.cli.migrate.source import Source
@@ -31,6 +31,7 @@ class Edits:
         swaps: New code by the node that it replaces.
         wraps: The head of a `with` for the rest of a block, by the statement that it replaces.
         comments: Comments by the node above which they stand.
+        removed: Statements that go.
         translated: What goes around the body of a `try`, or besides what a `with` has, by that statement.
     """
 
@@ -40,6 +41,7 @@ class Edits:
         self.wraps: dict[cst.CSTNode, str] = {}
         self.comments: dict[cst.CSTNode, list[str]] = {}
         self.translated: dict[cst.CSTNode, str] = {}
+        self.removed: set[cst.CSTNode] = set()
 
     def take(self, plan: Plan) -> None:
         """Put a plan in."""
@@ -60,6 +62,31 @@ class Edits:
     def say_of_translated(self, node: cst.CSTNode, text: str) -> None:
         """Tell a reviewer more of a place whose errors are translated."""
         self._comment(node, REVIEW + text)
+
+    def remove_if_unused(self, node: cst.CSTNode, mentioned: Callable[[str], bool]) -> bool:
+        """Take out the assignment of a name of the module that nothing uses once the swaps are made; say whether."""
+        line = self.line_of(node)
+        if not isinstance(line, cst.SimpleStatementLine) or len(line.body) != 1 or line not in self.source.module.body:
+            return False
+        part = line.body[0]
+        if (
+            not isinstance(part, cst.Assign)
+            or len(part.targets) != 1
+            or any(each.comment for each in line.leading_lines)
+        ):
+            return False
+        target = part.targets[0].target
+        if not isinstance(target, cst.Name) or mentioned(target.value):
+            return False
+        uses = [use for use in self.source.uses(target.value) if use is not target]
+        if not uses or any(not self._is_swapped(use) for use in uses):
+            return False
+        self.removed.add(line)
+        return True
+
+    def _is_swapped(self, node: cst.CSTNode) -> bool:
+        code = next((self.swaps[up] for up in (node, *self.source.around(node)) if up in self.swaps), None)
+        return code is not None and re.search(rf"\b{self.source.code(node)}\b", code) is None
 
     def is_translated(self, line: cst.CSTNode) -> bool:
         """Whether what a line catches is made for it by `gave_up_as`, now or since an earlier run."""
@@ -120,7 +147,7 @@ class Edits:
 
     def _names_in_use(self, names: set[str]) -> set[str]:
         """Return those names that the file uses, or will still use, for something else."""
-        module, found = self.source.module, _Names(self.swaps)
+        module, found = self.source.module, _Names(self.swaps, self.removed)
         module.visit(found)
         codes = [re.sub(re.escape(REVIEW) + ".*", "", code) for code in self.swaps.values()]
         kept = {word for code in codes for word in re.findall(r"(?<![\w.])[A-Za-z_]\w*(?!\w|\s*=[^=])", code)}
@@ -136,12 +163,12 @@ class Edits:
 class _Names(cst.CSTVisitor):
     """The names of a file that are not part of what is replaced, and no import of a library's."""
 
-    def __init__(self, swaps: dict[cst.CSTNode, str]) -> None:
-        self.swaps = swaps
+    def __init__(self, swaps: dict[cst.CSTNode, str], removed: set[cst.CSTNode]) -> None:
+        self.swaps, self.removed = swaps, removed
         self.names: set[str] = set()
 
     def on_visit(self, node: cst.CSTNode) -> bool:
-        if node in self.swaps:
+        if node in self.swaps or node in self.removed:
             return False
         if isinstance(node, (cst.Import, cst.ImportFrom)):
             self._imported(node)
@@ -182,6 +209,8 @@ class _Apply(cst.CSTTransformer):
         self.dotted = dotted
 
     def on_leave(self, original_node: cst.CSTNode, updated_node: cst.CSTNode) -> cst.CSTNode:  # type: ignore[override]
+        if original_node in self.edits.removed:
+            return cst.RemoveFromParent()  # type: ignore[return-value]
         code = self.edits.swaps.get(original_node)
         if code is not None:
             return self._replaced(original_node, code)
@@ -253,7 +282,7 @@ def _import(module: cst.Module, before: cst.Module, names: set[str], dotted: boo
 
 
 def _loaded(module: cst.Module) -> set[str]:
-    found = _Names({})
+    found = _Names({}, set())
     module.visit(found)
     exported = {
         str(item.value.evaluated_value)

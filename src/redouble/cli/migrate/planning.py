@@ -94,7 +94,7 @@ def plan(sources: list[Source], texts: dict[Path, bytes]) -> Found:
         _apply(edits[touch.source.path], touch.node, site, names.allow(touch, outcome))
         sites.append(site)
     for source in sources:
-        sites += _others(source, edits[source.path])
+        sites += _others(source, edits[source.path], world)
     return Found(sites, {path: each.result() for path, each in edits.items()})
 
 
@@ -190,7 +190,7 @@ def _apply(edits: Edits, node: cst.CSTNode, site: Site, outcome: Plan | Cannot) 
         edits.take(outcome)
 
 
-def _others(source: Source, edits: Edits) -> list[Site]:
+def _others(source: Source, edits: Edits, world: World) -> list[Site]:
     """Mark, and list, all other uses that are still there: those outside of what was rewritten or marked."""
     sites: list[Site] = []
     seen: set[cst.CSTNode] = set()
@@ -201,6 +201,8 @@ def _others(source: Source, edits: Edits) -> list[Site]:
         if any(up in edits.swaps for up in [ref.node, *source.around(ref.node)]):
             continue
         line = edits.line_of(ref.node)
+        if edits.remove_if_unused(ref.node, world.mentions_elsewhere(source)):
+            continue
         if line is None or line in seen or line in marked or edits.is_translated(line):
             continue
         seen.add(line)

@@ -443,6 +443,7 @@ def translate(source: Source, ref: Ref, world: World) -> Plan:
     Raises:
         Cannot: Where redouble has no counterpart, or it cannot be seen what the code does.
     """
+    world.refuse_try_again(source)
     plan = Plan()
     up = source.parent(ref.node)
     call = up if isinstance(up, cst.Call) and up.func is ref.node else None
@@ -469,8 +470,11 @@ def _decorator(source: Source, named: cst.BaseExpression, call: cst.Call | None,
     plan.take(draft)
     if function is not None:
         plan.decorated = function.name.value
-        _check_function(source, function, world)
-    _keep_caught(plan, draft, policy, given, world.caught_at(source, node, plan.decorated))
+        world.refuse_touched(plan.decorated)
+        catches = world.caught_at(source, node, plan.decorated)
+    else:
+        catches = _catches_of_shared(source, node, world)
+    _keep_caught(plan, draft, policy, given, catches)
     plan.swaps[named if direct else node] = draft.show()
 
 
@@ -487,11 +491,22 @@ def _keep_caught(
         plan.catch_note = ", which comes too where an error that is not retried follows one that is"
 
 
-def _check_function(source: Source, function: cst.FunctionDef, world: World) -> None:
-    world.refuse_touched(function.name.value)
-    for node in source.within(function):
-        if isinstance(node, (cst.Name, cst.Attribute)) and source.full_name(node) == "tenacity.TryAgain":
-            raise Cannot("it raises TryAgain: write an error of your own, and name it in on=")
+def _catches_of_shared(source: Source, node: cst.CSTNode, world: World) -> list[Catch]:
+    """Return who catches the RetryError of functions that a shared decorator, or one that a function makes, decorates."""
+    world.refuse_strange()
+    catches: list[Catch] = []
+    for each in world.decorated_by(_shared_name(source, node)):
+        world.refuse_touched(each)
+        catches += [catch for catch in world.caught_at(source, node, each) if catch not in catches]
+    return catches
+
+
+def _shared_name(source: Source, node: cst.CSTNode) -> str:
+    up = source.parent(node)
+    if isinstance(up, cst.Assign) and isinstance(up.targets[0].target, (cst.Name, cst.Attribute)):
+        return source.code(up.targets[0].target).rpartition(".")[2]
+    function = source.first_around(node, cst.FunctionDef)
+    return function.name.value if function is not None else "retry"
 
 
 def _object(source: Source, call: cst.Call, plan: Plan, world: World) -> None:
@@ -501,7 +516,7 @@ def _object(source: Source, call: cst.Call, plan: Plan, world: World) -> None:
     plan.take(draft)
     function = source.first_around(call, cst.FunctionDef)
     if function is not None:
-        _check_function(source, function, world)
+        world.refuse_touched(function.name.value)
     name = function.name.value if function is not None else ""
     _keep_caught(plan, draft, policy, given, world.caught_at(source, call, name))
     if plan.catches and draft.notes[-1:] == [OWN_ERROR]:

@@ -24,6 +24,12 @@ TOUCHED = re.compile(
 """What a file holds that may reach into a function that tenacity decorated."""
 
 
+_TRY_AGAIN = re.compile(rb"\bTryAgain\b")
+
+REACHED = {"sleep", "wait", "stop", "statistics", "before_sleep", "retry_error_callback", "reraise"}
+"""What a place asks of the retrying of a function that is not known to be tenacity's."""
+
+
 class Touch(NamedTuple):
     """A place that reaches into the retrying of a decorated function: `fetch.retry.sleep`, `fetch.retry_with`."""
 
@@ -59,6 +65,7 @@ class World:
         texts: The bytes of every file, by its path.
         refused: Why a function's decorator must stay, by the function's name.
         touches: The places that reach into decorated functions.
+        strange: Those that reach into functions of which it is not seen what decorates them.
     """
 
     def __init__(self, sources: list[Source], texts: dict[Path, bytes]) -> None:
@@ -72,6 +79,25 @@ class World:
                 self.caught.setdefault(name, []).append(catch)
         names = {name for source in sources for name in _decorated_by_tenacity(source)}
         self.touches = [touch for source in sources for touch in _touches(source, names)]
+        self.strange = [touch for source in sources for touch in _touches(source, None) if touch.function not in names]
+
+    def decorated_by(self, name: str) -> set[str]:
+        """Return the names of the functions, in all files, that a decorator of that name decorates."""
+        word = re.compile(
+            rb"^[ \t]*@(?:\w+\.)*" + re.escape(name.encode()) + rb"\b.*?\bdef (\w+)", re.MULTILINE | re.DOTALL
+        )
+        return {found.decode() for text in self.texts.values() for found in word.findall(text)}
+
+    def refuse_strange(self) -> None:
+        """Raise Cannot where the retrying of some function is looked into, which a decorator at hand may have made."""
+        if self.strange:
+            touch = self.strange[0]
+            raise Cannot(f"{touch.source.path.name} uses {touch.function}.{touch.path}, which it may have made")
+
+    def refuse_try_again(self, source: Source) -> None:
+        """Raise Cannot in a file that names TryAgain: tenacity retries on it whatever was asked for."""
+        if _TRY_AGAIN.search(self.texts.get(source.path, b"")):
+            raise Cannot("the file names TryAgain: write an error of your own, and name it in on=")
 
     def refuse_touched(self, name: str) -> None:
         """Raise Cannot where another place reaches into the retrying of a function in a way that has no counterpart."""
@@ -168,14 +194,19 @@ def _decorated_by_tenacity(source: Source) -> Iterator[str]:
                 yield node.name.value
 
 
-def _touches(source: Source, names: set[str]) -> Iterator[Touch]:
+def _touches(source: Source, names: set[str] | None) -> Iterator[Touch]:
+    """Yield the places that reach into functions: of these names, or (`None`) of any name, where it can be told."""
     for node in source.nodes:
         if not isinstance(node, cst.Attribute) or node.attr.value not in ("retry", "retry_with", "statistics"):
             continue
         function = source.code(node.value).rpartition(".")[2]
-        if function not in names:
-            continue
         up = source.parent(node)
+        if names is None:
+            told = isinstance(up, cst.Attribute) and up.value is node and up.attr.value in REACHED
+            if node.attr.value == "statistics" or (node.attr.value == "retry" and not told):
+                continue
+        elif function not in names:
+            continue
         if node.attr.value == "retry" and isinstance(up, cst.Attribute) and up.value is node:
             yield Touch(source, up, function, f"retry.{up.attr.value}")
         else:
