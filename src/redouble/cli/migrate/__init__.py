@@ -33,7 +33,6 @@ def add(commands: _SubParsersAction[ArgumentParser]) -> None:
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="files, or folders of Python")
     parser.add_argument("--write", action="store_true", help="change the files, instead of showing how")
     parser.add_argument("--json", action="store_true", help="say what was found as JSON, instead of the differences")
-    parser.set_defaults(parser=parser)
 
 
 def run(chosen: Namespace) -> int:
@@ -46,7 +45,8 @@ def run(chosen: Namespace) -> int:
     try:
         paths = list(files.python_files(chosen.paths))
     except ValueError as error:
-        chosen.parser.error(str(error))
+        print(f"redouble migrate: {error}", file=sys.stderr)
+        return MISTAKE
     sources, texts, errors = files.read(paths)
     found = planning.plan(sources, texts)
     changed = [source for source in sources if found.texts[source.path] != source.module.code]
