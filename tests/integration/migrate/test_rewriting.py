@@ -377,3 +377,28 @@ def test_the_retry_error_of_a_shared_decorator(tmp_path: Path) -> None:
     """Who catches the RetryError of a function with a shared decorator goes on getting one."""
     user = "from shop import fetch\nfrom tenacity import RetryError\n\ntry:\n    fetch()\nexcept RetryError: ...\n"
     assert "    with gave_up_as(RetryError):\n        fetch()" in bring(tmp_path, user, "use.py", shop=SHARED).text
+
+
+def test_a_fixture_that_reaches_into_a_function(tmp_path: Path) -> None:
+    """In a fixture virtual time holds everywhere, as long as the test runs."""
+    text = """import pytest
+from shop import fetch
+
+
+@pytest.fixture(autouse=True)
+def quick():
+    fetch.retry.sleep = lambda seconds: None
+"""
+    brought = bring(tmp_path, text, name="conftest.py", shop=FETCH)
+    assert "    with fake_time(everywhere=True):\n        yield\n" in brought.text
+
+
+def test_an_import_within_a_function(tmp_path: Path) -> None:
+    """An import that a function had goes, and ours stands above everything that uses it."""
+    text = (
+        "import os\n\n\ndef load():\n    from tenacity import Retrying\n\n    return Retrying(reraise=True)(print)\n\n\n"
+        "import sys\n"
+    )
+    assert bring(tmp_path, text).text.startswith(
+        "import os\nfrom redouble import constant, retry, transient\n\n\ndef load"
+    )

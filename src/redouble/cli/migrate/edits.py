@@ -366,7 +366,10 @@ def _with_imports(module: cst.Module, before: cst.Module, lines: list[str]) -> c
     body = list(module.body)
     place = next((each for each, line in enumerate(before.body) if _imports_library(line)), None)
     if place is None:
-        tops = [each for each, line in enumerate(body) if _is_import(line)]
+        first = next(
+            (each for each, line in enumerate(body) if isinstance(line, (cst.FunctionDef, cst.ClassDef))), None
+        )
+        tops = [each for each, line in enumerate(body[:first]) if _is_import(line)]
         place = tops[-1] + 1 if tops else _after_docstring(body)
     elif place < len(body) and _imports_library(body[place]):
         place += 1

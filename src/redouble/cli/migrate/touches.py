@@ -61,8 +61,8 @@ def _assigned(source: Source, touch: Touch, up: cst.CSTNode | None, plan: Plan) 
     line = source.parent(assign) if isinstance(assign, cst.Assign) else None
     if not isinstance(assign, cst.Assign) or not isinstance(line, cst.SimpleStatementLine):
         raise Cannot(f"{touch.path} is read, which has no counterpart")
-    plan.wraps[line] = _head(source, touch.path, assign.value)
     _check_wrapped(source, line)
+    plan.wraps[line] = _everywhere(source, line, _head(source, touch.path, assign.value))
     plan.reviews.append("ends with the block, where the change stayed")
 
 
@@ -86,6 +86,14 @@ def _check_wrapped(source: Source, line: cst.CSTNode) -> None:
         raise Cannot("it is changed for the whole program: write `with fake_time():` in each test")
 
 
+def _everywhere(source: Source, line: cst.CSTNode, head: str) -> str:
+    """Return the head of a scope that a fixture opens, which often runs in another context than the test."""
+    function = source.first_around(line, cst.FunctionDef)
+    if function is None or not any("fixture" in source.code(each.decorator) for each in function.decorators):
+        return head
+    return f"{head[:-1]}{', ' if head[-2] != '(' else ''}everywhere=True)"
+
+
 def _patched(source: Source, node: cst.Attribute, up: cst.CSTNode | None, plan: Plan) -> None:
     """`patch.object(fetch.retry, "sleep")` and `monkeypatch.setattr(fetch.retry, "sleep", ...)`."""
     call = source.parent(up) if isinstance(up, cst.Arg) else None
@@ -102,7 +110,7 @@ def _patched(source: Source, node: cst.Attribute, up: cst.CSTNode | None, plan: 
     if not isinstance(line, cst.SimpleStatementLine):
         raise Cannot("the stand-in for the sleep is asked later: `with fake_time() as clock:` has clock.sleeps")
     _check_wrapped(source, line)
-    plan.wraps[line] = f"{OURS}fake_time()"
+    plan.wraps[line] = _everywhere(source, line, f"{OURS}fake_time()")
 
 
 def patched_name(node: cst.SimpleString) -> str | None:
