@@ -76,10 +76,10 @@ class Edits:
         ):
             return False
         target = part.targets[0].target
-        if not isinstance(target, cst.Name) or mentioned(target.value):
+        if not isinstance(target, cst.Name):
             return False
         uses = [use for use in self.source.uses(target.value) if use is not target]
-        if not uses or any(not self._is_swapped(use) for use in uses):
+        if not uses or any(not self._is_swapped(use) for use in uses) or mentioned(target.value):
             return False
         self.removed.add(line)
         return True

@@ -159,6 +159,7 @@ def _retries(source: Source, world: World) -> list[tuple[Ref, Plan | Cannot]]:
     for ref in source.refs:
         if ref.name in RETRIES[ref.library] and not _is_annotation(source, ref.node):
             try:
+                world.refuse_patched(source, ref.node, ref.library)
                 found.append((ref, TRANSLATORS[ref.library](source, ref, world)))
             except Cannot as reason:
                 found.append((ref, reason))

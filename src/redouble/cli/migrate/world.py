@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import libcst as cst
 
 from redouble.cli.migrate.draft import Cannot
+from redouble.cli.migrate.source import LIBRARIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -65,6 +66,7 @@ class World:
         texts: The bytes of every file, by its path.
         refused: Why a function's decorator must stay, by the function's name.
         touches: The places that reach into decorated functions.
+        patched: The files that put stand-ins into a library itself, by the library.
         strange: Those that reach into functions of which it is not seen what decorates them.
     """
 
@@ -77,9 +79,16 @@ class World:
         for catch in self.catches:
             for name in set(called(catch.source, catch.node.body)):
                 self.caught.setdefault(name, []).append(catch)
+        self.patched = {library: source.path.name for source in sources for library in _patched(source)}
         names = {name for source in sources for name in _decorated_by_tenacity(source)}
         self.touches = [touch for source in sources for touch in _touches(source, names)]
         self.strange = [touch for source in sources for touch in _touches(source, None) if touch.function not in names]
+
+    def refuse_patched(self, source: Source, node: cst.CSTNode, library: str) -> None:
+        """Raise Cannot where tests put stand-ins into a library that a function asks each time it is called."""
+        place = self.patched.get(library)
+        if place is not None and source.first_around(_decorated_or(source, node), cst.FunctionDef) is not None:
+            raise Cannot(f"{place} patches {library} itself")
 
     def decorated_by(self, name: str) -> set[str]:
         """Return the names of the functions, in all files, that a decorator of that name decorates."""
@@ -129,6 +138,22 @@ class World:
             return any(word.search(text) for path, text in self.texts.items() if path != source.path)
 
         return mentions
+
+
+def _decorated_or(source: Source, node: cst.CSTNode) -> cst.CSTNode:
+    """Return the function that an expression decorates, or the expression."""
+    decorator = next((up for up in (node, *source.around(node)) if isinstance(up, cst.Decorator)), None)
+    function = None if decorator is None else source.parent(decorator)
+    return node if function is None else function
+
+
+def _patched(source: Source) -> Iterator[str]:
+    """Yield the libraries that are patched by `patch.object(tenacity, ...)` or `setattr(tenacity, ...)`."""
+    for node in source.nodes:
+        if isinstance(node, cst.Call) and len(node.args) > 1:
+            library = source.full_name(node.args[0].value) or ""
+            if library in LIBRARIES and source.code(node.func).rpartition(".")[2] in ("object", "setattr", "patch"):
+                yield library
 
 
 def _is_body_of(catch: Catch, inside: list[cst.CSTNode]) -> bool:
