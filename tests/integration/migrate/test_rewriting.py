@@ -409,3 +409,29 @@ def test_a_library_that_tests_patch(tmp_path: Path) -> None:
     text = "import tenacity\n\n\ndef load():\n    return tenacity.Retrying(wait=tenacity.wait_fixed(9), reraise=True)(print)\n"
     test = "from unittest import mock\n\nimport tenacity\n\n\ndef test_load():\n    with mock.patch.object(tenacity, 'wait_fixed'):\n        pass\n"
     assert "# redouble: todo: test_shop.py patches tenacity itself" in bring(tmp_path, text, test_shop=test).text
+
+
+IN_CLASS = """import backoff
+
+
+class Shop:
+    def _over(error):
+        return error.args
+
+    @backoff.on_exception(backoff.expo, OSError, giveup=_over)
+    def fetch(self): ...
+
+    def load(self):
+        def over(error):
+            return error.args
+
+        @backoff.on_exception(backoff.expo, OSError, giveup=over)
+        def get(): ...
+"""
+
+
+def test_a_predicate_of_the_class_is_not_named_in_a_lambda(tmp_path: Path) -> None:
+    """A lambda in a class's body does not see the class's functions, so such a predicate is left; others are wrapped."""
+    brought = bring(tmp_path, IN_CLASS)
+    assert "# redouble: todo: _over is of the class" in brought.text
+    assert "transient(OSError, when=lambda it: not over(it)" in brought.text

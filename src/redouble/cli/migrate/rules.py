@@ -162,8 +162,15 @@ def _unwrapped(code: str, negated: bool, why: str, draft: Draft) -> str:
 
 
 def _is_of_class_around(source: Source, function: cst.FunctionDef, node: cst.CSTNode) -> bool:
-    around = source.first_around(function, cst.ClassDef)
-    return around is not None and source.first_around(node, cst.ClassDef) is around
+    """Whether a function is of the very class in whose body, and in no function of it, a node stands."""
+    scope = _scope(source, function)
+    first = next((up for up in source.around(node) if isinstance(up, (cst.Decorator, cst.FunctionDef))), None)
+    start = source.parent(first) if isinstance(first, cst.Decorator) else None
+    return isinstance(scope, cst.ClassDef) and _scope(source, start or node) is scope
+
+
+def _scope(source: Source, node: cst.CSTNode) -> cst.CSTNode | None:
+    return next((up for up in source.around(node) if isinstance(up, (cst.FunctionDef, cst.ClassDef))), None)
 
 
 def _wrapped(code: str, negated: bool) -> str:
