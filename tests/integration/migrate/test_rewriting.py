@@ -120,6 +120,7 @@ LEFT = {
     "handed on": "run(Retrying(stop=stop_after_attempt(2), reraise=True))",
     "more than `with attempt:`": "for attempt in Retrying(reraise=True):\n    with attempt:\n        f()\n    print(1)",
     "it uses attempt.retry_state.outcome": "for attempt in Retrying(reraise=True):\n    with attempt:\n        attempt.retry_state.outcome",
+    "outside of the loop": "for attempt in Retrying(reraise=True):\n    with attempt:\n        f()\nprint(attempt.retry_state)",
     "its RetryError is looked into": "try:\n    Retrying(stop=stop_after_attempt(2))(f)\nexcept RetryError as e:\n    print(e.last_attempt)",
     "is looked into (shop.py)": "@retry(stop=stop_after_attempt(2))\ndef f(): ...\n\ntry:\n    f()\nexcept RetryError as e:\n    e.reraise()",
     "uses f.statistics": "@retry(stop=stop_after_attempt(2))\ndef f(): ...\n\nprint(f.statistics)",

@@ -24,6 +24,10 @@ OPENS = {"contextmanager", "asynccontextmanager", "property", "cached_property",
 """Decorators beneath which there is nothing that can be called again."""
 
 
+ATTEMPT = {"retry_state", "num", "next_wait", "exception"}
+"""What other libraries' attempts are asked for, after the loop too."""
+
+
 class Plan:
     """What becomes of one call site.
 
@@ -204,6 +208,7 @@ def _block(source: Source, loop: cst.For, how: Spelling, plan: Plan) -> None:
     entered = [place for place, line in enumerate(body) if isinstance(line, cst.With) and _enters(line, name)]
     if len(entered) != 1 or entered[0] != len(body) - 1:
         raise Cannot("the loop does more than `with attempt:`, after it or around it")
+    _refuse_later_uses(source, loop, name)
     for use in source.within(loop.body):
         if not isinstance(use, cst.Name) or use.value != name:
             continue
@@ -217,6 +222,17 @@ def _block(source: Source, loop: cst.For, how: Spelling, plan: Plan) -> None:
         ):
             continue
         _rename(source, use, how, plan)
+
+
+def _refuse_later_uses(source: Source, loop: cst.For, name: str) -> None:
+    """Refuse a loop whose last attempt is looked into after it."""
+    function = source.first_around(loop, cst.FunctionDef)
+    for use in source.uses(name):
+        around = list(source.around(use))
+        up = around[0]
+        inside = function is None or function in around
+        if inside and loop not in around and isinstance(up, cst.Attribute) and up.attr.value in ATTEMPT:
+            raise Cannot(f"it uses {name}.{up.attr.value} outside of the loop")
 
 
 def _enters(line: cst.With, name: str) -> bool:
