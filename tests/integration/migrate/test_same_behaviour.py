@@ -273,6 +273,27 @@ def test_a_caught_retry_error_is_caught_still(tmp_path: Path) -> None:
     same(tmp_path, CAUGHT, (FAILS, PASSES))
 
 
+CAUGHT_RESULT = """
+import tenacity
+
+
+def work():
+    again = tenacity.retry(
+        retry=tenacity.retry_if_result(lambda value: value is None), stop=tenacity.stop_after_attempt(3)
+    )
+    try:
+        return again(operation)()
+    except tenacity.RetryError:
+        return "caught"
+"""
+
+
+def test_a_caught_retry_error_of_a_result_is_caught_still(tmp_path: Path) -> None:
+    """So it is where a result was unwanted to the end, of a function that a decorator is called with."""
+    pytest.importorskip("tenacity", reason="pip install tenacity")
+    same(tmp_path, CAUGHT_RESULT, (VALUES, VALUES[2:]))
+
+
 NESTED = """
 import tenacity
 

@@ -484,8 +484,6 @@ def _keep_caught(
     """Who catches the RetryError of a call site goes on getting one."""
     if policy.reraises(given) or policy.swallows or not catches:
         return
-    if draft.fields.get("unwanted") is not None:
-        raise Cannot(f"its RetryError for a result is caught ({catches[0].place}): catch Unwanted")
     plan.catches = catches
     if "Exception" not in draft.fields["on"][0]:
         plan.catch_note = ", which comes too where an error that is not retried follows one that is"
@@ -494,8 +492,9 @@ def _keep_caught(
 def _catches_of_shared(source: Source, node: cst.CSTNode, world: World) -> list[Catch]:
     """Return who catches the RetryError of functions that a shared decorator, or one that a function makes, decorates."""
     world.refuse_strange()
-    catches: list[Catch] = []
-    for each in world.decorated_by(_shared_name(source, node)):
+    name = _shared_name(source, node)
+    catches = world.caught_at(source, node, name)  # where it is called with a function to decorate
+    for each in world.decorated_by(name):
         world.refuse_touched(each)
         catches += [catch for catch in world.caught_at(source, node, each) if catch not in catches]
     return catches
