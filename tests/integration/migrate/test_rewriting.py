@@ -408,7 +408,7 @@ def test_an_import_within_a_function(tmp_path: Path) -> None:
 def test_a_library_that_tests_patch(tmp_path: Path) -> None:
     """What a function asks a library for at each call stays where a test puts a stand-in into that library."""
     text = "import tenacity\n\n\ndef load():\n    return tenacity.Retrying(wait=tenacity.wait_fixed(9), reraise=True)(print)\n"
-    test = "from unittest import mock\n\nimport tenacity\n\n\ndef test_load():\n    with mock.patch.object(tenacity, 'wait_fixed'):\n        pass\n"
+    test = "from unittest import mock\n\nimport shop\nimport tenacity\n\n\ndef test_load():\n    with mock.patch.object(shop.tenacity, 'wait_fixed'):\n        pass\n"
     assert "# redouble: todo: test_shop.py patches tenacity itself" in bring(tmp_path, text, test_shop=test).text
 
 

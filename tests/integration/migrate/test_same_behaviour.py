@@ -279,7 +279,9 @@ import tenacity
 
 def work():
     again = tenacity.retry(
-        retry=tenacity.retry_if_result(lambda value: value is None), stop=tenacity.stop_after_attempt(3)
+        retry=tenacity.retry_if_result(lambda value: value is None),
+        stop=tenacity.stop_after_attempt(3),
+        reraise=True,
     )
     try:
         return again(operation)()

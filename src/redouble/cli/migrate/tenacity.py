@@ -482,8 +482,11 @@ def _keep_caught(
     plan: Plan, draft: Draft, policy: Policy, given: dict[str, cst.BaseExpression], catches: list[Catch]
 ) -> None:
     """Who catches the RetryError of a call site goes on getting one."""
-    if policy.reraises(given) or policy.swallows or not catches:
+    judges_results = "unwanted" in draft.fields  # whose RetryError comes whatever reraise= says
+    if policy.swallows or not catches or (policy.reraises(given) and not judges_results):
         return
+    if policy.reraises(given) and draft.fields["on"][0] != "None":
+        raise Cannot(f"its RetryError for a result alone is caught ({catches[0].place}): catch Unwanted")
     plan.catches = catches
     if "Exception" not in draft.fields["on"][0]:
         plan.catch_note = ", which comes too where an error that is not retried follows one that is"

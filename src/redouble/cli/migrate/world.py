@@ -151,7 +151,7 @@ def _patched(source: Source) -> Iterator[str]:
     """Yield the libraries that are patched by `patch.object(tenacity, ...)` or `setattr(tenacity, ...)`."""
     for node in source.nodes:
         if isinstance(node, cst.Call) and len(node.args) > 1:
-            library = source.full_name(node.args[0].value) or ""
+            library = source.code(node.args[0].value).rpartition(".")[2]  # also that which a module imported
             if library in LIBRARIES and source.code(node.func).rpartition(".")[2] in ("object", "setattr", "patch"):
                 yield library
 
