@@ -58,7 +58,6 @@ class Draft:
         library: Whose call site it was.
         fields: Each field's code, and its note for the reviewer (empty: none).
         notes: The notes that belong to no field.
-        unwanted_raises: Whether an unwanted result raised an error of the library's at the end.
     """
 
     def __init__(self, library: str) -> None:

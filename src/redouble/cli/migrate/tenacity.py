@@ -58,8 +58,8 @@ class Policy:
         unknown = set(given) - set(WORDS)
         if unknown:
             raise Cannot(f"{min(unknown)}= is not known")
-        self._end(given, changes)
-        self._stop(given.get("stop"), changes)
+        self._end(given)
+        self.limit(given.get("stop"), changes)
         self._wait(given.get("wait"), changes)
         self._retry(given.get("retry"), changes)
         self._hooks(given)
@@ -73,7 +73,7 @@ class Policy:
 
     # The end.
 
-    def _end(self, given: dict[str, cst.BaseExpression], changes: bool) -> None:
+    def _end(self, given: dict[str, cst.BaseExpression]) -> None:
         if "enabled" in given and not self._is(given["enabled"], "True"):
             raise Cannot("enabled= has no counterpart: `with override(attempts=1):`")
         if "retry_error_cls" in given and not self._names(given["retry_error_cls"], "RetryError"):
@@ -116,7 +116,8 @@ class Policy:
 
     # When it stops.
 
-    def _stop(self, node: cst.BaseExpression | None, changes: bool) -> None:
+    def limit(self, node: cst.BaseExpression | None, changes: bool) -> None:
+        """Write the limits that a `stop=` means; all of them, where they change a policy that is there."""
         if node is None and changes:
             return
         limits = self._limits(node)
@@ -180,7 +181,7 @@ class Policy:
     def _wait(self, node: cst.BaseExpression | None, changes: bool) -> None:
         if node is None and changes:
             return
-        curve = self._curve(node)
+        curve = self.curve(node)
         note = ""
         if curve == f"{OURS}constant(0)":
             note = "no wait, as before"
@@ -188,12 +189,13 @@ class Policy:
             note = "no jitter, as before"
         self.draft.write("backoff", curve, note)
 
-    def _curve(self, node: cst.BaseExpression | None) -> str:
+    def curve(self, node: cst.BaseExpression | None) -> str:
+        """Return the code of the curve that a `wait=` means."""
         node = None if node is None else self.source.constant(node)
         if node is None or self._is_none(node) or self._is(node, "0"):
             return curves.constant("0")
         if isinstance(node, cst.BinaryOperation) and isinstance(node.operator, cst.Add):
-            return f"{self._curve(node.left)} + {self._curve(node.right)}"
+            return f"{self.curve(node.left)} + {self.curve(node.right)}"
         made = self._made(node, "wait=")
         call = node if isinstance(node, cst.Call) else None
         if made == "wait_none":
@@ -201,7 +203,7 @@ class Policy:
         if made == "wait_fixed":
             return curves.constant(self._argument(call, "wait"))
         if made == "wait_combine" and call is not None and not any(arg.star for arg in call.args):
-            return " + ".join(self._curve(arg.value) for arg in call.args)
+            return " + ".join(self.curve(arg.value) for arg in call.args)
         if made == "wait_chain" and call is not None:
             return curves.in_turn([curve for arg in call.args for curve in self._links(arg)])
         shapes = {
@@ -259,7 +261,7 @@ class Policy:
     def _links(self, arg: cst.Arg) -> list[str]:
         """Return the curves of a chain that one argument stands for."""
         if arg.star == "":
-            return [self._curve(arg.value)]
+            return [self.curve(arg.value)]
         return self._list(arg.value)
 
     def _list(self, node: cst.BaseExpression) -> list[str]:
@@ -267,10 +269,10 @@ class Policy:
         if isinstance(node, cst.BinaryOperation) and isinstance(node.operator, cst.Add):
             return self._list(node.left) + self._list(node.right)
         if isinstance(node, (cst.List, cst.Tuple)) and all(isinstance(item, cst.Element) for item in node.elements):
-            return [self._curve(item.value) for item in node.elements]
+            return [self.curve(item.value) for item in node.elements]
         times = self._times(node) if isinstance(node, cst.ListComp) else 0
         if times and isinstance(node, cst.ListComp):
-            return [self._curve(node.elt)] * times
+            return [self.curve(node.elt)] * times
         raise Cannot("wait=wait_chain(...) is made of waits that are not spelled out")
 
     def _times(self, node: cst.ListComp) -> int:

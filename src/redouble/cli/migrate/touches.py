@@ -69,11 +69,11 @@ def _assigned(source: Source, touch: Touch, up: cst.CSTNode | None, plan: Plan) 
 def _head(source: Source, path: str, value: cst.BaseExpression) -> str:
     if path == "retry.stop":
         policy = Policy(source, decorates=False)
-        policy._stop(value, True)
+        policy.limit(value, True)
         fields = ", ".join(f"{name}={code}" for name, (code, _) in policy.draft.fields.items())
         return f"{OURS}override({fields})"
     if path == "retry.wait":
-        if Policy(source, decorates=False)._curve(value) != f"{OURS}constant(0)":
+        if Policy(source, decorates=False).curve(value) != f"{OURS}constant(0)":
             raise Cannot("retry.wait is changed: write `with override(backoff=...):`")
     elif isinstance(value, cst.Name) and len(source.uses(value.value)) > 2:
         raise Cannot("retry.sleep is a stand-in that is asked later: `with fake_time() as clock:` has clock.sleeps")
