@@ -436,3 +436,23 @@ def test_a_predicate_of_the_class_is_not_named_in_a_lambda(tmp_path: Path) -> No
     brought = bring(tmp_path, IN_CLASS)
     assert "# redouble: todo: _over is of the class" in brought.text
     assert "transient(OSError, when=lambda it: not over(it)" in brought.text
+
+
+def test_a_name_that_tests_patch_in_a_module(tmp_path: Path) -> None:
+    """What a test patches by its name in a module stays, so that there is something to patch."""
+    text = "from tenacity import Retrying\n\n\ndef load():\n    return Retrying(reraise=True)(print)\n"
+    test = "from unittest.mock import patch\n\n\n@patch('app.shop.Retrying')\ndef test_load(stand_in): ...\n"
+    assert "# redouble: todo: test_shop.py patches shop.Retrying" in bring(tmp_path, text, test_shop=test).text
+
+
+NONE = {
+    "attempts=None, deadline=limit": "import backoff\n\n@backoff.on_exception(backoff.expo, OSError, max_time=limit)\ndef f(): ...\n",
+    "deadline=None if limit is None else limit / 1000": "from retrying import retry\n\n@retry(stop_max_delay=limit)\ndef f(): ...\n",
+}
+
+
+@pytest.mark.parametrize(("ours", "theirs"), NONE.items(), ids=["backoff", "retrying"])
+def test_a_limit_that_may_be_none(tmp_path: Path, ours: str, theirs: str) -> None:
+    """A limit of time that turns out to be None is none, and brings no default limit back."""
+    flat = bring(tmp_path, theirs).flat
+    assert ours in flat and "attempts=None" in flat

@@ -76,6 +76,8 @@ class Draft:
 
     def keep_repeating(self, decorates: bool) -> None:
         """Write what makes redouble as careless as the other library was: parity comes first, the mark says so."""
+        if "deadline" in self.fields and "attempts" not in self.fields and number(self.fields["deadline"][0]) is None:
+            self.write("attempts", "None")  # a deadline that turns out to be None must not bring a default back
         bounded = self.fields.get("attempts", ("None", ""))[0] != "None"
         self.write("idempotent", "True", f"repeats POSTs too, as {self.library} did")
         if bounded or "deadline" in self.fields:

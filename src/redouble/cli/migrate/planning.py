@@ -160,7 +160,9 @@ def _retries(source: Source, world: World) -> list[tuple[Ref, Plan | Cannot]]:
         if ref.name in RETRIES[ref.library] and not _is_annotation(source, ref.node):
             try:
                 world.refuse_patched(source, ref.node, ref.library)
-                found.append((ref, TRANSLATORS[ref.library](source, ref, world)))
+                planned = TRANSLATORS[ref.library](source, ref, world)
+                world.refuse_stand_ins(source, planned.swaps)
+                found.append((ref, planned))
             except Cannot as reason:
                 found.append((ref, reason))
     return found

@@ -65,9 +65,10 @@ def _policy(source: Source, given: dict[str, cst.BaseExpression], decorates: boo
     if "stop_max_attempt_number" in code:
         draft.write("attempts", code["stop_max_attempt_number"])
     if "stop_max_delay" in code:
-        draft.write(
-            "deadline", curves.divided(code["stop_max_delay"], 1000), "no wait ends after it, and an attempt counts"
-        )
+        seconds = curves.divided(code["stop_max_delay"], 1000)
+        if isinstance(given["stop_max_delay"], (cst.Name, cst.Attribute)) and number(seconds) is None:
+            seconds = f"None if {code['stop_max_delay']} is None else {seconds}"
+        draft.write("deadline", seconds, "no wait ends after it, and an attempt counts")
     if not {"stop_max_attempt_number", "stop_max_delay"} & set(code):
         draft.write("attempts", "None", "for ever, as before")
     curve = _curve(code)

@@ -14,7 +14,7 @@ from redouble.cli.migrate.draft import Cannot
 from redouble.cli.migrate.source import LIBRARIES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from redouble.cli.migrate.source import Source
@@ -89,6 +89,16 @@ class World:
         place = self.patched.get(library)
         if place is not None and source.first_around(_decorated_or(source, node), cst.FunctionDef) is not None:
             raise Cannot(f"{place} patches {library} itself")
+
+    def refuse_stand_ins(self, source: Source, swapped: Iterable[cst.CSTNode]) -> None:
+        """Raise Cannot where a test patches, by its name in a module, what that module would not have any more."""
+        inside = [node for each in swapped for node in source.within(each)]
+        names = {source.code(ref.node).partition(".")[0] for ref in source.refs if ref.node in inside}
+        for name in sorted(names):
+            word = re.compile(rf"[\"'][\w.]*\b{source.path.stem}\.{name}\b[\w.]*[\"']".encode())
+            place = next((path for path, text in self.texts.items() if word.search(text)), None)
+            if place is not None:
+                raise Cannot(f"{place.name} patches {source.path.stem}.{name}")
 
     def decorated_by(self, name: str) -> set[str]:
         """Return the names of the functions, in all files, that a decorator of that name decorates."""
