@@ -66,7 +66,7 @@ class World:
         texts: The bytes of every file, by its path.
         refused: Why a function's decorator must stay, by the function's name.
         touches: The places that reach into decorated functions.
-        patched: The files that put stand-ins into a library itself, by the library.
+        patched: The files that put stand-ins into a library itself, by `module.library`.
         strange: Those that reach into functions of which it is not seen what decorates them.
     """
 
@@ -86,7 +86,7 @@ class World:
 
     def refuse_patched(self, source: Source, node: cst.CSTNode, library: str) -> None:
         """Raise Cannot where tests put stand-ins into a library that a function asks each time it is called."""
-        place = self.patched.get(library)
+        place = self.patched.get(f".{library}") or self.patched.get(f"{source.path.stem}.{library}")
         if place is not None and source.first_around(_decorated_or(source, node), cst.FunctionDef) is not None:
             raise Cannot(f"{place} patches {library} itself")
 
@@ -158,12 +158,13 @@ def _decorated_or(source: Source, node: cst.CSTNode) -> cst.CSTNode:
 
 
 def _patched(source: Source) -> Iterator[str]:
-    """Yield the libraries that are patched by `patch.object(tenacity, ...)` or `setattr(tenacity, ...)`."""
+    """Yield the libraries, with the module that holds them if one is named, that are patched by `patch.object(tenacity, ...)` or `setattr(tenacity, ...)`."""
     for node in source.nodes:
         if isinstance(node, cst.Call) and len(node.args) > 1:
-            library = source.code(node.args[0].value).rpartition(".")[2]  # also that which a module imported
+            path = source.code(node.args[0].value)
+            holder, _, library = path.rpartition(".")  # perhaps that which a module imported
             if library in LIBRARIES and source.code(node.func).rpartition(".")[2] in ("object", "setattr", "patch"):
-                yield library
+                yield f"{holder.rpartition('.')[2]}.{library}"
 
 
 def _is_body_of(catch: Catch, inside: list[cst.CSTNode]) -> bool:
