@@ -72,6 +72,7 @@ PASSED_ON = ("http_proxy", "https_proxy", "no_proxy", "PIP_INDEX_URL", "PIP_DEFA
 MEASURED = [
     "tests/integration/test_demo.py",
     "tests/integration/adapters",
+    "tests/integration/migrate",
     "tests/integration/transports",
     "tests/integration/servers/test_fleet_budget.py",
     "tests/integration/servers/test_sqlalchemy_transactions.py",

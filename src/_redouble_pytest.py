@@ -1,4 +1,4 @@
-"""The pytest plugin: the fixture `retry_clock`. It imports redouble only when the fixture is used."""
+"""The pytest plugin: the fixture `retry_clock`. It imports redouble only for a test that uses the fixture."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def retry_clock() -> Iterator[FakeClock]:
-    """A `redouble.testing.FakeClock` under `fake_time` for the whole test, in every context and thread of it."""
+    """Provide a `redouble.testing.FakeClock`, under `fake_time` for the whole test, in all its contexts and threads."""
     from redouble.testing import fake_time
 
     with fake_time(everywhere=True) as clock:

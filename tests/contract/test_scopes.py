@@ -309,3 +309,58 @@ def test_virtual_time_is_a_scope_too(surface: Any) -> None:
         with fake_time() as clock:
             surface.fail(policy(attempts=2), scripted(*DOWN))
             assert clock.sleeps == [4] and clock.now() == 4.0
+
+
+@pytest.mark.parametrize("host", ["asyncio", "trio"])
+def test_an_attempt_that_an_async_deadline_cuts_off_gives_up_alike_on_every_host(host: str) -> None:
+    """The scope's timer and the attempt's come at one moment: whichever is first, the note and the event are there."""
+    anyio = pytest.importorskip("anyio")
+    seen: list[Event] = []
+    nap = anyio.sleep  # in real time: the two timers come in any order there
+
+    async def main() -> None:
+        for _ in range(10):
+            with pytest.raises(TimeoutError, match=r"^the deadline around the call has passed") as caught:
+                async with deadline(0.01) as limit:
+                    await retry(observers=[seen.append], name="nap").call(nap, 60)
+            assert reason(caught.value) is Reason.DEADLINE
+            assert len(caught.value.__notes__) == 1 and limit.ended(caught.value) and limit.expired
+
+    anyio.run(main, backend=host)
+    assert [event.kind.name for event in seen] == ["GIVE_UP"] * 10
+
+
+@pytest.mark.parametrize("host", ["asyncio", "trio"])
+def test_a_body_that_goes_on_after_its_attempt_was_cut_off_is_cancelled_all_the_same(host: str) -> None:
+    """The attempt takes the end of the time over from the scope, and leaves the rest of the body to that."""
+    anyio = pytest.importorskip("anyio")
+
+    async def main() -> None:
+        with pytest.raises(TimeoutError, match=r"^the deadline of 0\.01 s has passed"):
+            async with deadline(0.01):
+                with contextlib.suppress(TimeoutError):
+                    await retry.call(anyio.sleep, 60)
+                await anyio.sleep(60)
+
+    anyio.run(main, backend=host)
+
+
+@pytest.mark.parametrize("host", ["asyncio", "trio"])
+def test_a_cancellation_from_without_is_untouched_by_a_deadline_that_ends_as_well(host: str) -> None:
+    """Who cancels a task, and not the scope within, has it cancelled."""
+    anyio = pytest.importorskip("anyio")
+
+    async def slow_to_end() -> None:
+        try:
+            await anyio.sleep(60)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(0.05)  # the deadline comes meanwhile
+
+    async def main() -> bool:
+        with anyio.move_on_after(0.01) as outer:
+            async with deadline(0.03):
+                await retry.call(slow_to_end)
+        return bool(outer.cancelled_caught)
+
+    assert anyio.run(main, backend=host) is True

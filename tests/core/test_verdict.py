@@ -721,6 +721,18 @@ def test_types_are_named_under_their_top_package() -> None:
     assert type_name(strange) == "Strange"
 
 
+def test_only_types_that_the_facade_exports_are_named_as_its_own() -> None:
+    """A type of a module beneath the facade keeps its place: `redouble.DeniedError` could not be imported."""
+    from redouble import StillPending
+    from redouble.examples.device_code import DeniedError
+    from redouble.loops import Stalled
+
+    assert type_name(DeniedError) == "redouble.examples.device_code.DeniedError"
+    assert (type_name(StillPending), type_name(Stalled)) == ("redouble.StillPending", "redouble.loops.Stalled")
+    with pytest.raises(ValueError, match=r"reached for redouble\.examples\.device_code\.DeniedError"):
+        transient(Exception) | permanent(DeniedError)
+
+
 def test_a_classification_with_another_reason() -> None:
     """`because` and `redacted` change one thing each."""
     found = Classification(TRANSIENT, 1.0, False, constant(1), "one")

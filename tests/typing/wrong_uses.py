@@ -152,9 +152,9 @@ async def judge_later(error: Exception) -> bool:
 
 def calling() -> None:
     """A call takes what the function takes."""
-    retry.call()  # type: ignore[call-arg]
-    retry.call(5)  # type: ignore[arg-type]
-    retry.call(fetch)  # type: ignore[call-arg]
+    retry.call()  # type: ignore[call-overload]
+    retry.call(5)  # type: ignore[call-overload]
+    retry.call(fetch)  # type: ignore[arg-type]
     retry.call(fetch, 5)  # type: ignore[arg-type]
     retry.call(fetch, "/", sizes=2)  # type: ignore[call-arg]
     retry.call(fetch, "/", attempts=5)  # type: ignore[call-arg]
@@ -165,9 +165,9 @@ def calling() -> None:
 def connecting() -> None:
     """`connect` takes what the factory takes."""
     retry.connect(5)  # type: ignore[call-overload]
-    retry.connect(opened)  # type: ignore[call-overload]
-    retry.connect(opened, 5)  # type: ignore[call-overload]
-    retry.connect(opened, "path", 5)  # type: ignore[call-overload]
+    retry.connect(opened)  # type: ignore[arg-type]
+    retry.connect(opened, 5)  # type: ignore[arg-type]
+    retry.connect(opened, "path", 5)  # type: ignore[arg-type]
     retry.connect(socket.create_connection, ("host", 1), time=5)  # type: ignore[call-arg, arg-type]
     retry.connect(opened, "path", closing="yes")  # type: ignore[call-arg, arg-type]
     with retry.connect(opened, "path") as number:

@@ -1,1 +1,1 @@
-"""Floor 4: retried calls under way. Their state, the scripts by which they go on, and a driver a host that performs them."""
+"""Floor 4: retried calls under way: their state, their scripts, and the drivers that perform the scripts."""

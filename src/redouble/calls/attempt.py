@@ -1,4 +1,4 @@
-"""Floor 4. What an attempt tells and takes, from inside of it."""
+"""Floor 4. The attempt as the operation sees it from inside."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Attempt:
     """One attempt of a retried call, as seen from inside of it.
 
-    A block form gives it (`for attempt in retry: ...`); `current_attempt()` finds it from deeper down.
+    A block gives it (`for attempt in retry: ...`); in a called function, `current_attempt()` finds it.
     """
 
     __module__ = "redouble"
@@ -29,7 +29,7 @@ class Attempt:
 
     @property
     def _call(self) -> Call:
-        """The call; a block makes it late."""
+        """The call; a block makes it only when it is needed."""
         return self._of
 
     @property
@@ -49,7 +49,7 @@ class Attempt:
 
     @property
     def is_last(self) -> bool:
-        """Whether a failure of this attempt uses up the attempts."""
+        """Whether a failure of this attempt would use up the attempts."""
         limit = self.limit
         return limit is not None and self.failures + 1 >= limit
 
@@ -72,7 +72,7 @@ class Attempt:
         return None if timeout == inf else timeout
 
     def progress(self) -> None:
-        """Say that the attempt got somewhere: failures, curve and deadline begin again.
+        """Report progress: failures, curve and deadline begin again.
 
         Raises:
             RuntimeError: When the attempt is over.
@@ -82,10 +82,10 @@ class Attempt:
         self._call.progress()
 
     def result(self, value: object) -> None:
-        """Give the value of the block, to be judged by the policy's `result` rules when the block ends.
+        """Set the value of a block; the policy's `result` rules judge it when the block ends.
 
         Raises:
-            RuntimeError: In a function that is called: there the value that it returns is judged.
+            RuntimeError: In a called function, whose returned value is judged.
         """
         raise RuntimeError("result() is for the block form; of a retried function the returned value is judged")
 
@@ -94,10 +94,9 @@ class Attempt:
 
 
 def current_attempt() -> Attempt | None:
-    """Return the innermost attempt around the caller; `None` outside of any.
+    """Return the innermost attempt around the caller; `None` outside of an attempt.
 
-    It is found in the context of the caller: in the same thread or task, and in those that were given a copy of its
-    context.
+    It is found in the same thread or task, and in threads and tasks that were given a copy of its context.
 
     >>> from redouble import current_attempt, retry
     >>> @retry

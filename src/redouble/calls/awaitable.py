@@ -1,4 +1,4 @@
-"""Floor 4. Tells what can be awaited, without loading `inspect`."""
+"""Floor 4. Recognising awaitables without loading `inspect`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _ITERABLE_COROUTINE = 0x100
 
 
 def is_awaitable(value: object) -> bool:
-    """Whether `await value` would work: as `inspect.isawaitable`, without loading `inspect`."""
+    """Return whether `await value` would work, as `inspect.isawaitable` does, without loading `inspect`."""
     kind = type(value)
     if hasattr(kind, "__await__"):
         return True

@@ -1,8 +1,8 @@
-"""Floor 4. The state of one retried call: the error held, the time limits, whom to tell, the mark.
+"""Floor 4. The state of one retried call: the held error, the time limits, the observers, the mark.
 
-It has a tally, which counts and decides; a script (`redouble.calls.script`) says how it goes on; a driver
-(`redouble.calls.hosts`) performs that and tells the call what came of it. A call is a link of the chain of
-`redouble.control.around` while it is under way.
+The call has a tally, which counts and decides. A script (`redouble.calls.script`) yields its steps; a driver
+(`redouble.calls.hosts`) performs each step and tells the call the outcome. While the call is under way, it is a link of
+the chain of `redouble.control.around`.
 """
 
 from __future__ import annotations
@@ -64,23 +64,23 @@ if TYPE_CHECKING:
 _NOT_ASKED: Any = object()
 
 FIRST_LOOK, LONGEST_LOOK = 0.001, 0.016
-"""Seconds between two looks for the answer of a budget's store, which takes a fraction of the first as a rule."""
+"""The seconds between two looks for the answer of a budget's store; most answers take a fraction of the first."""
 
 PAST = -1e-6
-"""So many seconds are left at most of a watchdog whose time is over: no attempt begins any more, not even at once."""
+"""The seconds left of a watchdog whose time is over, at most: below 0, so that no attempt begins, not even at once."""
 
 STILL_PENDING = "still pending"
 NO_ANSWER = "still pending: no question was answered in time"
-"""How a poll ended; the note says after what."""
+"""The texts of a poll's end; the note adds the number of attempts and the time."""
 SHORTEST_HOLD = 0.001
-"""Seconds by which a cooldown has to be longer for observers to be told again."""
+"""The seconds by which a cooldown has to grow before observers are told again."""
 
 TOO_LONG = "the attempt took longer than its timeout"
 TIMED_OUT = Classification(Verdict.TRANSIENT, reason=TOO_LONG)
 
 
 class End(Enum):
-    """What follows from an error: the call goes on, it ends with that error, or it ends in order."""
+    """The effect of an error on its call: the call goes on, ends with that error, or ends in order."""
 
     GOES_ON = 1
     RAISE = 2
@@ -88,9 +88,9 @@ class End(Enum):
 
 
 class Site:
-    """What the link of a decorated function stands for until its first failure: the policy, and whom it is called.
+    """The holder of a decorated function's link until its first failure: policy, name, and the function's own parts.
 
-    So that the success path makes nothing: whoever asks for the attempt meanwhile turns it into a call (`call_at`).
+    With it the success path makes no `Call`. If the attempt is asked for meanwhile, `call_at` makes one in its place.
     """
 
     __slots__ = ("budget", "cooldown", "judge", "name", "policy", "scoped", "timeout_at", "whose")
@@ -106,19 +106,19 @@ class Site:
         scoped: bool = False,
     ) -> None:
         self.policy: Policy = policy
-        self.scoped: bool = scoped  # whether the fields of the scopes around are in the policy already
+        self.scoped: bool = scoped  # whether the `override` scopes around it are in the policy already
         self.name: str | None = name
         self.judge: Callable[[Policy], Judge] | None = judge
-        self.budget: RetryBudget | None = budget  # of the function's own, unless a policy names another
+        self.budget: RetryBudget | None = budget  # the function's own, unless a policy names another
         self.cooldown: Cooldown | None = None  # likewise
         self.timeout_at: TimeoutAt | None = None
-        self.whose: str = ""  # the top package of a function that was handed over straight out of it
+        self.whose: str = ""  # the top package of a client's function that the user handed over as it is
 
 
 class OnStop(Enum):
-    """What becomes of a call that is stopped.
+    """The end of a call that is stopped.
 
-    `RAISE`: its last error is raised. `STOPPED`: `Stopped` is raised, whatever happened last. `END`: it ends in order.
+    `RAISE`: its last error is raised. `STOPPED`: `Stopped` is raised, also after an error. `END`: it ends in order.
     """
 
     RAISE = 1
@@ -127,16 +127,16 @@ class OnStop(Enum):
 
 
 class Judge:
-    """Says what the outcomes of a call mean, and how it ends; a loop has one of its own.
+    """Classifies the outcomes of a call and decides about its end; a loop has a judge of its own.
 
     Attributes:
         policy: The policy in force.
-        on_stop: What becomes of the call when it is stopped.
-        expires: Whether the policy's deadline is an expiry: its moment itself is too late, and what was not ready by
-            then is `StillPending`.
-        most: How many attempts there are in all, whatever became of them; `None`: no limit.
-        hands_out: Whether a value is handed to a body that goes on with it: the attempt ends with that body, which tells
-            the call what came of it.
+        on_stop: The end of the call when it is stopped.
+        expires: Whether the policy's deadline is an expiry: its moment itself is too late, and an answer that was not
+            ready by then is `StillPending`.
+        most: The number of attempts in all, failed or not; `None`: no limit.
+        hands_out: Whether a value is handed to a body that goes on with it: the attempt ends with that body, which
+            tells the call its outcome.
     """
 
     __slots__ = ("policy",)
@@ -150,11 +150,11 @@ class Judge:
         self.policy: Policy = policy
 
     def error(self, error: Exception) -> Classification:
-        """Classify what an attempt raised."""
+        """Classify the error of an attempt."""
         return judge_exception(error, self.policy.on, faults.rule_raised)
 
     def value(self, value: object) -> Classification | None:
-        """Classify what an attempt returned; `None`: it is wanted."""
+        """Classify the value of an attempt; `None`: it is wanted."""
         rule = self.policy.result
         return None if rule is None else judge_result(value, rule, faults.rule_raised)
 
@@ -163,17 +163,17 @@ class Judge:
         return TIMED_OUT
 
     def ends(self, end: GaveUp, error: Exception | None) -> End | None:
-        """Say what follows where the call gives up, and tell of it; `None`: what `on_stop` says, else it is raised.
+        """Return the end of a call that gives up, and tell observers; `None`: the call raises or stops as usual.
 
         Args:
             end: The decision to give up.
-            error: The error on which it does; `None`: a value.
+            error: The error on which it gives up; `None`: it gives up on a value.
         """
         return None
 
 
 class First:
-    """The time limit of a first attempt by written deadlines alone, before there is a call."""
+    """The time limit of a first attempt, set by written deadlines alone, before there is a call."""
 
     __slots__ = ("_link",)
 
@@ -181,12 +181,12 @@ class First:
         self._link = link
 
     def cut_in(self) -> float:
-        """As that of a call."""
+        """Return the seconds until the attempt is cut off, as `Call.cut_in` does."""
         left = min(map(left_of, bounds_of(self._link)), default=inf)
         return 0.0 if left <= NEAR else left
 
     def cut_off(self, cancelled: BaseException) -> TimeoutError:
-        """As that of a call, which is made for it."""
+        """Make the call, and return the error of its `cut_off`."""
         return call_at(self._link).cut_off(cancelled)
 
 
@@ -195,21 +195,22 @@ class Call:
 
     Attributes:
         policy, tally: The policy in force, and the counts.
-        link: Its link in the chain; that of a block is the link of the current attempt.
-        bound: The moment of a written deadline, for all that is beneath; `None`: no deadline is written.
-        fn, args, kwargs: The operation; `fn` is `None` where a body is the operation.
-        given: What the operation returned, to be awaited; `None`: call the operation.
+        link: Its link in the chain; for a block, the link of the current attempt.
+        bound: The node of a written deadline, for all calls beneath; `None`: no deadline is written.
+        fn, args, kwargs: The operation; `fn` is `None` if a body is the operation.
+        given: The awaitable that the operation returned; `None`: call the operation.
         attempting: Whether an attempt is under way.
         over: Whether the last attempt ended the call.
-        error: The error that is held during a wait: it may have to be raised after it.
-        raised: The error that ends the call, by which it can be told from a fault of ours.
+        error: The error that is held during a wait, as it may have to be raised after it.
+        raised: The error with which the call ends. Drivers compare with it by identity: any other exception is a fault
+            of redouble's.
         value: The last value.
-        delay: Seconds to wait, where the call goes on.
-        rest: Seconds to wait after those: beneath a watchdog a wait is cut in pieces.
-        closing: What is left to await of a dropped result.
-        alert: Whether something besides the time is to be looked at between attempts.
+        delay: Seconds to wait before the next attempt.
+        rest: Seconds to wait after `delay`: beneath a watchdog a wait is cut in pieces.
+        closing: The awaitable that closes a dropped result.
+        alert: Whether more than the time has to be checked between attempts.
         cooled: Whether a cooldown may hold attempts back.
-        held: Whether it holds the first attempt back, which has not begun then.
+        held: Whether the cooldown holds back the first attempt, which has not begun then.
     """
 
     __slots__ = (
@@ -264,7 +265,7 @@ class Call:
     raised: BaseException | None
     value: Any
     keys: dict[Any, tuple[str, int, int]] | None  # made by `idempotency_key`, by the names of the calls beneath
-    serial: int  # of the call, by which `idempotency_key` tells it from others of its name
+    serial: int  # the number by which `idempotency_key` tells the call from others of its name
     whose: str
     delay: float
     rest: float
@@ -273,14 +274,14 @@ class Call:
     cooled: bool
     held: bool
     _judge: Judge | None
-    _heard: bool  # whether somebody hears of a retry
-    _refused: Classification | None  # what a budget's store refused a retry for
-    _ungranted: tuple[float, Classification] | None  # the wait that it has still to grant, and what that is for
-    _held_until: float  # of which moment of a cooldown observers have been told
+    _heard: bool  # whether the log or an observer hears of a retry
+    _refused: Classification | None  # the outcome for which a budget's store refused a retry
+    _ungranted: tuple[float, Classification] | None  # the wait that the store has still to grant, and its outcome
+    _held_until: float  # the end of a cooldown of which observers were told last
     _bounds: Sequence[Node]  # around the call
     _bounding: Node | None  # the one of them that is over first
-    _cut: TimeoutError | None  # what stands for the attempt that its time limit cut off
-    _timeout_at: TimeoutAt | None  # where the operation takes its timeout
+    _cut: TimeoutError | None  # the error of an attempt that its time limit cut off
+    _timeout_at: TimeoutAt | None  # the place at which the operation takes its timeout
     _timeout_ends: float  # the moment at which the attempt's own timeout is over
     _given_timeout: Any  # the timeout with which the caller called
 
@@ -349,18 +350,18 @@ class Call:
             self.attempting = True
 
     def _cool(self, own: Cooldown | None, first: bool) -> None:
-        """Look for the cooldown of the call, and whether it holds back a first attempt that is still to be made."""
+        """Find the cooldown of the call, and note whether it holds back a first attempt that is still to be made."""
         self.tally.cooldown = found = in_force(self.policy.cooldown, own, self.policy.clock)
         self._held_until = -inf
         self.cooled = found is not None
         self.held = found is not None and first and bool(found.gate)
 
-    # What the drivers tell.
+    # Called by the drivers.
 
     def failed(self, error: Exception) -> bool:
-        """Judge what an attempt raised; return whether it is to be raised, which ends the call.
+        """Judge the error of an attempt; return whether to raise it, which ends the call.
 
-        The guard between catching the user's error and raising it: nothing of ours comes out of here.
+        This is the guard between catching the user's error and raising it: no fault of redouble's comes out of here.
         """
         self.raised = error
         self.attempting = False
@@ -379,11 +380,11 @@ class Call:
         return False
 
     def returned(self, value: object) -> bool:
-        """Judge what an attempt returned; return whether the call is over, so that the value is to be returned.
+        """Judge the value of an attempt; return whether the call is over and returns the value.
 
         Raises:
-            StillPending, Stopped: When the value says that the answer is not ready, and there is no time to ask again.
-            Unwanted: When it is unwanted, the call is over, and the policy says so.
+            StillPending, Stopped: When the answer is not ready, and there is no time to ask again.
+            Unwanted: When the value is unwanted, the call is over, and the policy has `unwanted="raise"`.
         """
         self.value = value
         if self._judge is not None and self._judge.hands_out:
@@ -394,7 +395,7 @@ class Call:
         return over
 
     def succeeded(self) -> None:
-        """The attempt is done, with nothing to be judged."""
+        """Note that the attempt succeeded; the call is over."""
         self.error = None
         self.attempting = False
         self.over = True
@@ -408,10 +409,10 @@ class Call:
             self.tell(EventKind.CALL)
 
     def take_over(self, earlier: Call, held: Exception | None) -> None:
-        """Go on where a driver of threads was given something to await; the clock of a first attempt begins here.
+        """Go on with a call in which a driver of threads received an awaitable; a first attempt begins its time here.
 
         Args:
-            earlier: The call of the driver of threads, which has let go of what it held.
+            earlier: The call of the driver of threads, which holds its error no longer.
             held: The error of its last failed attempt.
         """
         self.error = held
@@ -422,19 +423,19 @@ class Call:
             self._move_bound()
 
     def clock_failed(self, fault: Exception) -> None:
-        """The clock could not wait: reported; the call ends, with the error that it holds."""
+        """Report that the clock could not wait, and end the call with the error that it holds."""
         faults.report("clock", type(self.tally.clock), fault, "the retried call ends")
         self.tally.bound = -inf
         self._bounds = ()
         self.tally.due = None
 
-    # What the scripts ask.
+    # Called by the scripts.
 
     def sleeps_on(self) -> bool:
-        """A wait is over, or a piece of it: whether `delay` more seconds are to be waited.
+        """Return whether to wait `delay` more seconds after a wait, or a piece of it, is over.
 
         Beneath a watchdog that cannot cancel, a wait is cut in pieces that end with its time. A cooldown may hold back
-        what was due: where that takes too long, the call is over.
+        an attempt that was due; if it lasts too long, the call is over.
 
         Raises:
             StillPending, Unwanted: As `goes_on` does, when the call is over.
@@ -453,10 +454,10 @@ class Call:
         return True
 
     def _hear_store(self, wait: float, found: Classification) -> bool:
-        """Hear the answer of the budget's store; return whether there is more to wait.
+        """Look for the answer of the budget's store; return whether to wait on.
 
-        Granted, the rest of the wait follows; refused, the call ends. Looked for again and again, at doubled intervals:
-        the question itself ends within its time.
+        If the retry is granted, the rest of the wait follows; if it is refused, the call ends. Without an answer, the
+        next look comes after twice the time; the question itself ends within a time limit of its own.
         """
         tally = self.tally
         assert tally.question is not None
@@ -480,7 +481,7 @@ class Call:
         return granted
 
     def _wait_for_store(self, wait: float, found: Classification) -> None:
-        """Wait for the answer of the budget's store first: nothing is told of a retry that is not granted yet."""
+        """Wait for the answer of the budget's store first: observers hear of a retry only when it is granted."""
         self._ungranted = wait, found
         self.delay, self.rest = FIRST_LOOK, wait or FIRST_LOOK
 
@@ -489,14 +490,14 @@ class Call:
     def is_held(self) -> bool:
         """Return whether the first attempt is held back for `delay` more seconds.
 
-        One that is held for longer than it may be begins: the server's answer to it is what the caller has to see.
+        If it would be held back for too long, it begins at once, so that the caller sees the server's answer.
         """
         if self.policy.stop is not None and is_set(self.policy.stop):
             return False
         return 0.0 < self._held() < inf and self.delay > 0.0
 
     def begin_held(self) -> None:
-        """The first attempt begins, which was held back."""
+        """Begin the first attempt, which was held back."""
         tally = self.tally
         self.held = False
         self.rest = 0.0
@@ -505,7 +506,7 @@ class Call:
         self._begin_attempt()
 
     def is_held_again(self) -> bool:
-        """Return whether an attempt that was due is held back for `delay` more seconds; too long, the call is over.
+        """Return whether an attempt that was due is held back for `delay` more seconds; if too long, end the call.
 
         Raises:
             StillPending, Unwanted: As `goes_on` does, when the call is over.
@@ -517,7 +518,7 @@ class Call:
         return wait > 0.0 and self.delay > 0.0
 
     def _held(self) -> float:
-        """Return how long the next attempt is held back, as the tally does; where it can wait so long, it is to wait."""
+        """Return the seconds that the next attempt is held back, and set the wait; infinite: longer than allowed."""
         tally = self.tally
         now = tally.now()
         self._pass_wait(now)
@@ -535,7 +536,7 @@ class Call:
         return wait
 
     def _tell_held(self, wait: float, until: float) -> None:
-        """Tell observers once of each time until which the attempt is held back."""
+        """Tell observers that the attempt is held back, once for each moment at which that ends."""
         tally = self.tally
         if until <= self._held_until + SHORTEST_HOLD:
             return
@@ -544,7 +545,7 @@ class Call:
         self.tell(EventKind.HELD, wait, None, None, attempt=tally.attempt + (not self.held))
 
     def _set_delay(self, seconds: float) -> None:
-        """Wait so long, or for a piece of it."""
+        """Set the next wait to `seconds`, or to a piece of them beneath a watchdog."""
         if self._bounds:
             self.delay = min(seconds, patience(self._bounds, self.tally.began))
             self.rest = seconds - self.delay
@@ -552,19 +553,19 @@ class Call:
             self.delay = seconds
 
     def goes_on(self, *, early: bool = False) -> bool:  # a list of cases, in their order
-        """The wait is over: begin the next attempt; `False`: the call ended meanwhile.
+        """Begin the next attempt after the wait; return `False` if the call ended meanwhile.
 
         Args:
-            early: Whether something other than `stop` ended the wait before its time.
+            early: Whether an event other than `stop` ended the wait before its time.
 
         Raises:
-            StillPending, Stopped, Unwanted: When the call ended without an error to raise, as of `returned`.
+            StillPending, Stopped, Unwanted: As `returned` does, when the call ended without an error to raise.
         """
         tally = self.tally
         now = tally.now()
         if self._refused is not None:
             return self._ends_waiting(tally.give_up(Reason.BUDGET, now, self._refused, self.error))
-        if not self.alert:  # nothing but time
+        if not self.alert:  # only the time has to be checked
             if now < tally.due:  # type: ignore[operator]  # it was due
                 tally.pass_wait(now)
                 self._move_bound()
@@ -596,7 +597,7 @@ class Call:
         return True
 
     def _pass_wait(self, now: float) -> None:
-        """The wait is over: where the clock stayed behind it, the limits move with the clock."""
+        """Note that the wait is over; if the clock is behind, move the limits back with it."""
         if self.tally.pass_wait(now):
             self._move_bound()
         self.tally.due = None
@@ -610,7 +611,7 @@ class Call:
             self.tell(EventKind.ATTEMPT)
 
     def let_go(self) -> None:
-        """The call ends: hold nothing any more, and bound nothing that begins later."""
+        """End the call: release its errors, values and arguments, and limit no call that begins later."""
         self.error = self.raised = self.closing = self._cut = self.given = self.value = None
         self.tally.handed = self.tally.until = None
         self.args, self.kwargs = (), {}
@@ -621,30 +622,30 @@ class Call:
             except Exception as fault:
                 is_fault(self.tally.name, fault)
 
-    # What an attempt tells from inside.
+    # Called from inside of an attempt.
 
     def progress(self) -> None:
-        """The attempt got somewhere: failures, curve and deadline begin again."""
+        """Begin failures, curve and deadline again, as the attempt has made progress."""
         tally = self.tally
         tally.forget_failures()
         tally.fix_deadline(tally.now())
         self._move_bound()
 
-    # What is only so of a connection that is kept: it goes on after a success, and after an end.
+    # Called by `reconnect` and `resume`: their calls go on after a success, and after an end.
 
     def is_up(self) -> None:
-        """The connection is up: until it drops, the deadline bounds nothing of what its opening left running."""
+        """Note that the connection is up: until it drops, the deadline does not limit tasks that its opening began."""
         if self.bound is not None:
             self.bound[ENDS] = None
 
     def drop(self, now: float, stable: bool) -> None:
-        """The connection dropped: a new episode begins where it was stable, else the old one goes on."""
+        """Note that the connection dropped; if it was stable, failures, curve and deadline begin again."""
         if stable:
             self.tally.drop(now)
         self._move_bound()
 
     def begin_again(self) -> None:
-        """Everything is fresh, and the next attempt comes at once."""
+        """Begin failures, curve and deadline again, so that the next attempt comes at once."""
         tally = self.tally
         self.error = None
         tally.begin_again()
@@ -653,7 +654,7 @@ class Call:
         self._move_bound()
 
     def end_around(self) -> GaveUp:
-        """A bound around the call has passed while nothing was attempted: the decision to give up."""
+        """Return the decision to give up on a limit around the call that has passed between two attempts."""
         tally = self.tally
         now = tally.now()
         tally.own_end = None
@@ -661,7 +662,7 @@ class Call:
         return tally.give_up(Reason.DEADLINE, now)
 
     def postpone(self, seconds: float) -> None:
-        """Leave so many seconds out of the policy's deadline, such as those of a body that went on with a value."""
+        """Leave `seconds` out of the policy's deadline, such as those of a body that went on with a value."""
         tally = self.tally
         if tally.own_end is not None:
             tally.own_end += seconds
@@ -674,12 +675,12 @@ class Call:
     # Time.
 
     def left(self) -> float:
-        """Seconds until the nearest written deadline, below 0 when it has passed; infinite where nothing bounds."""
+        """Return the seconds until the nearest written deadline; below 0: it has passed; infinite: no limit."""
         least = self.left_around() if self._bounds else inf
         return least if self.bound is None else min(least, left_of(self.bound))
 
     def left_around(self) -> float:
-        """Seconds until the nearest bound around the call, below 0 when it has passed; infinite where nothing bounds."""
+        """Return the seconds until the nearest deadline around the call; below 0: it has passed; infinite: no limit."""
         least = inf
         for each in self._bounds:
             if each[KIND] is BOUND and holds(each, self.tally.began):
@@ -687,22 +688,22 @@ class Call:
         return least
 
     def timeout(self) -> float:
-        """Seconds that the attempt may take, >= 0: its own timeout, never more than what is left; infinite: no limit."""
+        """Return the seconds that the attempt may take, >= 0: the lesser of timeout and time left; infinite: no limit."""
         limit, left = self.policy.attempt_timeout, max(0.0, self.left())
         return left if limit is None else min(limit, left)
 
     def cut_in(self) -> float:
-        """Seconds until the attempt is to be cut off; infinite: never."""
+        """Return the seconds until the attempt has to be cut off; infinite: never."""
         left = self.left()
         if self._timeout_ends != inf:
             left = min(left, self._timeout_ends - self.tally.now())
         return 0.0 if left <= NEAR else left
 
     def cut_off(self, cancelled: BaseException | None) -> TimeoutError:
-        """Return the error that stands for the attempt, which was cancelled because its time was up.
+        """Return the error of an attempt that was cancelled because its time was up.
 
-        That of a deadline is raised from the last error, so that this is not lost. `cancelled` is `None` where the
-        attempt did not heed that, and came too late.
+        The error of a deadline has the last error as its cause, so that this is not lost. `cancelled` is `None` if the
+        attempt did not heed the cancellation and came too late.
         """
         left = self.left()
         if self._timeout_ends - self.tally.now() < left:
@@ -716,19 +717,19 @@ class Call:
         return cut
 
     def _limit_attempt(self) -> None:
-        """An attempt begins: fix the moment of its timeout, and hand it out."""
+        """Fix the moment at which the attempt's timeout is over, and hand the timeout to the operation."""
         policy = self.policy
         if policy.attempt_timeout is not None:
             self._timeout_ends = self.tally.now() + policy.attempt_timeout
         if policy.timeout_as is not None and self.fn is not None:
             at = self._timeout_at
-            if at is None or at.keyword != policy.timeout_as:  # a direct call, or a scope says another
+            if at is None or at.keyword != policy.timeout_as:  # a direct call, or a scope names another keyword
                 at = self._timeout_at = place_of_timeout(self.fn, policy.timeout_as)
             if at is not None:
                 self._hand_out(at)
 
     def _hand_out(self, at: TimeoutAt) -> None:
-        """Give the operation its timeout, which never is longer than the one that it was called with, or has by itself."""
+        """Give the operation its timeout, never a longer one than the caller's or its own default."""
         if self._given_timeout is _NOT_ASKED:
             self._given_timeout = at.given(self.args, self.kwargs)
         timeout = self.timeout()
@@ -736,9 +737,9 @@ class Call:
             self.args, self.kwargs = at.put(shortened(self._given_timeout, timeout), self.args, self.kwargs)
 
     def _look_around(self, now: float) -> None:
-        """Find the bound around the call that is over first; of several that are over already, the outermost.
+        """Find the limit around the call that is over first; of several that are over already, the outermost.
 
-        A watchdog counts when its time is over, and not before: somebody may touch it during a wait.
+        A watchdog counts only when its time is over: it may be touched during a wait.
         """
         least, self._bounding = inf, None
         for each in self._bounds:
@@ -765,7 +766,7 @@ class Call:
             self._look_around(now)
             if ended_around(error, self._bounds, tally.began):
                 tally.give_up(Reason.DEADLINE, now, None, error)
-                return End.RAISE  # as it is, as a cancellation would pass
+                return End.RAISE  # passed on as it is, like a cancellation
         cut = self._cut
         if cut is not None:
             self._cut = None
@@ -788,10 +789,10 @@ class Call:
         if decision.__class__ is GaveUp:
             return self._ends(decision, error)  # pyright: ignore[reportArgumentType]  # no type() on this way
         if tally.question is not None:
-            self._wait_for_store(decision, found)  # type: ignore[arg-type]  # what is no GaveUp is seconds
+            self._wait_for_store(decision, found)  # type: ignore[arg-type]  # a decision is a GaveUp or seconds
             return End.GOES_ON
         if self._bounds:
-            self._set_delay(decision)  # type: ignore[arg-type]  # what is no GaveUp is seconds
+            self._set_delay(decision)  # type: ignore[arg-type]  # likewise
         else:
             self.delay = decision  # type: ignore[assignment]  # likewise
         if self._heard:
@@ -799,13 +800,13 @@ class Call:
         return End.GOES_ON
 
     def _look_at_arguments(self) -> None:
-        """See what the attempt was handed, and what it has used up of that: any attempt may be the first to read it."""
+        """Note the arguments, and those that the attempt used up: any attempt may be the first to read one."""
         tally = self.tally
         tally.handed = self.fn, self.args, self.kwargs
         tally.used_up = used_up(*tally.handed)
 
     def _judge_of(self, package: str, error: Exception) -> Classification:
-        """Judge an error of a function that a client's own package defines: its errors were received."""
+        """Judge an error of a client's own function: its errors came from the server."""
         token = handed.set(package)
         try:
             return judge_exception(error, self.policy.on, faults.rule_raised)
@@ -813,7 +814,7 @@ class Call:
             handed.reset(token)
 
     def _was_stopped_within(self, error: Exception) -> bool:
-        """Whether a loop within a loop's attempt heard of the stop first."""
+        """Return whether a loop within an attempt of this loop saw the stop first."""
         judge, stop = self._judge, self.policy.stop
         ends = judge is not None and judge.on_stop is OnStop.END
         return ends and isinstance(error, Stopped) and stop is not None and is_set(stop)
@@ -824,7 +825,7 @@ class Call:
         if self._judge is not None or policy.result is not None:
             try:
                 found = (self._judge or Judge(policy)).value(value)
-            except Exception as error:  # what a loop's own judge raises is meant for the caller
+            except Exception as error:  # an error of a loop's own judge is meant for the caller
                 self.raised = error
                 raise
         self.error = None
@@ -852,7 +853,7 @@ class Call:
         return False
 
     def _discard(self, value: object) -> None:
-        """Let the rules give back what a dropped result holds, such as its connection."""
+        """Let the rules release the resources of a dropped result, such as its connection."""
         rule = self.policy.result
         try:
             self.closing = None if rule is None else rule.discard(value)
@@ -865,7 +866,7 @@ class Call:
         return self._becomes(end, error) or End.RAISE
 
     def _becomes(self, end: GaveUp, error: Exception | None) -> End | None:
-        """Tell of the end; return what its judge makes of it, `None` where the error is to be raised."""
+        """Tell observers of the end, unless the judge handles it; return the judge's end, `None` to raise the error."""
         instead = None if self._judge is None else self._judge.ends(end, error)
         if instead is not None:
             return instead
@@ -873,7 +874,7 @@ class Call:
         return self._stops(end, error)
 
     def _ends_cut_off(self, end: GaveUp, error: DeadlineExceeded) -> End:
-        """A written deadline cut the attempt off; that of a poll is its expiry, as if the answer had come too late."""
+        """Return the end of a call whose attempt a written deadline cut off; for a poll the deadline is the expiry."""
         if self._judge is None or not self._judge.expires or end.limit != "own":
             return self._ends(end, error)
         if self.error is not None:
@@ -881,15 +882,15 @@ class Call:
             self.raised = self.error
             raise self.error
         self.tell(EventKind.GIVE_UP, None, error, end.classification, end.reason, end.limit)
-        unanswered = self.tally.attempt == 1  # else the last question was answered: that answer is not ready
+        unanswered = self.tally.attempt == 1  # else an earlier question was answered: not ready
         self.raised = late = StillPending(NO_ANSWER if unanswered else STILL_PENDING, self.value)
         self._mark(end, late)
         late.__cause__ = error
-        del late  # a frame of its own traceback must not hold it
+        del late  # or a frame of its own traceback would hold it
         raise self.raised
 
     def _ends_waiting(self, end: GaveUp) -> bool:
-        """The call ended while waiting: with the error that it holds, else with what became of the last value."""
+        """End a call during a wait, with the error that it holds, else with its last value; return `False`."""
         self.over = True
         error, self.error = self.error, None
         if self._becomes(end, error) is None:
@@ -899,7 +900,7 @@ class Call:
         return False
 
     def _stops(self, end: GaveUp, error: Exception | None) -> End | None:
-        """What a stop ends with; `None` when it was none, or the error is to be raised."""
+        """Return the end of a stopped call; `None` to raise the error, or if the call was not stopped."""
         judge = self._judge
         if judge is None or end.reason is not Reason.STOPPED or judge.on_stop is OnStop.RAISE:
             return None
@@ -912,7 +913,7 @@ class Call:
         raise self.raised
 
     def _raise_for_value(self, end: GaveUp) -> None:
-        """Raise what a value at the end stands for; an unwanted one is returned unless the policy says otherwise."""
+        """Raise the error for a value at the end of a call; an unwanted value is returned unless the policy raises."""
         found = end.classification
         error: Exception | None = None
         pending = self.tally.failures == 0 if found is None else found.verdict is Verdict.PENDING
@@ -944,7 +945,7 @@ class Call:
             say_unknown(self.tally.name, error, self.policy.on)
 
     def _advice(self, end: GaveUp, error: BaseException) -> str:
-        """What to write so that the call would have gone on, for the end of the note; empty where there is nothing."""
+        """Return the advice at the end of the note: how to let such a call go on; empty if there is none."""
         tally = self.tally
         if end.reason is Reason.UNSAFE:
             return advice_unsafe(error, self.policy.idempotent, tally.sent, tally.used_up, self.policy.on)
@@ -978,14 +979,14 @@ class Call:
 
 
 def _bounds_from(node: Node, began: float) -> tuple[Node, ...]:
-    """The bounds and watchdogs from a node outwards that hold for a call that began then."""
+    """Return the deadlines and watchdogs from a node outwards that limit a call which began at `began`."""
     return tuple(each for each in nodes(node) if ends_calls(each) and holds(each, began))
 
 
 def is_fault(name: str | None, fault: BaseException) -> bool:
-    """Report a fault of ours between catching the user's error and raising it; return `True`.
+    """Report a fault of redouble's between catching the user's error and raising it; return `True`.
 
-    What is no `Exception` passes, and so does what the handler of a signal raised: it is the caller's.
+    An exception that is no `Exception`, or that a signal handler raised, is meant for the caller and raised again.
     """
     if not isinstance(fault, Exception):
         raise fault
@@ -1008,10 +1009,11 @@ def new_call(
     kwargs: dict[str, Any],
     first: bool = True,
 ) -> Call:
-    """Begin a call of a site, under the policy that the scopes around it make of the site's.
+    """Begin a call of a site, under its policy as the scopes around the call change it.
 
     Args:
-        site, link: Whose call it is, and its link in the chain.
+        site: The site of the function.
+        link: The call's link in the chain.
         fn, args, kwargs: The operation.
         first: Whether its first attempt is still to be made, so that a cooldown may hold it back.
     """
@@ -1024,9 +1026,9 @@ def new_call(
 
 
 def call_of(link: Link, fn: Callable[..., Any] | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-    """Return the call of a wrapper's first attempt: the one that was asked for from deeper down, or a new one.
+    """Return the call of a wrapper's first attempt: the one made during the attempt, or a new one.
 
-    Asked for from deeper down it has no operation yet, and gets it when the attempt has failed.
+    A call made during the attempt (`call_at`) has no operation; it gets it here, when the attempt has failed.
     """
     who = link[WHO]
     if who.__class__ is Site:
@@ -1041,14 +1043,14 @@ def call_of(link: Link, fn: Callable[..., Any] | None, args: tuple[Any, ...], kw
 
 
 def call_of_attempt() -> Call:
-    """Return the call of the attempt that has just begun: what calls this is its operation."""
+    """Return the call of the innermost attempt; for the operation, at its beginning."""
     link = AROUND.get()
     assert link is not None
     return call_at(link)
 
 
 def call_at(link: Link) -> Call:
-    """Return the call of an attempt's link; a decorated function that has not failed yet has none, and gets it now."""
+    """Return the call of an attempt's link; make it for a decorated function that has not failed yet."""
     who = link[WHO]
     if isinstance(who, Site):
         return call_of(link, None, (), {})
@@ -1058,7 +1060,7 @@ def call_at(link: Link) -> Call:
 
 
 def say_unknown(name: str | None, error: BaseException, rule: Rule | None) -> None:
-    """Log once per function and type that an error is not known, and what to write to change that and nothing else."""
+    """Log once per function and type that an error is not known, and the rule that would retry only this error."""
     kind = faults.kind_name(error)
     if faults.once("unknown", name, type(error).__module__, kind):
         text = advice(error, rule) if isinstance(error, Exception) else None
@@ -1069,7 +1071,7 @@ def say_unknown(name: str | None, error: BaseException, rule: Rule | None) -> No
 
 
 def say_refused(name: str | None) -> None:
-    """Log once per function that the budget, which nobody wrote, refused a retry, and what to write instead."""
+    """Log once per function that its default budget refused a retry, and how to write another budget."""
     if faults.once("budget", name):
         faults.warn(
             "%s: too many of its calls fail, so this one is not retried: each decorated function has a retry budget; "
@@ -1079,14 +1081,14 @@ def say_refused(name: str | None) -> None:
 
 
 def _budget_of(policy: Policy, own: RetryBudget | None) -> RetryBudget | None:
-    """The budget of a call: the policy's, else the function's own; under a fake clock a fresh one."""
+    """Return the budget of a call: the policy's, else the function's own; under a fake clock a fresh one."""
     budget = own if policy.budget is OWN_BUDGET else policy.budget
     fresh = getattr(policy.clock, "fresh_budget", None)
     if budget is None or fresh is None:
         return budget
     try:
         found: RetryBudget = fresh(budget)
-    except Exception as fault:  # a clock of the user's
+    except Exception as fault:  # the clock is a user's own
         faults.report("clock", type(policy.clock), fault, "the call has no retry budget")
         return None
     return found

@@ -1,4 +1,4 @@
-"""Floor 4. A key by which a server knows that a request comes again, the same in every attempt of a call."""
+"""Floor 4. Idempotency keys, by which a server recognises a repeated request: the same in every attempt of a call."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 
 def idempotency_key(value: str | None = None) -> str:
-    """Return an idempotency key for the request of this attempt, and let the attempt count as safe to repeat.
+    """Return an idempotency key for the request of this attempt, and mark the attempt as safe to repeat.
 
-    It does not matter how the key travels: in a header, a body, a column. One attempt has one effect.
+    The key may travel in any way: in a header, a body, a column. One attempt may have one effect.
 
     Args:
-        value: A key that belongs to the thing that is done, such as `f"order-{order.id}"`: it is handed back, and
-            vouched for. `None`: a key is made for the outermost retried call around; it is the same in every attempt of
-            that call and of the retried calls between. Outside of a retried call it is a fresh one each time.
+        value: A key that names the effect, such as `f"order-{order.id}"`; it is returned as it is. `None`: a key is
+            made for the outermost retried call around the caller; it is the same in every attempt of that call and of
+            the retried calls between. Outside of a retried call, each key is a fresh one.
 
     Raises:
-        TypeError, ValueError: When `value` is no text, or an empty one.
+        TypeError, ValueError: When `value` is not a string, or an empty one.
         RuntimeError: When two retried calls of the same name ask for a key within one attempt of the outermost call:
             they would get one key for two effects, so each has to give a value.
 
@@ -51,7 +51,7 @@ def idempotency_key(value: str | None = None) -> str:
 
 
 def _of_calls(around: list[Call]) -> str:
-    """The key of the outermost call and of the names of those beneath it."""
+    """Return the key that the outermost call keeps for the names of the calls beneath it."""
     asking, outermost = around[0], around[-1]
     names = tuple(call.tally.name for call in around[:-1])
     if asking.serial == 0:

@@ -1,4 +1,4 @@
-"""Floor 4. Values whose work is done only later, after the call that was retried: said once a function, with what to write."""
+"""Floor 4. Values that do their work after the retried call has ended: redouble warns of them once per function."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _ADVICE = {
     "_AsyncGeneratorContextManager": "a context manager, which does its work when it is entered: write retry.connect(...)",
     "Future": "a Future, whose work is done elsewhere: retry the function that is submitted",
 }
-"""What is said of a value, by the name of its class."""
+"""The end of the warning, by the name of the value's class."""
 
 _MODULES = {"builtins", "contextlib", "concurrent.futures._base"}
 
 
 def tell_if_later(policy: Policy, name: str | None, value: object) -> None:
-    """Say once, where a function returned something whose work cannot be retried any more, what to write instead.
+    """Warn once per function that the work of its returned value is not retried, and say how to write it instead.
 
-    Nothing is said where the policy tells nothing (`observers=None`).
+    A policy with `observers=None` gives no warning.
     """
     kind = type(value)
     try:

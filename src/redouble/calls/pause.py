@@ -1,4 +1,4 @@
-"""Floor 4. Waits that several events may end: what a loop waits by."""
+"""Floor 4. Waits that several events may end, as loops use them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from redouble.control.clock import Clock, Stop
 
 FOR_GOOD: float = min(1e9, checks.LONGEST)
-"""How many seconds "until an event is set" is: some thirty years, or what the system allows."""
+"""The seconds of a wait "until an event is set": some thirty years, or the longest that the system allows."""
 
 
 class AnyOf:
@@ -55,10 +55,10 @@ class AnyOf:
 
 
 class _Waker:
-    """Stands among the waiters of several `threading.Event`s, as the lock of a thread that waits for one of them does.
+    """Stands among the waiters of several `threading.Event`s, as the lock of a thread that waits for one event does.
 
-    Nothing in the standard library waits for two events, and looking at them twenty times a second would keep a computer
-    awake for every loop that is idle.
+    The standard library cannot wait for two events. Looking at them twenty times a second would keep a computer awake
+    for every loop that is idle.
     """
 
     __slots__ = ("_lock",)
@@ -70,7 +70,7 @@ class _Waker:
         self._lock.acquire()
 
     def release(self) -> None:
-        """Wake the thread: what an event that is set calls."""
+        """Wake the thread; called by an event when it is set."""
         try:
             self._lock.release()
         except RuntimeError:  # another event has done so already
@@ -87,12 +87,12 @@ class _Waker:
                 self._lock.acquire(True, -1 if timeout is None else timeout)
         finally:
             for condition in conditions:
-                with condition, suppress(ValueError):  # who was woken is taken out already
+                with condition, suppress(ValueError):  # the event that woke it has removed it already
                     condition._waiters.remove(self)
 
 
 class _Ear:
-    """Stands among the waiters of a `threading.Event`, and calls something when that is set."""
+    """Stands among the waiters of a `threading.Event`, and calls a function when the event is set."""
 
     __slots__ = ("_act",)
 
@@ -100,27 +100,25 @@ class _Ear:
         self._act = act
 
     def release(self) -> None:
-        """Call it: what an event that is set does with each of its waiters."""
-        with suppress(RuntimeError):  # an event loop that is closed: there is nothing to wake any more
+        """Call the function; called by the event when it is set."""
+        with suppress(RuntimeError):  # the event loop is closed: there is no loop to wake
             self._act()
 
 
 def hear(event: Any, act: Callable[[], object]) -> Callable[[], None]:
-    """Call something, once, when an event of `threading` is set, in the thread that sets it; at once if it is set.
-
-    What is called must be quick, and leave the event alone, whose lock is held.
+    """Call a function once when a `threading.Event` is set, in the thread that sets it; at once if it is set already.
 
     Args:
-        event: The event, for which `can_be_heard` holds.
-        act: What is called.
+        event: The event, for which `can_be_heard` is true.
+        act: The function. It must be quick, and must not use the event, whose lock is held meanwhile.
 
     Returns:
-        What ends the hearing; harmless a second time.
+        A function that cancels the call; a second time it has no effect.
     """
     condition, ear = event._cond, _Ear(act)
 
     def leave() -> None:
-        with condition, suppress(ValueError):  # who was called is taken out already
+        with condition, suppress(ValueError):  # the event that called it has removed it already
             condition._waiters.remove(ear)
 
     with condition:
@@ -132,7 +130,7 @@ def hear(event: Any, act: Callable[[], object]) -> Callable[[], None]:
 
 
 def can_be_heard(event: Any) -> bool:
-    """Whether an event is one of `threading` as Python has it: gevent's and a user's own are looked at now and then."""
+    """Return whether an event is Python's own `threading.Event`; gevent's and a user's own have to be polled."""
     if type(event).__module__ != "threading":
         return False
     return hasattr(getattr(getattr(event, "_cond", None), "_waiters", None), "remove")
@@ -143,10 +141,10 @@ class Pause:
 
     Attributes:
         clock: The clock that waits.
-        seconds: The longest that it takes.
-        events: What ends it.
-        name: The loop, for the log.
-        call: The call whose wait it is; `None`: that of no call.
+        seconds: The longest time that it takes.
+        events: The events that end it.
+        name: The name of the loop in the log.
+        call: The call that waits; `None`: the loop waits outside of a call.
     """
 
     __slots__ = ("call", "clock", "events", "name", "seconds")
@@ -165,5 +163,5 @@ class Pause:
         return any(is_set(event) for event in self.events)
 
     def as_one(self) -> Any:
-        """Return the events as one; `None` where there is none."""
+        """Return the events as one event; `None` if there are none."""
         return None if not self.events else self.events[0] if len(self.events) == 1 else AnyOf(*self.events)

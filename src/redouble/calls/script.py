@@ -1,7 +1,7 @@
-"""Floor 4. How a retried call goes on, written once and without `async`: scripts, which drivers perform.
+"""Floor 4. Scripts: the course of a retried call, written once and without `async`, for drivers to perform.
 
-A script is a generator. It yields steps, as pairs of what is to be done and the call that it is about; the driver of the
-host does it, tells the call, and resumes the script, which reads there what came of it.
+A script is a generator that yields pairs of a step and its subject, such as a call. The driver of the host performs the
+step, tells the call the outcome, and resumes the script, which asks the call how to go on.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 class Step(Enum):
-    """What a driver is asked for.
+    """A step that a driver performs.
 
-    `ATTEMPT`: call the operation and tell the call, or hand the attempt to the body that is the operation. `WAIT`: let
-    `call.delay` seconds pass, or less when the call is stopped. `PAUSE`: let the time of a `Pause` pass, or less when
-    one of its events is set. `RAISE`: raise the error that the call held. `HAND_OUT`: return to whoever loops; the script
-    goes on when the next item is asked for. `PERFORM`: run a generator that yields what it wants awaited.
+    `ATTEMPT`: call the operation and tell the call, or hand the attempt to the body that is the operation. `WAIT`: wait
+    `call.delay` seconds, or less if the call is stopped. `PAUSE`: wait for the time of a `Pause`, or less if one of its
+    events is set. `RAISE`: raise the error that the call held. `HAND_OUT`: return to the user's loop; the script goes
+    on when that asks for the next item. `PERFORM`: run a generator that yields awaitables.
     """
 
     ATTEMPT = 1
@@ -39,10 +39,10 @@ ATTEMPT, WAIT, PAUSE, RAISE, HAND_OUT, PERFORM = Step
 
 
 def attempts(call: Call, after_failure: bool = False) -> Script:
-    """Attempt until the call is over.
+    """Yield the steps of a call until it is over.
 
     Args:
-        call: The call; its first attempt has begun.
+        call: The call; its first attempt has begun, unless a cooldown holds it back.
         after_failure: Whether that attempt has failed already.
     """
     if call.held:
@@ -63,7 +63,7 @@ def attempts(call: Call, after_failure: bool = False) -> Script:
 
 
 def held_back(call: Call) -> Script:
-    """Hold a first attempt back for as long as a cooldown says, then begin it."""
+    """Yield the waits of a first attempt that a cooldown holds back, then begin it."""
     while call.is_held():
         yield WAIT, call
     call.begin_held()

@@ -1,4 +1,4 @@
-"""Floor 4. Handing an operation its timeout: under which parameter, however the caller passed it, and never a longer one."""
+"""Floor 4. Handing an operation its timeout, in the right parameter, and never a longer one than the caller's."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ if TYPE_CHECKING:
     from typing import Any
 
 SHORTEST = 0.001
-"""Seconds that an operation gets where no time is left: to most clients a timeout of 0 means another thing."""
+"""The timeout, in seconds, of an operation without time left: to most clients 0 means another thing."""
 
 
 class TimeoutAt(Record):
-    """Where a function takes its timeout.
+    """The place at which a function takes its timeout.
 
     Fields:
         keyword: The name of the parameter.
-        position: Its place among the positional arguments; `None`: it is passed by keyword alone.
+        position: Its place among the positional arguments; `None`: it is passed by keyword only.
         default: The function's own timeout; `None`: it has none.
     """
 
@@ -44,13 +44,13 @@ class TimeoutAt(Record):
 
 
 def place_of_timeout(fn: Any, keyword: str) -> TimeoutAt | None:
-    """Return where a function takes its timeout, by its signature; `None`: it takes none of that name."""
+    """Return the place at which a function takes its timeout, by its signature; `None`: it has no such parameter."""
     from inspect import Parameter, signature
 
     try:
         parameters = signature(fn).parameters
     except (TypeError, ValueError):
-        return TimeoutAt(keyword)  # a builtin that does not tell
+        return TimeoutAt(keyword)  # a builtin without a signature
     found = parameters.get(keyword)
     if found is None or found.kind not in (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY):
         takes_any = any(each.kind is Parameter.VAR_KEYWORD for each in parameters.values())

@@ -1,4 +1,4 @@
-"""Floor 4. Keeps tracebacks as Python gave them: at most one frame of ours, and none twice when one object comes back."""
+"""Floor 4. Tracebacks: at most one frame of redouble's, and no pass twice when the same error object comes back."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
-# Past classes that guard their attributes: what Python itself reads and writes.
+# Python's own descriptors, as an error's class may guard its attributes.
 _TRACEBACK: Any = BaseException.__traceback__
 _CONTEXT: Any = BaseException.__context__
 
@@ -15,27 +15,27 @@ _OURS = ("redouble.calls.", "redouble.ways.", "redouble.loops.")
 
 
 def traceback_of(error: BaseException) -> TracebackType | None:
-    """The traceback of an error."""
+    """Return the traceback of an error."""
     found: TracebackType | None = _TRACEBACK.__get__(error)
     return found
 
 
 def context_of(error: BaseException) -> BaseException | None:
-    """The error that was being handled when this one came up."""
+    """Return the error that was being handled when this one was raised."""
     found: BaseException | None = _CONTEXT.__get__(error)
     return found
 
 
 def put_back(error: BaseException, traceback: TracebackType | None, context: BaseException | None) -> None:
-    """Undo what raising an error once more did to it."""
+    """Undo the changes that raising an error once more made to it."""
     _TRACEBACK.__set__(error, traceback)
     _CONTEXT.__set__(error, context)
 
 
 def strip(error: BaseException) -> None:
-    """Leave one frame of ours where several follow each other: the first, which is that of the way in.
+    """Remove redouble's frames at the head of a traceback, except for the first, which is that of the way in.
 
-    Called where the error is about to be raised: nothing that fails here is worth hiding it.
+    Called just before the error is raised: a failure in here must not hide it.
     """
     try:
         head = traceback_of(error)
@@ -49,13 +49,13 @@ def strip(error: BaseException) -> None:
 
 
 def is_ours(at: TracebackType) -> bool:
-    """Whether a frame belongs to what stands between a way in and the operation."""
+    """Return whether a frame belongs to redouble's code between a way in and the operation."""
     name = at.tb_frame.f_globals.get("__name__")
     return type(name) is str and name.startswith(_OURS)
 
 
 def without_head(error: BaseException) -> TracebackType | None:
-    """The traceback of a caught error without the frames of ours that caught it."""
+    """Return the traceback of a caught error without the frames of redouble's that caught it."""
     at = traceback_of(error)
     while at is not None and is_ours(at):
         at = at.tb_next
@@ -65,7 +65,7 @@ def without_head(error: BaseException) -> TracebackType | None:
 def forget_earlier_passes(error: BaseException) -> None:
     """Cut the traceback of an error that came back, so that it shows one pass and does not grow.
 
-    An earlier pass is known by the frame that caught it: the one that has caught it now, or the one around it.
+    The frame that caught an earlier pass is the one that has caught it now, or the one around that.
     """
     head = traceback_of(error)
     if head is None:

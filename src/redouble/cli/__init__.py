@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from redouble.cli import options, shell, worlds
+from redouble.cli import migrate, options, shell, worlds
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -27,7 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The arguments. `None`: the process's own.
 
     Returns:
-        The exit code: 0 for success, 1 when the demo got no answer, 2 for a mistake in the arguments, 130 after Ctrl-C.
+        The exit code: 0 for success, 1 when the demo got no answer or `migrate` left something as it is, 2 for a
+        mistake in the arguments, 130 after Ctrl-C; `run` and `wait` have their own.
     """
     try:
         return _run(_parser().parse_args(argv))
@@ -48,6 +49,8 @@ def _run(chosen: Namespace) -> int:
 
         code: int = import_module(f"redouble.cli.{chosen.command}").run(chosen)
         return code
+    if chosen.command == "migrate":
+        return migrate.run(chosen)
     try:
         _show(chosen)
     except (TypeError, ValueError) as error:  # redouble's own messages name argument, rule and value
@@ -83,4 +86,5 @@ def _parser() -> ArgumentParser:
     options.add_explain(commands)
     worlds.add(commands)
     shell.add(commands)
+    migrate.add(commands)
     return parser

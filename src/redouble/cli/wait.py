@@ -213,7 +213,11 @@ class Say:
         if error is None:
             self._line(GREEN, fields, f"{name} is up, {after}")
         elif end.code == LATE:
-            self._line(RED, fields, f"{name} is not up, {after} and {end.attempts} attempts: {kind}: {error}")
+            self._line(
+                RED,
+                fields,
+                f"{name} is not up, {after} and {end.attempts} attempts; the next one would come too late: {kind}: {error}",
+            )
         elif end.code == NEVER:
             self._line(RED, fields, f"{name} cannot become up: {kind}: {error}")
 

@@ -50,6 +50,9 @@ if TYPE_CHECKING:
     Fault: TypeAlias = Callable[["Rule", Exception], None]
 
 
+_US = __name__.partition(".")[0]
+
+
 class Verdict(Enum):
     """The meaning of an attempt's outcome.
 
@@ -184,11 +187,15 @@ def checked(found: Classification) -> Classification:
 
 
 def type_name(cls: type) -> str:
-    """Return a type's name for reasons and logs: bare for builtins and `__main__`, else as in `httpx.ConnectError`."""
+    """Return a type's name for reasons and logs: bare for builtins and `__main__`, else as in `httpx.ConnectError`.
+
+    Types of this package keep their module: those that the facade exports name the facade as theirs.
+    """
     module = cls.__module__
     if not isinstance(module, str) or module in ("builtins", "__main__"):
         return cls.__qualname__
-    return f"{module.partition('.')[0]}.{cls.__qualname__}"
+    top = module.partition(".")[0]
+    return f"{module if top == _US else top}.{cls.__qualname__}"
 
 
 class Rule:
@@ -637,7 +644,7 @@ def as_rule(name: str, value: Any) -> Rule:
 def _makes_rules(value: Any) -> bool:
     """Return whether a function of redouble's makes rules; annotations of others may fail when read (PEP 649)."""
     package = str(getattr(value, "__module__", "")).partition(".")[0]
-    return package == __name__.partition(".")[0] and getattr(value, "__annotations__", {}).get("return") == "Rule"
+    return package == _US and getattr(value, "__annotations__", {}).get("return") == "Rule"
 
 
 def _instead(name: str, value: Any) -> str:

@@ -1,6 +1,6 @@
-"""Floor 5: long-lived work on the same controller: connections that drop, answers that are not ready, reads that resume.
+"""Floor 5: long-lived work on the same scripts: connections that drop, answers that are not ready, reads that resume.
 
-The functions are handed out by `redouble` itself, the types by this package, each loaded when it is first asked for.
+Import the functions from `redouble` and the types from here; each is loaded when it is first asked for.
 """
 
 TYPE_CHECKING = False

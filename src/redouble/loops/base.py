@@ -1,4 +1,4 @@
-"""Floor 5. What all loops share: a policy without the limits of single calls, and what ends a loop between two calls."""
+"""Floor 5. The parts that all loops share: a policy without the default limits, and the end of a loop between calls."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 def for_loop(policy: P, *, scopes: bool = True) -> P:
-    """Return the policy as it holds in a loop: long-lived work has no limit of attempts and no deadline, unless written.
+    """Return the policy for a loop: without the default `attempts` and `deadline`, as a loop is long-lived.
 
     Args:
-        policy: The policy that was handed in.
-        scopes: Whether the fields of the scopes around the caller are put over it already.
+        policy: The policy that the user gave.
+        scopes: Whether to apply the `override` scopes around the caller as well.
     """
     if not policy.written & {"attempts", "deadline"}:
         policy = policy.overridden(attempts=None, deadline=None)
@@ -30,27 +30,27 @@ def for_loop(policy: P, *, scopes: bool = True) -> P:
 
 
 def refuse_awaitable(what: str, value: Any, instead: str = "; it must answer at once") -> None:
-    """Refuse what a function of the user's gives to await, where nobody awaits it.
+    """Refuse an awaitable that a user's function returned where none is awaited.
 
     Args:
-        what: The argument that gave it.
-        value: What it gave.
-        instead: What to do about it: the end of the sentence.
+        what: The argument that holds the function.
+        value: The value that it returned.
+        instead: The end of the message, which says how to mend it.
 
     Raises:
-        TypeError: When it can be awaited.
+        TypeError: When the value is awaitable.
     """
     if is_awaitable(value):
         if hasattr(value, "close"):
-            value.close()  # a coroutine: let it not complain
+            value.close()  # a coroutine: Python would warn that it was never awaited
         raise TypeError(f"{what} gives something to await{instead}")
 
 
 def end_if_over(message: str) -> None:
-    """Raise where the time of a scope or a watchdog around the loop is over, so that it begins nothing any more.
+    """End the loop if the time of a scope or a watchdog around it is over.
 
     Raises:
-        DeadlineExceeded: Marked with the scope or the watchdog, so that nothing between takes it for a failure.
+        DeadlineExceeded: Marked with the scope or the watchdog, so that no retried call in between retries it.
     """
     node = over_around()
     if node is not None:
@@ -60,7 +60,7 @@ def end_if_over(message: str) -> None:
 
 
 def end_beneath_watchdog() -> None:
-    """Raise where a watchdog around the loop has run out; a scope ends the loop in another way.
+    """End the loop if a watchdog around it has run out; a scope ends the loop in another way.
 
     Raises:
         DeadlineExceeded: Marked with the watchdog, which raises its own error from it.

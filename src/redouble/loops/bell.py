@@ -1,4 +1,4 @@
-"""Floor 5. Wakes a loop that waits, from any thread or task: by an event of the loop's own host, so that nothing polls."""
+"""Floor 5. Waking a loop that waits, from any thread or task, by an event of the loop's own host instead of polling."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 _tasks: set[Any] = set()
-"""Tasks of nobody else, held here: an event loop itself holds them weakly."""
+"""The tasks that bells spawned: an event loop holds its tasks weakly, so they are kept here."""
 
 
 class Bell:
     """Wakes a loop in a thread.
 
     Attributes:
-        event: What the loop waits for.
+        event: The event that the loop waits for.
     """
 
     __slots__ = ("event",)
@@ -35,14 +35,14 @@ class Bell:
         self.call(self._set)
 
     def call(self, act: Callable[[], object]) -> None:
-        """Call something where the loop lives: at once in its thread, soon from another one."""
+        """Call a function where the loop runs: at once from its own thread, soon from another one."""
         act()
 
     def spawn(self, function: Callable[..., Any], *args: Any) -> None:
-        """Run a coroutine function where the loop lives, in a task of its own; called there."""
+        """Run a coroutine function in a task of its own; called where the loop runs."""
 
     def renew(self) -> None:
-        """Forget earlier rings: what they were about is looked at after this."""
+        """Forget earlier rings. The loop looks after this at everything that they may have been about."""
         self.event.clear()
 
     def _set(self) -> None:
@@ -70,7 +70,7 @@ class AsyncioBell(Bell):
             return
         try:
             self._loop.call_soon_threadsafe(act)
-        except RuntimeError:  # it is closed, and nobody is at work there any more
+        except RuntimeError:  # the event loop is closed: there is no loop to wake
             return
 
     def spawn(self, function: Callable[..., Any], *args: Any) -> None:
@@ -98,7 +98,7 @@ class TrioBell(Bell):
             return
         try:
             self._token.run_sync_soon(act)
-        except trio.RunFinishedError:  # nobody is at work there any more
+        except trio.RunFinishedError:  # trio has ended: there is no loop to wake
             return
 
     def spawn(self, function: Callable[..., Any], *args: Any) -> None:
@@ -112,9 +112,9 @@ class TrioBell(Bell):
 
 
 def bell_here() -> Bell:
-    """Make the bell of a coroutine, by what runs it.
+    """Return a bell for the library that runs this coroutine.
 
     Raises:
-        NoHost: When neither asyncio nor trio does.
+        NoHost: When it runs outside of asyncio and trio.
     """
     return TrioBell() if running_host() is Host.TRIO else AsyncioBell()

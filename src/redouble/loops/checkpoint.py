@@ -1,4 +1,4 @@
-"""Floor 5. Where a long read stands: the protocol of what remembers it, and a file that does."""
+"""Floor 5. Checkpoints, which remember the cursor of a long read: the protocol, and one that uses a file."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ if TYPE_CHECKING:
     Path: TypeAlias = str | os.PathLike[str]
 
     class Checkpoint(Protocol):
-        """What `resume` takes as `checkpoint=`: any object with these methods, which may be coroutine functions."""
+        """The `checkpoint` of `resume`: any object with these methods, which may be coroutine functions."""
 
         def load(self) -> Any:
-            """The cursor of the page that comes next; `None` for the beginning."""
+            """Return the cursor of the next page; `None` for the beginning."""
             ...
 
         def save(self, cursor: Any) -> Any:
-            """Remember it; `None` when everything has been read."""
+            """Remember a cursor; `None` when everything has been read."""
             ...
 
 else:
 
     class Checkpoint:
-        """What `resume` takes as `checkpoint=`: any object with these methods, which may be coroutine functions.
+        """The `checkpoint` of `resume`: any object with these methods, which may be coroutine functions.
 
-        `load()` gives the cursor of the page that comes next, `None` for the beginning. `save(cursor)` remembers it;
-        `None` comes when everything has been read. `stall_after` also needs `load_stalls()`, which gives a whole number
-        (0 at first), and `save_stalls(stalls)`.
+        `load()` returns the cursor of the next page, `None` for the beginning. `save(cursor)` remembers a cursor; it is
+        called with `None` when everything has been read. `stall_after` also needs `load_stalls()`, which returns a
+        whole number (0 at first), and `save_stalls(stalls)`.
         """
 
         __module__ = "redouble.loops"
@@ -39,28 +39,28 @@ else:
 VERSION = 1
 
 PRIVATE = 0o600
-"""The mode of a new file: a cursor may hold what is not for everybody, such as a token."""
+"""The mode of a new file, for its owner alone: a cursor may hold a secret, such as a token."""
 
 TRIES = 3
-"""How often a file is written whose other half is removed meanwhile, as left over, by a process that looks at it."""
+"""The number of times that `save` writes the file aside, as a `load` in another process may remove it as left over."""
 
 
 class FileCheckpoint:
-    """A cursor in a file of JSON, for `resume`; it also counts the runs that came to nothing, for `stall_after`.
+    """A checkpoint in a JSON file, for `resume`; it also counts the runs without an advance, for `stall_after`.
 
-    The file is written aside, forced to disk, and moved into its place: a process that is killed at whatever moment
-    leaves the old cursor or the new one. It may also leave the file aside, `PATH.redouble`, which the next `load()` or
-    `save()` removes. It is for one reader at a time. Writing takes as long as the disk does, also in asyncio.
+    The file is written aside, forced to disk, and moved into its place: a process that is killed at any moment leaves
+    the old cursor or the new one. It may also leave the file aside, `PATH.redouble`, which the next `load()` or
+    `save()` removes. Use it for one reader at a time. Writing blocks for as long as the disk takes, also in asyncio.
 
-    A new file can be read by its owner alone (mode 0600, as a cursor may hold a token); one that exists keeps its mode,
-    and its owner where the system allows that. Where `path` is a symbolic link, the file that it points to is written,
-    and the link stays. A hard link does not: the file is a new one after each `save()`.
+    A new file can be read by its owner alone (mode 0600, as a cursor may hold a token). An existing file keeps its
+    mode, and its owner where the system allows that. If `path` is a symbolic link, the file that it points to is
+    written, and the link stays. A hard link does not stay: the file is a new one after each `save()`.
 
     Args:
-        path: The file; it need not exist, its folder does.
+        path: The file; it need not exist, but its folder must.
 
     Raises:
-        TypeError: When `path` is no path.
+        TypeError: When `path` is neither a string nor a path.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -85,10 +85,11 @@ class FileCheckpoint:
     def load(self) -> Any:
         """Return the cursor; `None` when there is no file yet, and after everything has been read.
 
-        What a process that was killed in `save()` has left aside is removed.
+        Removes the file aside that a process killed in `save()` has left.
 
         Raises:
-            ValueError: When the file is not one of this class: it is left as it is, and nothing is read anew unasked.
+            ValueError: When the file is not a checkpoint of this class. The file is kept, and reading does not begin
+                anew.
             OSError: When it cannot be read.
         """
         _remove(_aside(os.path.realpath(self._path)))
@@ -99,20 +100,20 @@ class FileCheckpoint:
 
         Raises:
             TypeError: When JSON does not give the cursor back as it was (a tuple comes back as a list).
-            ValueError: When the file is not one of this class.
+            ValueError: When the file is not a checkpoint of this class.
             OSError: When it cannot be written.
         """
         self._write(cursor, self._read()[1])
 
     def load_stalls(self) -> int:
-        """Return the number of runs in a row that ended in a failure without an advance; raises as `load` does."""
+        """Return the number of runs in a row that failed without an advance; raises as `load` does."""
         return self._read()[1]
 
     def save_stalls(self, stalls: int) -> None:
-        """Remember how many there were; 0 lets a stalled read try again. Raises as `save` does.
+        """Remember the number of such runs; 0 lets a stalled read try again. Raises as `save` does.
 
         Raises:
-            TypeError, ValueError: When `stalls` is no whole number >= 0.
+            TypeError, ValueError: When `stalls` is not a whole number >= 0.
         """
         self._write(self._read()[0], checks.whole("stalls", stalls, least=0))
 
@@ -144,7 +145,7 @@ class FileCheckpoint:
 
     def _write(self, cursor: Any, stalls: int) -> None:
         text = _as_json({"version": VERSION, "cursor": cursor, "stalls": stalls}, cursor)
-        path = os.path.realpath(self._path)  # what a link points to: the link stays
+        path = os.path.realpath(self._path)  # the file that a link points to: the link stays
         aside = _aside(path)
         left = TRIES
         while True:
@@ -154,7 +155,7 @@ class FileCheckpoint:
                 try:
                     os.replace(aside, path)  # noqa: PTH105  # pathlib takes long to load
                     break
-                except FileNotFoundError:  # another process asked where the read stands, and removed it as left over
+                except FileNotFoundError:  # a `load` in another process removed it as left over
                     if not left:
                         raise
             except BaseException:
@@ -164,13 +165,13 @@ class FileCheckpoint:
 
 
 def _aside(path: str) -> str:
-    """The file that is written before it is moved: beside the real one, so in the same file system."""
+    """Return the path of the file aside: beside the real one, so in the same file system."""
     return f"{path}.redouble"
 
 
 def _write_aside(aside: str, text: str, path: str) -> None:
-    """Write a file anew, as private as the one whose place it takes, and force it to disk."""
-    _remove(aside)  # what a kill left, or a link that another user put there, which would be followed
+    """Write a file anew, as private as the one that it replaces, and force it to disk."""
+    _remove(aside)  # a kill may have left it; and a link that another user put there would be followed
     with open(aside, "x", encoding="utf-8", opener=_private) as file:  # as above
         _take_after(path, file.fileno())
         file.write(text)
@@ -183,7 +184,7 @@ def _private(path: str, flags: int) -> int:
 
 
 def _take_after(path: str, handle: int) -> None:
-    """Give an open file the owner and the mode of the one whose place it takes, where there is one."""
+    """Give an open file the owner and the mode of the one that it replaces, if there is one."""
     if not hasattr(os, "fchmod"):  # Windows
         return
     try:
@@ -194,7 +195,7 @@ def _take_after(path: str, handle: int) -> None:
     if (old.st_uid, old.st_gid) != (own.st_uid, own.st_gid):
         from contextlib import suppress
 
-        with suppress(OSError):  # only root gives files away: else it is the writer's
+        with suppress(OSError):  # only root may give a file away; else the writer owns it
             os.fchown(handle, old.st_uid, old.st_gid)
     os.fchmod(handle, old.st_mode & 0o777)
 
@@ -207,7 +208,7 @@ def _as_json(state: dict[str, Any], cursor: Any) -> str:
         if json.loads(text)["cursor"] == cursor:
             return text
     except (TypeError, ValueError, RecursionError):
-        pass  # what follows says it better
+        pass  # the error below says it better
     raise TypeError(f"a cursor in a FileCheckpoint must be what JSON gives back as it was, got {checks.shown(cursor)}")
 
 
@@ -215,11 +216,11 @@ def _remove(path: str) -> None:
     try:
         os.remove(path)  # noqa: PTH107  # as above
     except OSError:
-        return  # it was never made, or is somebody else's trouble: the error that led here matters
+        return  # it does not exist, or cannot be removed: the error that led here matters more
 
 
 def _force_folder(folder: str) -> None:
-    """Force to disk that the file was moved: else a power cut may bring the old one back. Windows knows no such thing."""
+    """Force the move to disk: after a power cut the old file might be back. Windows has no such call."""
     if not hasattr(os, "O_DIRECTORY"):
         return
     handle = os.open(folder or ".", os.O_RDONLY | os.O_DIRECTORY)

@@ -1,4 +1,4 @@
-"""Floor 5. Pushing the newest state: after every change, again until it is accepted, and never an older one."""
+"""Floor 5. Pushing the newest state: after every change, until it is accepted, and never an older one."""
 
 from __future__ import annotations
 
@@ -83,28 +83,30 @@ def latest(
 
     Changes that come while a push is under way, or waits to be tried again, are pushed as one: the newest state
     alone. No two pushes run at once, none is older than the one before it, and the last state always comes through
-    unless the loop ends. A push that fails is tried again as the policy says, without limits unless it has some; its
-    `attempts`, `deadline` and curve begin again with every push. What the server rejects for good is for `push` to
-    return from: the loop goes on with the next change.
+    unless the loop ends. A failed push is retried as the policy says, with no limit unless the policy has one; its
+    `attempts`, `deadline` and curve begin again with every push. If the server rejects a state for good, `push`
+    should return instead of raising; the loop then waits for the next change.
 
     Args:
-        get: Gives the newest state; `None`: there is none yet, wait for a change.
-        push: Sends a state; a function or a coroutine function. When what it returns can be awaited, a coroutine
-            comes back that awaits it and goes on in asyncio or trio; also when one of the events is of an event loop.
-        changed: A `threading.Event` or `asyncio.Event` that is set after every change of the state, and cleared here
-            before the state is read. On trio a `threading.Event`: trio's own cannot be cleared.
+        get: Returns the newest state; `None`: there is none yet, wait for a change.
+        push: Sends a state; a function or a coroutine function. If it returns an awaitable, or one of the events
+            belongs to an event loop, `latest` returns a coroutine that goes on in asyncio or trio.
+        changed: A `threading.Event` or `asyncio.Event`. Set it after every change of the state; `latest` clears it
+            before it reads the state. On trio use a `threading.Event`, as trio's own cannot be cleared: setting it wakes
+            the loop, and it is not polled. An event of your own with `is_set`, `clear` and `wait` is looked at every
+            50 ms.
         closed: Such an event, or a `trio.Event`, that ends the loop; it is looked at before every push, while waiting
             for a change and between attempts. `None`: only `stop` ends it.
-        policy: What errors mean, and how patiently a push is tried again.
+        policy: The policy that retries a push.
         supersede: Whether a change ends the wait after a failure, so that the newest state goes next. The failures
-            and the curve go on: what failed is the server. `False`: the same state is tried until it is accepted.
+            and the curve go on, as it is the server that failed. `False`: the same state is tried until it is accepted.
 
     Returns:
-        `None` when it has ended, or a coroutine of it. What was not pushed by then is not pushed any more.
+        `None` when the loop has ended, or a coroutine of it. A state that was not pushed by then is not pushed.
 
     Raises:
-        Exception: What `push` raised, when it is permanent or a limit of the policy is reached; what `get` raised.
-        TypeError, ValueError: When an argument is of no such kind.
+        Exception: The error of `push`, when it is permanent or a limit of the policy is reached; any error of `get`.
+        TypeError, ValueError: When an argument is of a wrong kind or value.
 
     >>> import threading
     >>> from redouble import exponential, latest, retry
@@ -132,7 +134,7 @@ def latest(
 
 
 class _Pushing(Judge):
-    """Judges a push: one that the end of the loop stops ends in order."""
+    """Judges a push; when `closed` or `stop` is set, the push ends in order."""
 
     __slots__ = ()
 
@@ -140,7 +142,7 @@ class _Pushing(Judge):
 
 
 class _Work:
-    """What is pushed, and when it is over."""
+    """The work of one `latest` loop: its functions, its events, and the state to push."""
 
     __slots__ = (
         "_changed",
@@ -178,13 +180,13 @@ class _Work:
         self.asynchronous: bool = is_coroutine_function(push) or any(map(is_of_event_loop, events))
 
     def pushes(self) -> Script:
-        """The going-on of the loop, beneath the scopes that are around it when it begins."""
+        """Yield the steps of the loop, under the scopes around it when it begins."""
         policy = for_loop(self._policy)
         self._ends = self._closed, policy.stop
         self._clock = SYSTEM if policy.clock is None else policy.clock
         site = Site(policy.overridden(stop=AnyOf(*self._ends), nested="multiply"), self.name, _Pushing, scoped=True)
         while True:
-            yield PAUSE, self._pause(0.0, None)  # in a coroutine others run, also where no wait is needed
+            yield PAUSE, self._pause(0.0, None)  # in a coroutine this lets other tasks run, even without a wait
             if self._is_over():
                 return
             end_beneath_watchdog()
@@ -197,7 +199,7 @@ class _Work:
             yield PAUSE, self._pause(min(FOR_GOOD if left is None else left, patience_around()), self._changed)
 
     def _push_until_done(self, site: Site) -> Script:
-        """Push the state until it is accepted, or a newer one; each push has fresh failures and a fresh curve."""
+        """Push the state, or a newer one, until it is accepted; failures and curve begin again with each push."""
         link = open_link(site)
         call = None
         try:
@@ -233,27 +235,27 @@ class _Work:
         return Pause(self._clock, seconds, (*self._ends, also), self.name, call)
 
     def _is_over(self) -> bool:
-        """Whether the loop was told to end."""
+        """Return whether the loop was told to end."""
         return any(event is not None and is_set(event) for event in self._ends)
 
     def _is_due(self) -> bool:
-        """Whether there is something to push now; it is read then."""
+        """Read the state if it may have changed; return whether there is a state to push."""
         if self._first or self._changed.is_set():
             self._first = False
             self._changed.clear()  # before the state is read, so that a change in between is not lost
             self._state = self._get()
             refuse_awaitable("get", self._state)
         else:
-            self._state = None  # what has been pushed is not held on to
+            self._state = None  # or the pushed state would be held until the next change
         return self._state is not None
 
     def _is_still_wanted(self) -> bool:
-        """Whether there is a state to try again with: the same, or a newer one that supersedes it."""
+        """Return whether there is a state to try again: the same, or a newer one that supersedes it."""
         return not (self._supersede and self._changed.is_set()) or self._is_due()
 
 
 def _work(get: Any, push: Any, changed: Any, closed: Any, policy: Any, supersede: Any) -> _Work:
-    """Everything is checked before anything is called."""
+    """Check every argument before any function is called, and return the loop's work."""
     checks.plain_function("get", get)
     checks.function("push", push)
     refuse_what_cannot_be_called(push, "latest")
@@ -277,12 +279,12 @@ def _work(get: Any, push: Any, changed: Any, closed: Any, policy: Any, supersede
 
 
 def _has(event: Any, *methods: str) -> bool:
-    """Whether it is an object with these methods."""
+    """Return whether `event` is an object with these methods."""
     return not isinstance(event, type) and all(callable(getattr(event, method, None)) for method in methods)
 
 
 def _loop(script: Script) -> Any:
-    """The loop in a thread; where a push gives something to await, it goes on in a coroutine."""
+    """Run the loop in a thread; if a push returns an awaitable, return a coroutine that goes on."""
     call = threads.drive(script)
     return None if call is None else _go_on(script, call)
 

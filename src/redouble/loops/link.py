@@ -1,8 +1,8 @@
-"""Floor 5. One loop over a link: the script by which it goes on, and what outcomes mean to it.
+"""Floor 5. One loop over a link: its script, and the judge of its outcomes.
 
-A line has a call, whose attempts are the dials, and is the judge of it: a session that has ended is judged as if its dial
-had ended then. What happens to a link from outside, in any thread, is noted under a lock and looked at where the
-script decides; a bell wakes the waits.
+A `Line` has a call, whose attempts are the dials, and judges it: the end of a session is judged as if the dial had
+ended then. A request from outside, in any thread, is noted under a lock and looked at where the script decides; a bell
+wakes the waits.
 """
 
 from __future__ import annotations
@@ -48,10 +48,11 @@ if TYPE_CHECKING:
 
 
 class LinkStatus(Enum):
-    """Tells what a link is doing: `IDLE CONNECTING CONNECTED CLOSING WAITING PARKED`.
+    """The status of a link: `IDLE CONNECTING CONNECTED CLOSING WAITING PARKED`.
 
-    `IDLE`: no loop is at work on it, or it is between two passes of its loop. `CLOSING`: a session has ended, and its
-    connection is being closed. `WAITING`: for the next dial. `PARKED`: it has given up, and waits for `Link.reset()`.
+    `IDLE`: no loop runs over the link, or the loop is between two passes. `CLOSING`: a session has ended, and its
+    connection is being closed. `WAITING`: it waits for the next dial. `PARKED`: it has given up and waits for
+    `Link.reset()`.
     """
 
     __module__ = "redouble.loops"
@@ -85,11 +86,11 @@ MOVES: dict[tuple[LinkStatus, LinkStatus], str] = {
     (_S.PARKED, _S.CONNECTING): "reset(), half_open",
     (_S.PARKED, _S.IDLE): "the loop ends",
 }
-"""The moves of a link from one status to another, and what makes each of them; there are no others."""
+"""All moves of a link from one status to another, each with its cause."""
 
 
 class Next(Enum):
-    """Names what the script does next."""
+    """The next step of the script."""
 
     DIAL = 1
     WAIT = 2
@@ -98,9 +99,9 @@ class Next(Enum):
 
 
 class Wish(Enum):
-    """Names what a user asked for from outside, until it is granted.
+    """A user's request from outside, until the script has granted it.
 
-    `FRESH`: dial at once if it waits, and forget the failures. `ANEW`: besides, the session that is up ends.
+    `FRESH`: forget the failures, and dial at once if the link waits. `ANEW`: also end the session that is up.
     """
 
     FRESH = 1
@@ -108,7 +109,7 @@ class Wish(Enum):
 
 
 class Keeping(Record):
-    """Tells how a link is kept, as `reconnect` was told."""
+    """The settings of a link, as `reconnect` received them."""
 
     open_: Callable[..., Any]
     name: str
@@ -125,7 +126,7 @@ UNWANTED = Classification(Verdict.TRANSIENT, applied=False, reason="the connecti
 NOT_YET = Classification(Verdict.PERMANENT, reason="a parked link's one dial came to nothing")
 
 _ENDED_IN_ORDER: Any = object()
-"""What the call of a line is told to have returned when a session ended in order."""
+"""The value that the call of a line receives when a session ended in order."""
 
 
 class Line(Judge):
@@ -133,9 +134,9 @@ class Line(Judge):
 
     Attributes:
         call: Its call; `None` before the first dial, and once the loop is over.
-        status: What the link is doing.
+        status: The status of the link.
         session: The session that was handed out, until it is closed.
-        end: Why it is parked.
+        end: The decision by which the link was parked.
         over: Whether the loop has ended.
         left: Whether the iterator is gone, with a session that was never entered.
     """
@@ -186,7 +187,7 @@ class Line(Judge):
     _ended_at: float | None  # when the last session ended in order
     _host: Host | None
     _in_pieces: bool  # whether a pause ends with the time of a watchdog around the loop
-    _parks: bool  # whether the outcome at hand parks the link, whatever the policy says of it
+    _parks: bool  # whether the current outcome parks the link, even if the policy would retry it
     _since: float | None  # when the connection came up; `None`: none is up, or its end has been judged
     _stop: Stop | None  # the policy's
     _trial: bool  # whether this is the one dial of a parked link
@@ -218,7 +219,7 @@ class Line(Judge):
 
     @property
     def status(self) -> LinkStatus:
-        """What the link is doing."""
+        """The status of the link; a move that is not in `MOVES` is reported."""
         return self._status
 
     @status.setter
@@ -232,14 +233,14 @@ class Line(Judge):
         """The name of the link in messages."""
         return self.policy.name or self._plan.name
 
-    # How it goes on.
+    # The script.
 
     def sessions(self, bell: Bell, host: Host | None) -> Script:
-        """Go on with the loop: dial, hand out, and see what follows from the end of that.
+        """Yield the steps of the loop: dial, hand the session out, and decide when it has ended.
 
         Args:
-            bell: What wakes it.
-            host: What runs it; `None`: a thread.
+            bell: The bell that wakes the loop.
+            host: The library that runs the loop; `None`: a thread.
         """
         self._bell, self._host = bell, host
         while True:
@@ -266,15 +267,15 @@ class Line(Judge):
                 yield RAISE, call
 
     def _begin_pass(self) -> None:
-        """Begin a pass: decide now what follows from a session that ended in order.
+        """Begin a pass: decide about the session that ended in order in the pass before.
 
-        Not before: a `break` is no reason to connect again.
+        The decision waits until now, since a `break` in that pass must not connect again.
         """
         call = self.call
         if self._since is not None and call is not None:
             if self._wish is Wish.ANEW:
                 self._drop(call, None, ENDED)
-                self._next = Next.WAIT  # for 0 s: in a coroutine others run, and a cancellation is seen
+                self._next = Next.WAIT  # for 0 s: a coroutine lets other tasks run, and sees a cancellation
             else:
                 call.returned(_ENDED_IN_ORDER)
                 self._next = self._next if call.over else Next.WAIT
@@ -310,10 +311,10 @@ class Line(Judge):
         return min(seconds, left)
 
     def _look_up(self) -> None:
-        """See what ended a pause.
+        """Find the reason why a pause ended, and choose the next step.
 
         Raises:
-            DeadlineExceeded: When the time of a scope around the loop did.
+            DeadlineExceeded: When the time of a scope around the loop is over.
         """
         assert self._bell is not None
         if self.is_stopped():
@@ -321,7 +322,7 @@ class Line(Judge):
         elif self._wish:
             self._next = Next.DIAL
         elif is_set(self._bell.event) or (self._in_pieces and patience_around() > 0.0):
-            return  # it rang for something that has been dealt with, or a watchdog has been touched meanwhile
+            return  # the bell rang for a request that was granted already, or a watchdog was touched meanwhile
         elif self._next is Next.PARK:
             self._outer_first = self._outer_first or self._in_pieces
             self._next = self._after_parking()
@@ -332,18 +333,18 @@ class Line(Judge):
         self._until = None
 
     def _after_parking(self) -> Next:
-        """Decide what follows where a parked link has rested for its time."""
+        """Return the next step of a parked link whose rest is over."""
         assert self.call is not None
         if self._outer_first:
             self.ends(self.call.end_around(), None)  # raises
         if self._plan.half_open is None:
-            return Next.END  # nobody came in thirty years, which virtual time may skip
+            return Next.END  # no reset in thirty years, which virtual time may skip
         self.call.begin_again()
         self._trial = True
         return Next.DIAL
 
     def _begin_dial(self) -> tuple[bool, Call]:
-        """Begin a dial; return whether it begins, as the call may have ended while it waited, and the call."""
+        """Begin a dial; return whether it has begun, and the call. It has not if the call ended during the wait."""
         with self._lock:
             wish, self._wish = self._wish, None
             self.status = LinkStatus.CONNECTING
@@ -366,7 +367,7 @@ class Line(Judge):
         return not call.over and call.goes_on(), call
 
     def _begins_first(self, call: Call, *, at_once: bool = False) -> bool:
-        """Return whether the first dial begins; else a cooldown holds it back, for a wait that has begun."""
+        """Return whether the first dial begins; if not, a cooldown holds it back, and the wait has begun."""
         if not at_once and call.held and call.is_held():
             self._next = Next.WAIT
             return False
@@ -375,7 +376,7 @@ class Line(Judge):
         return True
 
     def _stand(self, call: Call) -> Any:
-        """Make the dial the innermost link of the chain, beneath what is around this pass of the loop."""
+        """Make the dial the innermost link of the chain, beneath the scopes around this pass of the loop."""
         call.link = link = new_link(call, innermost())
         if call.bound is not None:
             call.bound[OUTER] = first_live(link[NODE])
@@ -383,7 +384,7 @@ class Line(Judge):
         AROUND.set(link)
         return link
 
-    # Dialling: what the drivers call.
+    # Dialling, called by the drivers.
 
     def _dial(self, **kwargs: Any) -> Opened:
         return threads.perform(opening(self._how, kwargs))
@@ -399,25 +400,25 @@ class Line(Judge):
             opened = await open_under(cancel_scope, self._how, kwargs, call)
         except TimeoutError:
             if cancel_scope.fired and self._closed.is_set():
-                return Opened(None)  # `close()` cut it off, and nothing is wanted any more
+                return Opened(None)  # `close()` cut it off: no connection is wanted any more
             raise
         finally:
             self._dialling = None
         if call.cut_in() <= 0.0:
             await coroutines.perform(self._closing_quietly(opened))
-            raise call.cut_off(None)  # it did not heed its time limit, and came too late
+            raise call.cut_off(None)  # the dial did not heed its time limit and came too late
         return opened
 
     _dial_async.limits_itself = True  # type: ignore[attr-defined]
 
     def _closing_quietly(self, opened: Opened) -> Generator[Any, Any, None]:
-        """Close what nobody will use; what goes wrong with that matters to nobody."""
+        """Close a connection that will not be used; drop an error of closing."""
         try:
             yield from leaving(opened, self._how)
         except Exception:
             return
 
-    # Judging: what the call asks.
+    # Judging, called by the call.
 
     def error(self, error: Exception) -> Classification:
         found = super().error(error)
@@ -438,7 +439,7 @@ class Line(Judge):
             assert self.call is not None
             self.call.tally.spared = self._drop(
                 self.call, None, ENDED
-            )  # who hangs up after a good while has not failed
+            )  # a server that hangs up after a stable connection has not failed
             self._parks = self._trial
             return NOT_YET if self._trial else ENDED
         assert isinstance(value, Opened)
@@ -465,13 +466,13 @@ class Line(Judge):
         return None
 
     def _gives_up_by_parking(self, end: GaveUp) -> bool:
-        """Return whether an end parks the link; that of a scope never does: the caller is done with the link then."""
+        """Return whether giving up parks the link. The end of a scope does not: the caller is done with the link."""
         if end.reason is Reason.DEADLINE and end.limit == "scope":
             return False
         return self._parks if end.reason is Reason.PERMANENT else self._plan.parks
 
     def _parking(self, error: Exception, found: Classification) -> Classification:
-        """Return the classification of an error; that of one that parks the link is PERMANENT."""
+        """Return the classification of an error: PERMANENT if it parks the link."""
         rule, permanent = self._plan.park, found.verdict is Verdict.PERMANENT
         self._parks = (rule is True and permanent) or (self._trial and not permanent)
         if rule is not None and rule is not True:
@@ -515,7 +516,7 @@ class Line(Judge):
         assert self.session is not None
         return self.session
 
-    # What a session tells.
+    # Called by the session.
 
     def begins(self) -> None:
         """Note that the body of the session begins."""
@@ -530,12 +531,12 @@ class Line(Judge):
             watch.end()
 
     def ended(self, error: BaseException | None) -> bool:
-        """Note that the connection is closed; return whether the error of its body is dealt with."""
+        """Note that the connection is closed; return whether to suppress the error of its body."""
         with self._lock:
             self.session, self.status = None, LinkStatus.IDLE
             asked = self.is_ending()
         call, failed = self.call, is_exception(error)
-        if call is None:  # another pass was asked for within the session, which ended the loop
+        if call is None:  # the body asked for another pass, which ended the loop
             return False
         if is_exception(error) and not asked and not is_orderly(error):
             passes = call.failed(error)
@@ -549,7 +550,7 @@ class Line(Judge):
         return failed
 
     def is_ending(self) -> bool:
-        """Return whether the session that is up is to end."""
+        """Return whether the session that is up has to end."""
         stops = self._plan.stop_sessions and self.is_stopped()
         return stops or self._wish is Wish.ANEW or self._closed.is_set()
 
@@ -558,10 +559,10 @@ class Line(Judge):
         if session is not None and self.is_stopped():
             session.end(self._bell)
 
-    # What happens from outside, in any thread or task.
+    # Called from outside, in any thread or task.
 
     def ask(self, wish: Wish) -> None:
-        """Ask for a fresh start; a dial under way is one already, and only its failures are forgotten."""
+        """Ask for a fresh start; a dial under way goes on, and only the failures are forgotten."""
         with self._lock:
             if self.over:
                 return
@@ -588,7 +589,7 @@ class Line(Judge):
         self._ring()
 
     def leave(self) -> None:
-        """Note that the iterator is gone; the next loop, or the end of the link, closes the session that it left."""
+        """Note that the iterator is gone; the next loop, or the end of the link, closes its session."""
         session = self.session
         if session is None or not session.is_entered:
             self.left = True
@@ -596,7 +597,7 @@ class Line(Judge):
                 self.finish()
 
     def close_what_was_left(self) -> None:
-        """Close the session that a loop left behind when it went, in a task of its own."""
+        """Close the session of a loop that is gone, in a task of its own."""
         bell = self._bell
         if bell is not None and self.left and self.session is not None:
             bell.call(lambda: bell.spawn(coroutines.perform, self.leftovers()))
@@ -606,12 +607,12 @@ class Line(Judge):
             self._bell.ring()
 
     def is_stopped(self) -> bool:
-        """Return whether the loop is to end: by the policy's `stop`, or by `close`."""
+        """Return whether the policy's `stop` or `close` has asked for the end of the loop."""
         return self._closed.is_set() or (self._stop is not None and is_set(self._stop))
 
     @property
     def is_at_work(self) -> bool:
-        """Whether no other loop may begin: it dials, waits, or has a session that may still be entered."""
+        """Whether the loop dials, waits, or has a session that may still be entered; then no other loop may begin."""
         if self.over:
             return False
         return self.session is not None and not self.left if self.status in _BETWEEN else True
@@ -623,7 +624,7 @@ class Line(Judge):
 
     @property
     def failures(self) -> int:
-        """The number of dials and connections that failed in a row, by what is known now."""
+        """The number of dials and connections that failed in a row; 0 as soon as a connection is stable."""
         call = self.call
         if call is None:
             return self._counts[1]
@@ -634,7 +635,7 @@ class Line(Judge):
     # Forgetting and ending.
 
     def _forgive(self) -> None:
-        """Grant a fresh start to what is under way: only its counts can begin again."""
+        """Grant a fresh start to the dial or the session under way, whose counts begin again."""
         with self._lock:
             if self._wish is not Wish.FRESH:
                 return
@@ -644,7 +645,7 @@ class Line(Judge):
             self.call.progress()
 
     def _forget(self, call: Call) -> None:
-        """Begin everything again."""
+        """Forget failures, curve and parking, so that the next dial comes at once."""
         self._unpark()
         call.begin_again()
 
@@ -653,7 +654,7 @@ class Line(Judge):
         self.end = None
 
     def leftovers(self) -> Generator[Any, Any, None]:
-        """Close a session that was handed out and never entered; that of an open `with` is left to it."""
+        """Close a session that was handed out and never entered; an open `with` closes its own."""
         session = self.session
         opened = None if session is None else session.take()
         if opened is None:
@@ -665,7 +666,7 @@ class Line(Judge):
             self.session, self.status = None, LinkStatus.IDLE
 
     def finish(self) -> None:
-        """End the loop, and hold nothing any more."""
+        """End the loop and let go of its call."""
         self.over = True
         self._next, self.status = Next.END, LinkStatus.IDLE
         self._since = self._wish = None
@@ -687,7 +688,7 @@ def _instead(end: GaveUp) -> Exception:
 
 
 def _forget_earlier_passes(error: Exception) -> None:
-    """Cut the traceback of an error that comes back from one dial or closing after the other, so that it does not grow."""
+    """Cut the traceback of an error object that several dials or closings raise, so that it does not grow."""
     passes = [at for at in _walk(traceback_of(error)) if at.tb_frame.f_code in _PASSES]
     if len(passes) > 1:
         passes[0].tb_next = passes[-1].tb_next

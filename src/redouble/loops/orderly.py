@@ -1,7 +1,7 @@
-"""Floor 5. Knows the errors by which clients tell that the other side ended a connection in order.
+"""Floor 5. The errors by which clients report that the other side ended a connection in order.
 
-A session that ends so is no failure of its own: its client merely has no other way to say it. Recognised by the names of
-classes, without importing a client.
+A session that ends with such an error has not failed: the client merely has no other way to report the end. The errors
+are recognised by the names of their classes, without importing a client.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _CLOSE, _CLOSING, _CLOSED = 8, 256, 257  # aiohttp's WSMsgType
 
 
 def is_orderly(error: BaseException) -> bool:
-    """Return whether an error tells of an end in order; a group does when all of its leaves do.
+    """Return whether an error reports an end in order; a group does if all of its leaves do.
 
     Args:
-        error: What came out of the body of a session.
+        error: The error of the body of a session.
     """
     if is_group(error):
         found = leaves(error)
@@ -38,7 +38,7 @@ def is_orderly(error: BaseException) -> bool:
 
 
 def _is_orderly_as(kind: type, error: BaseException) -> bool:
-    """Return whether an error tells of an orderly end, as one of this class of its MRO."""
+    """Return whether an error reports an orderly end, judged as an instance of one class of its MRO."""
     says = _ORDERLY.get((kind.__module__.partition(".")[0], kind.__name__))
     return says is not None and says(error)
 
@@ -48,7 +48,7 @@ def _always(_: Any) -> bool:
 
 
 def _is_at_an_end(error: Any) -> bool:
-    """Return whether an EOF came between two messages; within one, asyncio's error has the part that had come."""
+    """Return whether an EOF came between two messages; within a message, asyncio's error has a `partial`."""
     return not getattr(error, "partial", None)
 
 
@@ -57,7 +57,7 @@ def _is_by_application(error: Any) -> bool:
 
 
 def _is_closing_message(error: Any) -> bool:
-    """Read what aiohttp's `receive_str()` and its kin got instead: `Received message 8:1000 is not str`."""
+    """Return whether aiohttp's `receive_str()` received a closing message: `Received message 8:1000 is not str`."""
     words = str(error).partition("Received message ")[2].partition(" ")[0]
     kind, _, data = words.partition(":")
     names = {"WSMsgType.CLOSE": _CLOSE, "WSMsgType.CLOSING": _CLOSING, "WSMsgType.CLOSED": _CLOSED}
@@ -73,6 +73,6 @@ _ORDERLY: dict[tuple[str, str], Callable[[Any], bool]] = {
     ("trio", "EndOfChannel"): _always,
     ("asyncssh", "DisconnectError"): _is_by_application,
     ("aiohttp", "WSMessageTypeError"): _is_closing_message,
-    ("builtins", "TypeError"): _is_closing_message,  # what aiohttp raises before 3.11
+    ("builtins", "TypeError"): _is_closing_message,  # raised by aiohttp before 3.11
 }
-"""Top package and class, and what decides."""
+"""The function that decides, by top package and class."""

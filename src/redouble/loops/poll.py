@@ -1,7 +1,7 @@
-"""Floor 5. An answer that is not ready yet: ask for it at an interval, until it is there or the time is up.
+"""Floor 5. Polling: ask for an answer at an interval, until it is ready or the time is up.
 
-A poll is a retried call whose outcomes are judged in a way of its own: the interval is the wait, unless the server or
-the policy says another.
+A poll is a retried call with a judge of its own: the wait is the interval, unless the server or the policy names
+another wait.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 SLOW_DOWN = 5.0
-"""By how many seconds "slow down" lengthens the interval (RFC 8628 3.5)."""
+"""The seconds by which "slow down" lengthens the interval (RFC 8628 3.5)."""
 
 
 if TYPE_CHECKING:
@@ -87,39 +87,40 @@ def poll(
     questions: int | None = None,
     slow_down: RuleLike | None = None,
 ) -> Any:
-    """Call `fn()` at once and then at an interval, until its answer is ready; return that.
+    """Call `fn()` at once and then at an interval until its answer is ready, and return that answer.
 
-    An answer that is not ready is no failure: it begins the count of failures in a row again. There is no limit of
-    failures and none of time unless the policy has one: its `attempts` are failures in a row, its `deadline` is the
-    expiry, at which no question is asked any more.
+    An answer that is not ready is no failure: it begins the count of failures in a row again. A poll has no limit of
+    failures or time unless the policy has one: its `attempts` are failures in a row, and its `deadline` is the expiry,
+    at which no further question is asked.
 
     Args:
-        fn: What asks, without arguments. When what it returns can be awaited, a coroutine comes back that awaits it
-            and goes on in asyncio or trio.
-        policy: What errors mean, and the limits. Errors by a rule of `pending(...)` say that the answer is not
-            ready, too; the interval holds for them, not the rule's `every`. A backoff that is written in it (or
-            belongs to a rule) answers failures; else they wait for the interval.
-        until: Asked of every value that the policy's `result` rules have no opinion on; a false answer: not ready.
-            It answers at once, and what it raises is raised at once. `bool`: a true value is ready. `None`: each
-            such value is ready.
-        interval: Seconds (> 0) between two questions when the server says nothing else (`Retry-After`, or whatever
-            a rule gives as `retry_after`); under 0.1 s counts as 0.1 s. The default is RFC 8628's (section 3.2). Or
-            a curve: its n-th wait follows the n-th question, and its end is that of the poll, as at the deadline.
-        questions: End after so many (>= 1) in all, failed ones included, as at the deadline. `None`: no limit.
-        slow_down: A rule, or exception types, for errors that say: not ready, and you ask too often. Each makes the
-            interval 5 s longer for good, below which no hint goes from then on. `None`: there are no such errors.
+        fn: The function that asks, without arguments. If it returns an awaitable, `poll` returns a coroutine that
+            awaits it and goes on in asyncio or trio.
+        policy: The rules for errors, and the limits. An error by a rule of `pending(...)` also means that the answer
+            is not ready; it is followed by the interval, not by the rule's `every`. A failure is followed by the
+            `backoff` that the policy or its rule names, else by the interval.
+        until: A function of the answer that returns whether it is ready; called for every value that the policy's
+            `result` rules do not judge. It must not be asynchronous, and its errors are raised at once. `bool`: a true
+            value is ready. `None`: each such value is ready.
+        interval: Seconds (> 0) between two questions, unless the server asks for another wait (`Retry-After`, or the
+            `retry_after` of a rule); less than 0.1 s counts as 0.1 s. The default is RFC 8628's (section 3.2). Or a
+            curve: its n-th wait follows the n-th question, and the poll ends with the curve, as at the deadline.
+        questions: The number of questions (>= 1) after which the poll ends, failed ones included, as at the deadline.
+            `None`: no limit.
+        slow_down: A rule, or exception types, for errors that mean: not ready, and you ask too often. Each makes the
+            interval 5 s longer for good; from then on no hint shortens it. `None`: there are no such errors.
 
     Returns:
         The first answer that is ready, or a coroutine of it.
 
     Raises:
         StillPending: At the deadline (or after `questions`, or at the end of a curve), when the last answer was a
-            value that is not ready, its `value`; and in asyncio and trio, when the first question was cut off by the
-            deadline, so that there is no answer (`value` is `None`, and the text says so). Anything else is raised as it is: a pending error at the deadline, the last of
-            too many failures, a permanent error.
+            value that is not ready, which is its `value`; and in asyncio and trio, when the deadline cut off the first
+            question, so that there is no answer (`value` is `None`, and the text says so). Other outcomes are raised as
+            they are: a pending error at the deadline, the last of too many failures, a permanent error.
         Stopped: When the policy's `stop` was set; from the last error, if there was one.
-        TypeError, ValueError: When an argument is of no such kind; when `slow_down` leaves one of the policy's rules
-            nothing to decide; when `interval` is a curve with the jitter `decorrelated`.
+        TypeError, ValueError: When an argument is of a wrong kind or value; when `slow_down` matches every error of one
+            of the policy's rules; when `interval` is a curve with the jitter `decorrelated`.
 
     Source: RFC 8628, 3.5 (the interval, `authorization_pending` and `slow_down`).
 
@@ -145,7 +146,7 @@ def poll(
 
 
 class _Question(Record):
-    """What is asked, and how."""
+    """The function and the settings of a poll."""
 
     fn: Callable[..., Any]
     name: str
@@ -156,7 +157,7 @@ class _Question(Record):
     slow_down: Rule | None
 
     def judge(self, policy: Policy) -> _Asking:
-        """Make the judge of a poll that begins under this policy."""
+        """Return the judge of a poll that begins under this policy."""
         return _Asking(policy, self)
 
 
@@ -166,7 +167,7 @@ def _question(fn: Any, policy: Any, until: Any, interval: Any, questions: Any, s
     refuse_own_cooldown(policy, "a poll")
     refuse_other_arguments("fn", fn, policy.timeout_as)
     if until is not None and until is not bool:
-        if isinstance(until, type):  # most make something true of any answer
+        if isinstance(until, type):  # most classes make a true object of any answer
             raise TypeError(f"until must be a function, or bool, and no other class, got {checks.shown(until)}")
         checks.asked("until", until, "value")
     if questions is not None:
@@ -175,12 +176,12 @@ def _question(fn: Any, policy: Any, until: Any, interval: Any, questions: Any, s
     if slow_down is not None:
         slower = as_rule("slow_down", slow_down)
         if policy.on is not None:
-            first_of(slower, policy.on)  # refuses what it would leave nothing to decide
+            first_of(slower, policy.on)  # refuses a rule that `slow_down` makes useless
     return _Question(fn, policy.name or name_of(fn), policy, until, _pace("interval", interval), questions, slower)
 
 
 def _pace(name: str, value: Any) -> Backoff:
-    """The curve of the intervals: of a number, the same one always."""
+    """Return the curve of the intervals; for a number, a constant one."""
     if isinstance(value, Backoff) or callable(value):
         curve = as_curve(name, value)
         if curve.remembers:
@@ -190,7 +191,7 @@ def _pace(name: str, value: Any) -> Backoff:
 
 
 def for_polling(policy: Policy) -> Policy:
-    """Return the policy as it holds for a poll, before the scopes around it: an inner give-up is a failure like any other."""
+    """Return the policy for a poll, without the scopes around it: an inner give-up is a failure like any other."""
     policy = for_loop(policy, scopes=False)
     changed: Policy = policy.overridden(nested="multiply")
     return changed
@@ -209,8 +210,8 @@ class _Asking(Judge):
         self._question = question
         self.most = question.questions
         self._asked = 0
-        self._slower = 0.0  # by how many seconds
-        self._paced = "backoff" not in policy.written  # else failures have a curve of their own
+        self._slower = 0.0  # the seconds by which the interval is longer
+        self._paced = "backoff" not in policy.written  # else failures wait by the policy's curve
 
     def error(self, error: Exception) -> Classification:
         rule = self._question.slow_down
@@ -234,7 +235,7 @@ class _Asking(Judge):
         return None if found is None else self._at_interval(found)
 
     def _at_interval(self, found: Classification) -> Classification:
-        """The outcome, with the interval as the wait where the outcome does not say another."""
+        """Return the outcome with the interval as its wait, unless it has another wait."""
         self._asked += 1
         every = _Interval(self._question.interval, self._asked, self._slower)
         hint = found.retry_after
@@ -247,7 +248,7 @@ class _Asking(Judge):
 
 
 class _Interval(Record, Backoff):
-    """The wait after a question of a poll, whichever of them failed: a place of its curve, and what was asked on top."""
+    """The wait after a question of a poll, failed or not: one place of its curve, plus the seconds of "slow down"."""
 
     curve: Backoff
     place: int

@@ -1,7 +1,7 @@
-"""Floor 5. One run of a `resume` loop, written once for all hosts: what it fetches, commits, and counts as stalled.
+"""Floor 5. One run of a `resume` loop, written once for all hosts: fetching, committing, and counting stalled runs.
 
-Each page is a retried call of its own; an attempt of it is the fetch, and what the body does with the page. The script
-of a run (`Reading.script`) fetches, waits and commits; the end of the `with` tells the call of the page what came of it.
+Each page is a retried call of its own; an attempt is the fetch together with the body. The script of a run
+(`Reading.script`) fetches, waits and commits; the end of the `with` tells the call of the page how the body ended.
 `redouble.loops.resume` has the two ways in.
 """
 
@@ -42,28 +42,29 @@ else:
 
 
 EARLY = 0.02
-"""So many seconds before its time a timer of asyncio may come: the resolution of the coarsest system clock."""
+"""The seconds by which a timer of asyncio may come early: the resolution of the coarsest system clock."""
 
 ASYNC_FORM = ": write `async for page in resume(...)`"
-"""What to do about something that is to be awaited in the synchronous form."""
+"""The advice in the message about an awaitable in the synchronous form."""
 
 SAVING = 5.0
-"""How many seconds saving the count of stalled runs may take in a task that is being cancelled."""
+"""The seconds that saving the count of stalled runs may take in a task that is being cancelled."""
 
 WHOLE: Any = object()
-"""Stands for the cursor of the next page, by which the whole page is committed."""
+"""Stands for the cursor of the next page: saving it commits the whole page."""
 
 
 class Stalled(Exception):  # noqa: N818  # it tells of a state, as the errors of `redouble.control.outcome` do
-    """So many runs of a `resume` loop in a row ended in a failure without an advance of the cursor.
+    """Raised when too many runs of a `resume` loop in a row failed without an advance of the cursor.
 
-    Raised from the error of the last run; by a later run at once, without any error and without fetching anything.
+    The last of these runs raises it from its own error. A later run raises it at once, without a cause and without
+    fetching a page.
 
     Attributes:
-        stalls: How many runs it were.
-        stall_after: How many the loop allows.
-        cursor: The place at which the read stands: the cursor with which a run begins.
-        name: The policy's name, or that of the function that fetches.
+        stalls: The number of such runs.
+        stall_after: The number at which the loop stalls.
+        cursor: The cursor with which a run begins.
+        name: The policy's name, or the name of the function that fetches.
     """
 
     __module__ = "redouble.loops"
@@ -83,7 +84,7 @@ class Stalled(Exception):  # noqa: N818  # it tells of a state, as the errors of
 
 
 class _Fetching(Judge):
-    """Judges the attempts of a page: what was fetched goes to a body, and a stop ends the run in order."""
+    """Judges the attempts of a page: the fetched page goes to a body, and a stop ends the run in order."""
 
     __slots__ = ()
 
@@ -92,7 +93,11 @@ class _Fetching(Judge):
 
 
 class PageState(Enum):
-    """Where a page stands: given by the loop, its `with` open, dealt with (that ended without an error), committed, or failed."""
+    """The state of a page.
+
+    `GIVEN`: the loop has given it. `OPEN`: its `with` is open. `DEALT_WITH`: the `with` ended without an error.
+    `COMMITTED`: the cursor after it is saved. `FAILED`: the `with` ended with an error.
+    """
 
     GIVEN = 1
     OPEN = 2
@@ -110,14 +115,14 @@ MOVES: dict[tuple[PageState, PageState], str] = {
     (_P.OPEN, _P.COMMITTED): "commit()",
     (_P.DEALT_WITH, _P.COMMITTED): "the next page is asked for, commit()",
 }
-"""The moves of a page from one state to another, and what makes each of them; there are no others."""
+"""All moves of a page from one state to another, each with its cause."""
 
 
 class Turn:
     """The state of a page, which the page and its run share without holding each other.
 
     Attributes:
-        next: The cursor that is saved when the whole of it is committed.
+        next: The cursor that is saved when the whole page is committed.
     """
 
     __slots__ = ("_state", "next")
@@ -129,7 +134,7 @@ class Turn:
 
     @property
     def state(self) -> PageState:
-        """Where the page stands."""
+        """The state of the page; a move that is not in `MOVES` is reported."""
         return self._state
 
     @state.setter
@@ -140,11 +145,11 @@ class Turn:
 
 
 class BasePage(Generic[T]):
-    """A page that was fetched, as both ways in give it; what does not differ between them.
+    """A fetched page: the part that is the same for `for` and `async for`.
 
     Attributes:
-        cursor: The cursor that it was fetched with; `None` for the first one of all.
-        next: The cursor that is saved when it is committed; `None` for the last one.
+        cursor: The cursor with which it was fetched; `None` for the first page of all.
+        next: The cursor that is saved when the page is committed; `None` for the last page.
         attempt: The number of this attempt at the page, from 1.
     """
 
@@ -153,7 +158,7 @@ class BasePage(Generic[T]):
     cursor: Any
     next: Any
     attempt: int
-    _items: Any  # None when it has been left
+    _items: Any  # None once the body has ended
 
     def __init__(self, reading: Reading, items: Any, turn: Turn) -> None:
         self.cursor, self.next, self.attempt = reading.cursor, turn.next, reading.call.tally.attempt
@@ -169,18 +174,18 @@ class BasePage(Generic[T]):
         return items
 
     def _leave(self, error: BaseException | None) -> Steps[bool]:
-        """Tell the call how the body ended; returns whether the error is dealt with."""
+        """Tell the call how the body ended; return whether to suppress the error."""
         close_link(self._link)
         self._items, turn = None, self._turn
         committed = turn.state is PageState.COMMITTED
         unsaved, self._reading.unsaved = self._reading.unsaved, None
-        if error is None:  # or the loop is left by `break`: that shows when no page is asked for any more
+        if error is None:  # perhaps a `break`: then the loop asks for no further page
             if not committed:
                 turn.state = PageState.DEALT_WITH
             return False
         if not committed:
             turn.state = PageState.FAILED
-            refused = error is unsaved  # by the checkpoint: no rule retries that
+            refused = error is unsaved  # an error of the checkpoint, which no rule retries
             if not refused and isinstance(error, Exception) and not self._reading.body_failed(error):
                 return True
         yield from self._reading.ends_with(error)
@@ -206,10 +211,10 @@ class BasePage(Generic[T]):
 
 
 class Progress:
-    """Whether the newest run of a long read has advanced; shared by the read and its runs.
+    """The progress of the newest run of a long read; shared by the read and its runs.
 
     Attributes:
-        advanced: Whether it has.
+        advanced: Whether that run has moved the cursor.
     """
 
     __slots__ = ("advanced",)
@@ -223,11 +228,11 @@ class Reading:
 
     Attributes:
         asynchronous: Whether a coroutine runs it.
-        call: The call of the page at hand.
-        cursor: The place at which it stands: the cursor of the page at hand, or the last one that was committed within it.
-        turn: The state of the page at hand, where one was given out; `None` before.
-        unsaved: What the checkpoint raised within the body of the page at hand, until that has been left; else `None`.
-        name: The policy's name, or that of the function that fetches.
+        call: The call of the current page.
+        cursor: The cursor of the current page, or the last one that was committed within it.
+        turn: The state of the current page; `None` before one was given out.
+        unsaved: The error that the checkpoint raised within the current body, until that body ends; else `None`.
+        name: The policy's name, or the name of the function that fetches.
     """
 
     __slots__ = (
@@ -276,13 +281,13 @@ class Reading:
         self.cursor = self.turn = self.unsaved = None
         self._handed_at = 0.0
 
-    # What the ways in do.
+    # Called by the ways in.
 
     def next_page(self, script: Script, drive: Callable[[Script, Call | None], Any]) -> Steps[Any]:
-        """Go on to the next page; returns `None` when none comes any more.
+        """Go on to the next page and return it; `None` at the end.
 
         Args:
-            script: That of this run, which only the loop holds: when the loop is left, it ends.
+            script: The script of this run. Only the loop holds it, so that it ends when the loop is left.
             drive: The driver of the host.
         """
         self._refuse_forgotten_with()
@@ -308,7 +313,7 @@ class Reading:
             raise
 
     def _page_of(self, call: Call) -> Any:
-        """Make a page of what was fetched. What is none is a mistake in the program, which no rule retries."""
+        """Make a page of the fetched value; a value of another shape is a mistake in the program, and not retried."""
         found = call.value if call.given is None else call.given
         call.value = call.given = None
         if not isinstance(found, tuple) or len(found) != 2:
@@ -329,7 +334,7 @@ class Reading:
     # The script.
 
     def script(self) -> Script:
-        """The going-on of a run."""
+        """Yield the steps of the run."""
         yield PERFORM, self._load()
         first = True
         while not (self._over or self._is_stopped()):
@@ -339,7 +344,7 @@ class Reading:
             yield from self._read_page()
 
     def _read_page(self) -> Script:
-        """Fetch a page until a body has dealt with it, and commit it."""
+        """Fetch a page until its body ends without an error, then commit it."""
         link = new_link(None, innermost())
         self.call = call = Call(
             self._policy, self.name, link, self._fetch, (self.cursor,), judge=_Fetching(self._policy), first=True
@@ -377,7 +382,7 @@ class Reading:
             call.begin_held()
 
     def _fetch_once(self, call: Call) -> Script:
-        """Fetch the page at the cursor; where one comes, hand it out until its body has ended."""
+        """Fetch the page at the cursor; if that succeeds, hand it out until its body has ended."""
         self.turn = None
         call.args = (self.cursor,)
         link = self._open_link(call.bound)
@@ -395,7 +400,7 @@ class Reading:
     # The body of a page.
 
     def _open_link(self, bound: Any) -> Link:
-        """What is called from here on is inside of the attempt."""
+        """Make the call the innermost link: calls from here on are inside of its attempt."""
         link = new_link(self.call, innermost())
         if bound is not None:
             link[NODE] = bound
@@ -404,17 +409,17 @@ class Reading:
         return link
 
     def begin_body(self) -> Link:
-        """The body begins: it is inside of the attempt, but not beneath the deadline, which is the fetch's."""
+        """Note that the body begins: inside of the attempt, but not beneath the deadline of the fetch."""
         return self._open_link(None)
 
     def body_failed(self, error: Exception) -> bool:
-        """Tell the call of the page that its body failed; returns whether the error is to be raised."""
+        """Tell the call of the page that its body failed; return whether to raise the error."""
         call = self.call
         call.postpone(call.tally.now() - self._handed_at)
         return call.failed(error)
 
     def _stop_deadline(self) -> None:
-        """The time of a body is left out of the deadline of the page: a person may deal with it."""
+        """Stop the deadline of the page while its body runs, which may take any time."""
         self._handed_at = self.call.tally.now()
         if self.call.bound is not None:
             self.call.bound[ENDS] = None
@@ -430,7 +435,7 @@ class Reading:
         yield from self._note(advanced)
 
     def commit_until(self, cursor: Any) -> Steps[None]:
-        """Commit a part of the page: whatever happens, that does not come again."""
+        """Commit a part of the page, which is not given again."""
         advanced = yield from self._save(cursor)
         if advanced:
             self.call.progress()
@@ -438,7 +443,7 @@ class Reading:
         yield from self._note(advanced)
 
     def _save(self, cursor: Any) -> Steps[bool]:
-        """Save where to go on; returns whether that is an advance: a stream that has nothing new stays where it is."""
+        """Save the cursor; return whether it has moved: a stream without news gives the same cursor again."""
         try:
             yield from self._awaited("Checkpoint.save", self._checkpoint.save(cursor))
         except Exception as error:
@@ -450,7 +455,7 @@ class Reading:
         return advanced
 
     def _note(self, advanced: bool) -> Steps[None]:
-        """After an advance the runs that came to nothing are forgotten."""
+        """Forget the stalled runs after an advance."""
         if advanced:
             self._advanced = self._progress.advanced = True
             stalls, self._stalls = self._stalls, 0
@@ -458,18 +463,22 @@ class Reading:
                 yield from self._save_stalls()
 
     def _load(self) -> Steps[None]:
-        """Find the place at which the run begins."""
+        """Load the cursor at which the run begins, and the number of stalled runs.
+
+        Raises:
+            Stalled: When there were too many.
+        """
         stalls = 0
         if self._stall_after is not None:
             stalls = yield from self._awaited("Checkpoint.load_stalls", self._checkpoint.load_stalls())
             self._stalls = checks.whole("what Checkpoint.load_stalls gives", stalls, least=0)
         self.cursor = yield from self._awaited("Checkpoint.load", self._checkpoint.load())
         if self._is_stalled():
-            self._over = True  # this run is none that is counted
+            self._over = True  # so that this run is not counted
             raise self._stalled()
 
     def _awaited(self, what: str, value: Any) -> Steps[Any]:
-        """Return a value, awaited where it can be: what comes back decides."""
+        """Return a value; in the asynchronous form, await it first if it is awaitable."""
         if not self.asynchronous:
             refuse_awaitable(what, value, ASYNC_FORM)
             return value
@@ -478,10 +487,10 @@ class Reading:
     # Ending.
 
     def ends_with(self, error: BaseException) -> Steps[None]:
-        """End the run: count it where it came to nothing.
+        """End the run, and count it if it failed without an advance.
 
         Raises:
-            Stalled: When that makes one too many.
+            Stalled: When that reaches the limit.
         """
         counting, self._over = not self._over, True
         stalled = None
@@ -492,7 +501,7 @@ class Reading:
                 self._stalls += 1
                 yield from self._save_stalls(cancelled=not isinstance(error, Exception))
                 stalled = self._stalled() if self._is_stalled() and isinstance(error, Exception) else None
-        except Exception as fault:  # ours: the error of the run matters more
+        except Exception as fault:  # a fault of redouble's: the error of the run matters more
             if faults.raised_by_signal(fault):
                 raise
             faults.report("redouble", self.name, fault, "the stalled run is not counted")
@@ -500,7 +509,7 @@ class Reading:
             raise stalled from error
 
     def _counts(self, error: BaseException) -> bool:
-        """Whether the run came to nothing; a cancellation does not say so, unless a scope or watchdog around made it."""
+        """Return whether the run counts as stalled; a cancellation does only if a scope or watchdog around caused it."""
         if self._stall_after is None or self._advanced:
             return False
         return isinstance(error, Exception) or (_is_cancellation(error) and over_around(EARLY) is not None)
@@ -514,7 +523,7 @@ class Reading:
                 saved = shielded(saved, SAVING)
             yield from self._awaited("Checkpoint.save_stalls", saved)
         except Exception as fault:
-            if faults.raised_by_signal(fault):  # meant for whoever runs the loop
+            if faults.raised_by_signal(fault):  # meant for the caller
                 raise
             faults.report("checkpoint", type(self._checkpoint), fault, "the stalled run is not counted")
 
@@ -526,7 +535,7 @@ class Reading:
 
 
 def _is_cancellation(error: BaseException) -> bool:
-    """Whether an error is the cancellation of asyncio or trio, which is loaded where it is."""
+    """Return whether an error is the cancellation of asyncio or trio: a library that raised it is loaded."""
     asyncio, trio = sys.modules.get("asyncio"), sys.modules.get("trio")
     kinds = getattr(asyncio, "CancelledError", None), getattr(trio, "Cancelled", None)
     return any(kind is not None and isinstance(error, kind) for kind in kinds)

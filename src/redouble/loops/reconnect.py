@@ -1,4 +1,4 @@
-"""Floor 5. A connection that drops: dialled again, with waits, for as long as somebody loops over it."""
+"""Floor 5. A connection that is dialled again when it drops, with waits, for as long as a loop runs over it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Link(Generic[T]):
     """A connection that is dialled again when it drops, made by `reconnect(...)`: for `for` or `async for`.
 
     Each loop over it begins afresh; there can be one at a time. In asyncio and trio it may be entered, too: the end of
-    `async with link:` ends the loop and closes what the loop left open.
+    `async with link:` ends the loop and closes a session that the loop left open.
     """
 
     __module__ = "redouble.loops"
@@ -61,7 +61,7 @@ class Link(Generic[T]):
 
     @property
     def status(self) -> LinkStatus:
-        """What it is doing: a `LinkStatus`."""
+        """The status of the link, such as `LinkStatus.CONNECTED`."""
         return LinkStatus.IDLE if self._line is None else self._line.status
 
     @property
@@ -71,24 +71,24 @@ class Link(Generic[T]):
 
     @property
     def failures(self) -> int:
-        """The number of dials and unstable connections that failed in a row, by what is known now."""
+        """The number of failures in a row so far: failed dials and unstable connections."""
         return 0 if self._line is None else self._line.failures
 
     @property
     def parked(self) -> bool:
-        """Whether it has given up, and waits for `reset()` or `reconnect()`."""
+        """Whether the link has given up and waits for `reset()` or `reconnect()`."""
         return self.status is LinkStatus.PARKED
 
     @property
     def gave_up(self) -> GaveUp | None:
-        """Why it was parked, until a connection is stable or somebody resets it; `None` when it was not."""
+        """The decision that parked the link, until a connection is stable or the link is reset; else `None`."""
         return None if self._line is None else self._line.end
 
     def reset(self) -> None:
-        """Begin afresh: forget the failures. May be called from any thread or task.
+        """Forget the failures and begin afresh. May be called from any thread or task.
 
-        While the link waits or is parked, the next dial comes at once. While it dials or is connected, that goes on. A
-        link without a loop begins afresh anyway.
+        While the link waits or is parked, the next dial comes at once. A dial or a session under way goes on. On a link
+        without a loop it does nothing, as a loop begins afresh anyway.
         """
         if self._line is not None:
             self._line.ask(Wish.FRESH)
@@ -97,11 +97,11 @@ class Link(Generic[T]):
         """End the live session and dial at once, with everything fresh. May be called from any thread or task.
 
         The body of the session is cancelled in asyncio and trio. A thread cannot be cancelled: there the connection is
-        shut down where it has `shutdown`, then closed, so that the body fails or comes to an end when it next reads or
-        writes. Whatever the body then raises is the end that was asked for: it counts as no failure, and no wait follows.
+        shut down if it has `shutdown`, then closed, so that the body fails or ends when it next reads or writes. An
+        error that the body then raises is expected: it counts as no failure, and no wait follows.
 
-        While the link waits, is parked, or a session is ending, the next dial comes at once. A dial under way is what
-        was asked for, and its failures are forgotten. A link without a loop dials at once when it gets one.
+        While the link waits, is parked, or a session is ending, the next dial comes at once. A dial under way goes on,
+        and the failures before it are forgotten. A link without a loop dials at once when it gets one.
         """
         if self._line is not None:
             self._line.ask(Wish.ANEW)
@@ -109,8 +109,8 @@ class Link(Generic[T]):
     def close(self) -> None:
         """End the loop in order, and the live session as `reconnect()` does. May be called from any thread or task.
 
-        It does not wait until the connection is closed: the loop does. A session of asyncio or trio that was given by a
-        loop which is gone, and never entered, is closed by a task of its own; `async with link:` closes it in place.
+        It does not wait until the connection is closed; the loop does. In asyncio and trio, a task of its own closes a
+        session that was never entered and whose loop is gone; `async with link:` closes it in place.
         """
         line = self._line
         if line is not None:
@@ -155,7 +155,7 @@ class Link(Generic[T]):
 
 
 class _Loop(Generic[T]):
-    """What the loops of all hosts do alike."""
+    """A loop over a link: the part that is the same on all hosts."""
 
     __slots__ = ("_line", "_script")
 
@@ -166,7 +166,7 @@ class _Loop(Generic[T]):
         self._script = None
 
     def _forgotten(self, keyword: str) -> RuntimeError | None:
-        """Return what to say of the session that the pass before left behind; `None` where it has ended."""
+        """Return an error about the session that the last pass left behind; `None` if it has ended."""
         session = self._line.session
         if session is None:
             return None
@@ -177,7 +177,7 @@ class _Loop(Generic[T]):
         )
 
     def _refuse_to_end_in_silence(self, error: BaseException) -> None:
-        """Say in other words, as generators do (PEP 479), an error that Python takes for the end of a loop."""
+        """Raise a `RuntimeError` in place of an error that Python takes for the end of a loop, as PEP 479 does."""
         if isinstance(error, (StopIteration, StopAsyncIteration)):
             raise RuntimeError(f"{self._line.name} raised {type(error).__name__}") from error
 
@@ -210,7 +210,7 @@ class _Sessions(_Loop[T]):
         raise StopIteration
 
     def _end_loop(self) -> None:
-        """End the loop; close what was handed out and never entered."""
+        """End the loop; close a session that was handed out and never entered."""
         line = self._line
         threads.perform(line.leftovers())
         if not line.over:
@@ -230,7 +230,7 @@ class _AsyncSessions(_Loop[T]):
 
     def __init__(self, line: Line, before: Line | None) -> None:
         super().__init__(line)
-        self._before = before  # which may have left a session behind
+        self._before = before  # the loop before this one, which may have left a session open
 
     def __aiter__(self) -> AsyncIterator[Session[T]]:
         return self
@@ -270,7 +270,7 @@ class _AsyncSessions(_Loop[T]):
 if TYPE_CHECKING:
 
     class Options(TypedDict, total=False):
-        """The keywords of `reconnect`, as they are documented there."""
+        """The keywords of `reconnect`, which documents them."""
 
         stable_after: Seconds
         connect_timeout: Seconds | None
@@ -336,40 +336,44 @@ def reconnect(
     """Keep a connection alive: dial, use it, and dial again when it drops.
 
     Use it as `for session in link: with session as conn: ...`, or with `async for` and `async with` in asyncio and
-    trio. Each pass dials what `open_` gives, in the way of `RetryPolicy.connect`, and waits between failures as the
+    trio. Each pass opens a connection with `open_`, as `RetryPolicy.connect` does, and waits between failures as the
     policy says (without its two default limits: a link is long-lived). The end of the `with` closes the connection.
-    After a normal end, an orderly close or a transient error the next pass waits and dials again; a permanent error
-    passes and ends the loop; `break` closes and leaves.
+    After a normal end, an orderly close or a transient error the next pass waits and dials again. A permanent error
+    is raised and ends the loop; `break` closes and leaves.
 
-    An orderly close is an end in order, however the client tells it: the end of an `async for`, or an error of a
-    read or write (websockets' `ConnectionClosedOK`, the EOF of a stream, the orderly closes of aiohttp and
+    An orderly close is an end in order, whichever way the client reports it: the end of an `async for`, or an error of
+    a read or write (websockets' `ConnectionClosedOK`, the EOF of a stream, the orderly closes of aiohttp and
     asyncssh).
 
-    A connection that lasted less than `stable_after` counts as a failure, however it ended, so that a server which
-    accepts and closes is not stormed. After a longer one, an end in order is no failure, and an error is the first.
+    A connection that lasted less than `stable_after` counts as a failure, even if it ended in order, so that the link
+    does not storm a server that accepts and closes. After a longer connection an end in order is no failure, and an
+    error counts as the first.
+
     When attempts, curve or deadline are used up, or the server asks for a longer wait than `max_hint`, the operation's
-    error is raised, as of any retried call (a `ConnectionError` where the connections ended in order). With
+    error is raised, as from any retried call (a `ConnectionError` if the connections ended in order). With
     `give_up="park"` the link is *parked* instead: observers get one `GIVE_UP` and one `PARKED`, and the loop waits for
-    `Link.reset()` or `Link.reconnect()`. The end of a `deadline` scope around the loop ends it in any case. The
-    policy's `stop` ends the loop in order, from every wait, and a session that is up where `stop_sessions` says so;
-    `Link.close()` always ends that, too. `result` is not asked, `idempotent` counts only where it
-    is written, and errors on which an inner retry gave up are failures like others.
+    `Link.reset()` or `Link.reconnect()`. The end of a `deadline` scope around the loop ends it in any case.
+
+    The policy's `stop` ends the loop in order, from every wait; with `stop_sessions` it also ends a session that is up,
+    as `Link.close()` always does. `result` rules are not used, `idempotent` counts only if it is written, and an error
+    on which an inner retry gave up is a failure like any other.
 
     Args:
-        open_: What opens a connection, called without arguments (and with `timeout_as`, where the policy has one).
-            It may give `None`: a probe, which needs no closing.
+        open_: The function that opens a connection, called without arguments (but with `timeout_as`, if the policy has
+            one). It may return `None`: a probe, which needs no closing.
         policy: A `RetryPolicy`. Its `attempts` are failures in a row.
-        stable_after: After how many seconds a connection counts as good, so that failures and curve begin again.
-        connect_timeout: Seconds for one dial; asyncio and trio cut it off with a `TimeoutError`, which is transient,
-            and synchronous code is handed it as the policy's `timeout_as`. `None`: no limit but the policy's.
-        close_timeout: Seconds for closing a connection, as of `RetryPolicy.connect`. `None`: no limit.
+        stable_after: Seconds after which a connection counts as good, so that failures and curve begin again.
+        connect_timeout: Seconds for one dial. Asyncio and trio cut it off with a `TimeoutError`, which is transient;
+            a synchronous `open_` receives it in the policy's `timeout_as`. `None`: no limit but the policy's.
+        close_timeout: Seconds for closing a connection, as for `RetryPolicy.connect`. `None`: no limit.
         give_up: `"raise"`, or `"park"`.
-        park: Rules for errors that park the link at once, where they would end the loop or be retried: a key that
-            was revoked, until somebody has put in another one. `True`: all permanent errors do. `None`: none do.
-        half_open: Seconds after which a parked link dials once. When that fails it stays parked, and nobody is told
-            again. A link with it parks when it gives up. `None`: a parked link dials only when it is reset.
-        stop_sessions: Whether the policy's `stop` also ends a session that is up, as `Link.close()` does. `False`: it
-            comes to its own end.
+        park: Rules for errors that park the link at once, instead of ending the loop or being retried: such as a
+            revoked key, until an operator has put in another one. `True`: all permanent errors. `None`: no errors.
+        half_open: Seconds after which a parked link dials once. If that dial fails, the link stays parked, without a
+            further event. A link with `half_open` parks when it gives up. `None`: a parked link dials only when it is
+            reset.
+        stop_sessions: Whether the policy's `stop` also ends a session that is up, as `Link.close()` does. `False`: the
+            session runs to its own end.
 
     Raises:
         TypeError, ValueError: For an argument of a wrong kind or value.
@@ -393,7 +397,7 @@ def reconnect(
     refuse_own_cooldown(policy, "reconnect")
     refuse_other_arguments("open_", open_, policy.timeout_as)
     changes = _changes(policy, checks.seconds_or_none("connect_timeout", connect_timeout, positive=True))
-    CloseLimit(close_timeout, "")  # refuses what is no duration
+    CloseLimit(close_timeout, "")  # only to check the value
     half_open = checks.seconds_or_none("half_open", half_open, positive=True)
     parks = checks.one_of("give_up", give_up, ("raise", "park")) == "park" or half_open is not None
     return Link(
@@ -412,7 +416,7 @@ def reconnect(
 
 
 def _changes(policy: Policy, connect_timeout: float | None) -> dict[str, Any]:
-    """Return what is otherwise in a link's policy: it is there to dial again, and a connection is no answer."""
+    """Return the fields that differ in a link's policy: a dial may be repeated, and a connection is no answer."""
     changes: dict[str, Any] = {"nested": "multiply", "result": None}
     if policy.idempotent is None:
         changes["idempotent"] = True

@@ -1,6 +1,6 @@
-"""Floor 5. A long read that goes on where it stopped: page after page, each one committed when it has been dealt with.
+"""Floor 5. A long read that goes on where it stopped: page after page, each committed when its body has ended.
 
-The two ways in, `for` and `async for`. What a run does is written once, in `redouble.loops.reading`.
+Here are the two ways in, `for` and `async for`; the run itself is written once, in `redouble.loops.reading`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ else:
 
 
 class Resuming(Generic[T]):
-    """A long read, made by `resume(...)`: for `for` or `async for`; each of them is a run that begins where the last stopped."""
+    """A long read, made by `resume(...)`: each `for` or `async for` is a run that begins where the last one stopped."""
 
     __module__ = "redouble.loops"
 
@@ -54,7 +54,7 @@ class Resuming(Generic[T]):
 
     @property
     def advanced(self) -> bool:
-        """Whether the newest run has advanced: committed a page, or a part of one, whose next cursor is another one."""
+        """Whether the newest run has advanced: committed a page, or a part of one, and moved the cursor by it."""
         return self._progress.advanced
 
     def __iter__(self) -> Iterator[Page[T]]:
@@ -121,7 +121,7 @@ class AsyncPages(Generic[T]):
 
 
 class Page(BasePage[T]):
-    """A page of a synchronous loop: what `with page as items:` enters."""
+    """A page of a synchronous loop, for `with page as items:`."""
 
     __slots__ = ()
 
@@ -136,22 +136,24 @@ class Page(BasePage[T]):
     def commit(self, cursor: Any = WHOLE) -> None:
         """Commit this page now, or the part of it before `cursor`.
 
-        Without a cursor the whole page is committed, for a loop that is left with it: by itself it is when the next page
-        is asked for. An error of the body after that ends the run. With a cursor, that one is saved: what comes after a
-        failure, a restart or a `break` begins there, and the failures in a row, the curve and the deadline begin again.
+        Without a cursor the whole page is committed; the loop itself does so only when it asks for the next page, so
+        call this before you leave the loop. An error of the body after that ends the run.
+
+        With a cursor, that cursor is saved: after a failure, a restart or a `break`, reading goes on there. The
+        failures in a row, the curve and the deadline begin again.
 
         Args:
-            cursor: Where the rest of the page begins, such as `fetch` takes it.
+            cursor: The cursor of the rest of the page, as `fetch` takes it.
 
         Raises:
-            RuntimeError: When the page is not open any more, or the whole of it has been committed.
-            ValueError: For `None` within a page that is not the last: it would say that everything has been read.
+            RuntimeError: When the page is not open any more, or the whole page has been committed.
+            ValueError: For `None` within a page that is not the last: it would mean that everything has been read.
         """
         threads.perform(self._commit(cursor))
 
 
 class AsyncPage(BasePage[T]):
-    """A page of an asynchronous loop: what `async with page as items:` enters."""
+    """A page of an asynchronous loop, for `async with page as items:`."""
 
     __slots__ = ()
 
@@ -164,7 +166,7 @@ class AsyncPage(BasePage[T]):
         return await coroutines.perform(self._leave(error))
 
     def commit(self, cursor: Any = WHOLE) -> Coroutine[Any, Any, None]:
-        """Commit this page now, or the part of it before `cursor`: as `Page.commit`, to be awaited."""
+        """Commit this page now, or the part of it before `cursor`: `Page.commit` as a coroutine."""
         return coroutines.perform(self._commit(cursor))
 
 
@@ -191,41 +193,41 @@ if TYPE_CHECKING:
 def resume(
     fetch: Callable[[Any], Any], checkpoint: Checkpoint, policy: RetryPolicy = retry, *, stall_after: int | None = None
 ) -> Any:
-    """Read page after page, and after a failure, a restart or a `break` go on with the page that was not dealt with.
+    """Read page after page; after a failure, a restart or a `break`, go on with the first page not committed.
 
-    `for page in resume(...): with page as items: ...`, or `async for` with `async with`. A page is committed (the
-    cursor of the next one is saved) when its `with` has ended without an error and the loop asks for the next one:
-    so neither after a failure nor after a `break`, inside of the `with` or behind it. To leave a loop with a page that
-    has been dealt with, call `page.commit()`; to commit a part of a page, `page.commit(cursor)` with the cursor of the
-    rest. When the last page is committed, `None` is saved. A page knows its `cursor`, `next` and `attempt`.
+    Use it as `for page in resume(...): with page as items: ...`, or with `async for` and `async with`. A page is
+    committed (the cursor of the next one is saved) when its `with` has ended without an error and the loop asks for the
+    next page. A failure or a `break`, inside of the `with` or after it, does not commit the page. To leave the loop
+    with a finished page, call `page.commit()`; to commit a part of a page, call `page.commit(cursor)` with the cursor
+    of the rest. When the last page is committed, `None` is saved. A page has its `cursor`, `next` and `attempt`.
 
-    A failing fetch is retried by the policy, and so is a transient error of the body: the same page is fetched and
-    given again, or its rest after `page.commit(cursor)`. The failures in a row, the curve and a written deadline begin
-    afresh with every page. A permanent error, and one on which the policy gives up, ends the run. `stop` ends it in
-    order. A loop has no limit of attempts and no deadline unless the policy says so; `result` rules are not asked.
+    The policy retries a failing fetch and a transient error of the body: the same page is fetched and given again, or
+    its rest after `page.commit(cursor)`. The failures in a row, the curve and a written deadline begin again with every
+    page. A permanent error, and one on which the policy gives up, ends the run. `stop` ends it in order. The loop has
+    no limit of attempts and no deadline unless the policy has one; `result` rules are not used.
 
-    Time limits are the fetch's: in asyncio and trio `attempt_timeout` and a written deadline cut off a fetch, never the
-    body, and the time of a body is not counted. A `deadline` scope or a `watchdog` around the loop ends it; when its
-    time is over between two pages, no further one is fetched: `DeadlineExceeded`.
+    Time limits apply to the fetch: in asyncio and trio `attempt_timeout` and a written deadline cut off a fetch, but
+    not the body, and the time of a body is not counted. A `deadline` scope or a `watchdog` around the loop ends it; if
+    its time is over between two pages, `DeadlineExceeded` is raised and no further page is fetched.
 
     Args:
-        fetch: Called with a cursor, `None` at the beginning; returns `(items, next)`, where `next` is the cursor of
-            the page after it and `None` the end. In the asynchronous form what it returns may be awaitable. With
-            `timeout_as` it is also given its timeout.
-        checkpoint: A `Checkpoint`: what remembers the cursor, such as a `FileCheckpoint`. What it raises is not
-            retried, and a page whose cursor could not be saved is not committed.
-        policy: What is retried, and how patiently.
-        stall_after: So many runs in a row that ended in a failure without an advance of the cursor are enough: the
-            last one raises `Stalled`, from its error, and so does every run after it, at once and without fetching.
-            An advance sets the count back; a cancellation leaves it, and so does a process that is killed; a scope or a
-            watchdog around that ended a run counts. >= 1; `None`: no limit. The checkpoint then needs `load_stalls()`
-            and `save_stalls(stalls)` as well, so that the count holds across restarts.
+        fetch: Fetches a page: called with a cursor, `None` at the beginning; returns `(items, next)`, where `next` is
+            the cursor of the page after it and `None` the end. In the asynchronous form it may return an awaitable of
+            that. With `timeout_as` it also receives its timeout.
+        checkpoint: A `Checkpoint`, which remembers the cursor, such as a `FileCheckpoint`. Its errors are not retried,
+            and a page whose cursor could not be saved is not committed.
+        policy: The policy that retries the fetch and the body.
+        stall_after: The read stalls after this number of runs in a row that failed without an advance of the cursor;
+            >= 1. The last of them raises `Stalled`, from its error; every run after it raises `Stalled` at once and
+            does not fetch. An advance sets the count back to 0. A cancellation or a killed process leaves the count; a
+            run that a scope or a watchdog around it ended is counted. The checkpoint then needs `load_stalls()` and
+            `save_stalls(stalls)` as well, so that the count holds across restarts. `None`: no limit.
 
     Returns:
-        A `Resuming`, each `for` or `async for` over which is a run; its `advanced` tells whether the newest one advanced.
+        A `Resuming`: each `for` or `async for` over it is a run; its `advanced` tells whether the newest run advanced.
 
     Raises:
-        TypeError, ValueError: When an argument is of no such kind.
+        TypeError, ValueError: When an argument is of a wrong kind or value.
 
     Source: commit after processing, and never before, is Kafka's at-least-once consumer; the stall guard is that of
     a syncing daemon whose export began anew for ever.

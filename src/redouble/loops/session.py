@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
     class Keeper(Protocol):
-        """What a session tells, and asks: the loop that gave it."""
+        """The loop that gave a session, as the session sees it."""
 
         clock: Clock
 
@@ -50,9 +50,9 @@ BOTH_WAYS = 2
 class Session(Generic[T]):
     """One connection of a `Link`, to be entered once: `with session as conn:`, or `async with session as conn:`.
 
-    The connection is open already, and the end of that `with` closes it. Whether the loop goes on is decided there: a
-    normal end, an orderly close and a transient error mean that it does, any other error passes and ends the loop. A
-    session that is not entered is closed when the loop lets go of it.
+    The connection is open already, and the end of that `with` closes it. After a normal end, an orderly close or a
+    transient error the loop goes on; any other error is raised and ends the loop. A session that is not entered is
+    closed when the loop lets go of it.
 
     Attributes:
         number: The number of the dial that opened it, from 1.
@@ -63,8 +63,8 @@ class Session(Generic[T]):
     __slots__ = ("_cancel_scope", "_entered", "_how", "_line", "_lock", "_opened", "number")
 
     number: int
-    _cancel_scope: CancelScope | None  # cancels the body when somebody asks for the end of the session
-    _opened: Opened | None  # `None` once somebody closes it
+    _cancel_scope: CancelScope | None  # cancels the body when the end of the session is asked for
+    _opened: Opened | None  # `None` once its closing has begun
 
     def __init__(self, line: Keeper, opened: Opened, how: Opening, number: int) -> None:
         self.number = number
@@ -108,7 +108,7 @@ class Session(Generic[T]):
         raise ended
 
     async def _without_ours(self, error: BaseException | None) -> BaseException | None:
-        """Return the error of the body, without the cancellation that was asked for through the link."""
+        """Return the error of the body without the cancellation that the link asked for."""
         cancel_scope, self._cancel_scope = self._cancel_scope, None
         if cancel_scope is None or not cancel_scope.fired:
             if cancel_scope is not None:
@@ -127,11 +127,11 @@ class Session(Generic[T]):
 
     @property
     def is_entered(self) -> bool:
-        """Whether it was entered: then the end of that `with` closes it."""
+        """Whether the session was entered: then the end of its `with` closes it."""
         return self._entered
 
     def take(self) -> Opened | None:
-        """Take over a session that nobody has entered, to close it; `None` when somebody has, or it is closed."""
+        """Take over the connection of a session that was never entered, to close it; `None` if it was, or is closed."""
         with self._lock:
             if self._entered:
                 return None
@@ -142,7 +142,8 @@ class Session(Generic[T]):
     def end(self, bell: Bell | None) -> None:
         """Make the body of the session end, perhaps from another thread.
 
-        A coroutine is cancelled. A thread cannot be: its connection is shut down, which wakes a read, and closed.
+        A coroutine is cancelled. A thread cannot be cancelled: its connection is shut down, which wakes a read, and
+        closed.
         """
         if self._how.asynchronous:
             cancel_scope = self._cancel_scope
@@ -165,11 +166,11 @@ class Session(Generic[T]):
             return value
 
     def _leaving(self, ended: BaseException | None, *exc_info: Any) -> Generator[Any, Any, bool]:
-        """Close it, and let the line decide what follows; returns whether the error is dealt with.
+        """Close the connection and let the loop judge the session; return whether to suppress the error.
 
         Args:
-            ended: The error with which it ended.
-            exc_info: What a context manager is told of that.
+            ended: The error of the body, by which the loop judges the session.
+            exc_info: The arguments for the `__exit__` of the connection.
         """
         with self._lock:
             opened, self._opened = self._opened, None
@@ -191,7 +192,7 @@ class Session(Generic[T]):
 
 
 def _break(connection: Any) -> None:
-    """Shut a connection down, where it can be, then close it; it may be broken already."""
+    """Shut a connection down if it has `shutdown`, then close it; it may be broken already."""
     for method, args in (("shutdown", (BOTH_WAYS,)), ("close", ())):
         act = getattr(connection, method, None)
         if callable(act):
@@ -202,10 +203,10 @@ def _break(connection: Any) -> None:
 
 
 def _counts(closing: BaseException, error: BaseException | None) -> bool:
-    """Return whether what closing raised stands for how the session ended.
+    """Return whether the error of closing replaces the error of the body.
 
-    It does where it was raised instead of the body's error on purpose (`from`, or a group); a connection that is broken
-    and cannot even be closed must not hide what the body has to say.
+    It does if it was raised in place of the body's error on purpose (`from`, or a group). An error of closing a broken
+    connection must not hide the error of the body.
     """
     if error is None or not isinstance(closing, Exception):
         return True

@@ -1,4 +1,4 @@
-"""Floor 5. Hears of a `stop` while the body of a session runs, which does not ask for it."""
+"""Floor 5. Watching for a `stop` while the body of a session runs, as the body does not look for it."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 
 class Watch:
-    """Calls something when an event is set, until it is ended.
+    """Calls a function when an event is set, until the watch is ended.
 
-    An event of `threading` says so itself, and nothing waits for that. For others a task waits where the loop lives, or a
-    daemon thread; an event that wakes neither of them is looked at now and then.
+    A `threading.Event` makes the call itself, without a task or thread that waits. For another event a task waits where
+    the loop runs, or a daemon thread; if the event wakes no waiter, it is looked at now and then.
 
     Args:
         stop: The event.
         bell: The bell of the loop.
-        act: What is called: on the host of the loop, or in a thread of its own.
+        act: The function to call, on the host of the loop or in a thread of its own.
         asynchronous: Whether a coroutine runs the loop.
     """
 
@@ -48,7 +48,7 @@ class Watch:
                 _in_a_thread(self._wait, over)
 
     def end(self) -> None:
-        """Call nothing any more. Called where the loop lives."""
+        """End the watch, so that the function is not called. Called where the loop runs."""
         self._act = _nothing
         self._leave()
 
@@ -56,7 +56,7 @@ class Watch:
         self._act()
 
     def _fire_apart(self) -> None:
-        """Close a connection, which may take its time, in a thread of its own: the one that sets the event holds its lock."""
+        """Call the function in a thread of its own: the thread that sets the event holds its lock meanwhile."""
         _in_a_thread(self._fire)
 
     def _wait(self, over: Any) -> None:
@@ -73,7 +73,7 @@ class Watch:
 
 
 def _nothing() -> None:
-    """Stands for what is not to be called any more."""
+    """Do nothing: stands for a function that must not be called any more."""
 
 
 def _in_a_thread(act: Callable[..., object], *args: Any) -> None:

@@ -1,7 +1,7 @@
-"""Floor 5. Progress, not time: ending what does not get on, and keeping a limit beneath those around it.
+"""Floor 5. Ending work that makes no progress, and keeping a limit beneath those around it.
 
-A watchdog is a node of the chain of `redouble.control.around`, whose moment `touch()` moves. In a coroutine a timer
-cancels the body; everywhere else each retried call and each loop beneath it asks the node.
+A watchdog is a node of the chain of `redouble.control.around`; `touch()` moves the moment at which it ends the body. In
+a coroutine a timer cancels the body; everywhere else each retried call and each loop beneath it looks at the node.
 """
 
 from __future__ import annotations
@@ -28,27 +28,28 @@ if TYPE_CHECKING:
 
 
 class watchdog:  # noqa: N801  # used as a noun with its number: with watchdog(90) as dog:
-    """End what makes no progress, however long what does may take.
+    """End a body that makes no progress; a body that calls `touch()` may take as long as it needs.
 
-    As `async with`, in asyncio and trio, it cancels the body when `touch()` was not called for `idle` seconds, and raises
-    `DeadlineExceeded` (a `TimeoutError`) in place of the cancellation. Other cancellations, and a deadline around it that
-    ends at the same moment, pass untouched.
+    As `async with`, in asyncio and trio, it cancels the body when `touch()` was not called for `idle` seconds, and
+    raises `DeadlineExceeded` (a `TimeoutError`) in place of the cancellation. Other cancellations, and a deadline
+    around it that ends at the same moment, pass untouched.
 
-    As `with`, in synchronous code, nothing can interrupt a function that runs. There it ends what asks: `touch()` and
-    `check()` raise once the time is over, and every retried call and loop of redouble beneath it ends with its next
-    failure, its next question, or in its wait, and is not tried again.
+    As `with`, in synchronous code, it cannot interrupt a function that runs. Once the time is over, `touch()` and
+    `check()` raise, and every retried call and loop of redouble beneath it ends with its next failure, its next
+    question, or in its wait, and is not tried again.
 
-    When it ends something, one line is logged on the logger `redouble` (WARNING). One timer is set at a time, none is
-    left at the end. Outside of the `with` its error is a timeout like any other, which a retry around it may retry.
+    When it ends the body, one line is logged on the logger `redouble` (WARNING). It sets one timer at a time, and
+    leaves none at the end. Outside of the `with` its error is a timeout like any other, which a retry around it may
+    retry.
 
     Args:
         idle: Seconds without a `touch()`, counted from the beginning at first; > 0. `None`: no such limit.
-        hard_cap: Seconds for everything, touched or not. `None`, 0 or below: no such limit.
+        hard_cap: Seconds for the whole body, touched or not. `None`, 0 or below: no such limit.
 
     Raises:
-        TypeError, ValueError: When an argument is no such duration.
+        TypeError, ValueError: When an argument is not such a duration.
 
-    Source: the idle and hard-cap watchdog of a syncing daemon, whose one export of 90 s raced a limit of 90 s for ever.
+    Source: the idle and hard-cap watchdog of a syncing daemon, where an export of 90 s raced a limit of 90 s for ever.
 
     >>> import asyncio
     >>> from redouble import DeadlineExceeded
@@ -81,7 +82,7 @@ class watchdog:  # noqa: N801  # used as a noun with its number: with watchdog(9
     _link: Link | None  # while it is open
     _node: Node
     _said: bool
-    _why: str | None  # its time was over: which limit was passed
+    _why: str | None  # the limit that was passed, once its time is over
 
     def __init__(self, idle: Seconds | None, hard_cap: Seconds | None = None) -> None:
         self._idle = checks.seconds_or_none("idle", idle, positive=True)
@@ -93,10 +94,10 @@ class watchdog:  # noqa: N801  # used as a noun with its number: with watchdog(9
         self._said = False
 
     def touch(self) -> None:
-        """Say that something got on: the `idle` seconds begin again.
+        """Report progress: the `idle` seconds begin again.
 
-        It only notes the time, so it may be called often, and from other threads too. Outside of the `with` it does
-        nothing.
+        It only notes the time, so it may be called often, and from other threads too. Outside of the `with` it has no
+        effect.
 
         Raises:
             DeadlineExceeded: Under a plain `with`, when the time was over before.
@@ -106,14 +107,14 @@ class watchdog:  # noqa: N801  # used as a noun with its number: with watchdog(9
         if self._cancel_scope is None:
             self.check()
         self._touched = self._now()
-        if self._why is None:  # what is being ended may still touch it, which does not bring it back
+        if self._why is None:  # a body that is being ended may still touch it: that gives it no more time
             self._node[ENDS] = self._due()
 
     def check(self) -> None:
-        """Raise when the time is over: for the places of synchronous code where it can stop, but has not got on.
+        """Raise if the time is over: for places of synchronous code that can stop, but have made no progress.
 
         Raises:
-            DeadlineExceeded: When it is. No retried call within the `with` takes that for a failure to be retried.
+            DeadlineExceeded: When the time is over. No retried call within the `with` retries it.
         """
         if self._link is not None and self.left() <= 0:
             self._note()
@@ -125,14 +126,14 @@ class watchdog:  # noqa: N801  # used as a noun with its number: with watchdog(9
                 del error  # its traceback holds this frame
 
     def left(self) -> float:
-        """Return the seconds until it would end the body if it is not touched; <= 0 when that is over; infinite without a limit."""
+        """Return the seconds until it ends the body unless it is touched; <= 0: they are over; infinite: no limit."""
         ends = self._due()
         left = inf if ends is None else ends - self._now()
         return 0.0 if left <= NEAR else left
 
     @property
     def expired(self) -> bool:
-        """Whether it was this watchdog that ended the body."""
+        """Whether this watchdog has ended the body."""
         return self._why is not None
 
     def __enter__(self) -> watchdog:
@@ -183,21 +184,21 @@ class watchdog:  # noqa: N801  # used as a noun with its number: with watchdog(9
             close_link(link)
 
     def _due(self) -> float | None:
-        """Return the moment at which it would end the body; `None`: it never does."""
+        """Return the moment at which it ends the body unless it is touched; `None`: never."""
         idle = inf if self._idle is None else self._touched + self._idle
         cap = inf if self._hard_cap is None else self._began + self._hard_cap
         ends = min(idle, cap)
         return None if ends == inf else ends
 
     def _left_or_noted(self) -> float:
-        """Seconds left when the timer comes; where there are none, which limit it was is noted."""
+        """Return the seconds left when the timer fires; if none are left, note the limit that was passed."""
         left = self.left()
         if left <= 0:
             self._note()
         return left
 
     def _note(self) -> None:
-        """The time is over: note which limit it was, as what is cut off may still touch this while it ends."""
+        """Note the limit that was passed, as a body that is being cut off may still touch this watchdog."""
         now = self._now()
         if self._why is not None:
             return
@@ -215,9 +216,9 @@ class watchdog:  # noqa: N801  # used as a noun with its number: with watchdog(9
         return DeadlineExceeded(self._why)
 
     def _raise_for(self, error: BaseException | None) -> None:
-        """Raise the watchdog's own error where it ended a call or a loop beneath it, which raised another one.
+        """Raise the watchdog's own error if it ended a call or a loop beneath it, which raised another error.
 
-        From here on both are errors like any others.
+        From here on both errors are unmarked, so that a retry around the watchdog may retry them.
         """
         number = self._node[NAME]
         data = None if error is None or not number else read(error)
@@ -230,22 +231,22 @@ class watchdog:  # noqa: N801  # used as a noun with its number: with watchdog(9
 
 
 def clamp_under(value: Seconds, *ceilings: Seconds | None, fraction: float = 0.75, name: str | None = None) -> float:
-    """Return a limit that ends before those around it do, so that its end can still be acted upon.
+    """Return a limit that ends before the limits around it, so that the program can still act on its end.
 
     Args:
         value: The limit that was asked for, in seconds or as a `timedelta`; >= 0.
         ceilings: The limits around it, such as the `idle` and the `hard_cap` of a watchdog. `None`, 0 and below mean
             that there is none.
-        fraction: Which share of the least of them is left to it; in (0, 1].
-        name: The setting that asks for `value`, as its user knows it (`"export_timeout"`), for the warning. `None`: it
-            is called a limit.
+        fraction: The share of the least ceiling that is left to it; in (0, 1].
+        name: The setting that asks for `value`, as its user knows it (`"export_timeout"`), for the warning. `None`: the
+            warning calls it a limit.
 
     Returns:
-        Seconds: `value`, or `fraction` of the least ceiling where that is less. Then, and only then, one line is logged
+        Seconds: `value`, or `fraction` of the least ceiling if that is less. In the second case one line is logged
         on the logger `redouble` (WARNING) that names the setting and both values.
 
     Raises:
-        TypeError, ValueError: When an argument is of no such kind.
+        TypeError, ValueError: When an argument is of a wrong kind or value.
 
     >>> clamp_under(45, 90, None)
     45.0
@@ -275,7 +276,7 @@ def clamp_under(value: Seconds, *ceilings: Seconds | None, fraction: float = 0.7
 
 
 def _ceiling(name: str, value: Seconds | None) -> float | None:
-    """Seconds; `None`, 0 and what is below say that there is no limit, as settings do."""
+    """Return a ceiling in seconds; `None`, 0 and numbers below 0 mean that there is no limit, as in settings."""
     if isinstance(value, (int, float)) and not isinstance(value, bool) and value <= 0:
         return None
     if getattr(value, "days", 0) < 0:  # a timedelta

@@ -1,1 +1,1 @@
-"""Floor 5: the ways in, which users write: decorator, direct call, block, connect."""
+"""Floor 5: the ways in that users write: decorator, direct call, block, connect, opening."""

@@ -1,8 +1,8 @@
 """Floor 5. The block form: `for attempt in policy: with attempt: ...`, in which the body is the operation.
 
-Its script is that of every call; what differs is that an attempt is handed out, and that the end of the `with` tells
-the call what came of it. A body that succeeds at once pays for a link in the chain alone: the call is made when
-somebody asks for it, or after the first failure.
+A block runs the script of every call. Two things differ: the script hands each attempt out, and the end of the `with`
+tells the call how the attempt ended. A body that succeeds at once pays for a link in the chain alone: the call is made
+when the body asks for its attempt, or after the first failure.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from redouble.control.budget import RetryBudget
 from redouble.control.cancel import cancel_after
 from redouble.control.clock import SYSTEM
 from redouble.control.cooldown import Cooldown
-from redouble.control.scope import effective
+from redouble.control.scope import effective, exit_attempt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,10 +39,10 @@ _NOTHING: Any = object()
 
 
 class State(Enum):
-    """Where a block stands.
+    """The state of a block.
 
-    `NEW`: nothing was asked of it yet. `GIVEN`: an attempt was handed out, and is to be entered. `OPEN`: its body runs.
-    `AGAIN`: it failed, and the next one is due. `OVER`: there is none any more.
+    `NEW`: the loop has not begun. `GIVEN`: an attempt was handed out and has to be entered. `OPEN`: its body runs.
+    `AGAIN`: the attempt failed and the next one is due. `OVER`: no further attempt follows.
     """
 
     NEW = 1
@@ -56,14 +56,14 @@ _NEW, _GIVEN, _OPEN, _AGAIN, _OVER = State
 
 
 class BlockAttempt(Attempt):
-    """The attempts of a block form, one after the other; what `with attempt:` enters."""
+    """The attempts of a block, one after the other: `with attempt:` enters it anew for each."""
 
     __slots__ = ("_link", "_made", "_policy", "_script", "_silent", "_state", "_until", "_value")
 
     _link: Link
     _made: Call | None
     _script: Script
-    _silent: BaseException | None  # what Python would take for the end of the loop, to be raised by the `with`
+    _silent: BaseException | None  # a StopIteration, which `for` would swallow: the `with` raises it
     _state: State
     _until: BaseException | None  # the error that was being handled when the call began
 
@@ -75,14 +75,14 @@ class BlockAttempt(Attempt):
 
     @property
     def _call(self) -> Call:
-        """The call, which is made when somebody asks for it: from inside of the first attempt, or after it failed."""
+        """The call, made when it is first needed: from inside the first attempt, or after that has failed."""
         return self._made or self._make()
 
     def _make(self, *, first: bool = False) -> Call:
         """Make the call.
 
         Args:
-            first: Whether its first attempt has not been handed out yet, so that a cooldown may hold it back.
+            first: Whether the first attempt is still to be handed out, so that a cooldown may hold it back.
         """
         node = self._link[NODE]
         own = node if self._policy.is_bounded and self._policy.is_plain else None
@@ -100,7 +100,7 @@ class BlockAttempt(Attempt):
         self._value = value
 
     def _begin(self) -> None:
-        """Hand out the first attempt, unless a cooldown holds it back: its time, and that of the call, begins."""
+        """Begin the call and its first attempt, unless a cooldown holds the attempt back."""
         if scope.overriding:
             self._policy = effective(self._policy)
         policy = self._policy
@@ -119,7 +119,7 @@ class BlockAttempt(Attempt):
         if not plain or isinstance(policy.budget, RetryBudget) or (isinstance(cooldown, Cooldown) and cooldown.gate):
             call = self._make(
                 first=True
-            )  # it has time limits to hand out, or there is somebody to tell, or to wait for
+            )  # made at once: it hands out time limits, tells observers, or waits for a cooldown
             if call.held:
                 self._state = _AGAIN
 
@@ -132,13 +132,13 @@ class BlockAttempt(Attempt):
 
     def _ended(self) -> None:
         self._state, self._until = _OVER, None
-        if self._made is not None:  # pragma: no branch  # what ends here has been driven, so it has a call
+        if self._made is not None:  # pragma: no branch  # a driver has run, so there is a call
             self._made.let_go()
 
     def _is_silent(self, error: BaseException) -> bool:
-        """The call ended while waiting, by `error`; whether Python would take that for the end of the loop.
+        """Return whether Python would take an error for the end of the loop; the call ended with it during a wait.
 
-        Such an error (`StopIteration`) is raised by the `with` that follows.
+        Such an error (`StopIteration`) is raised by the next `with`.
         """
         if isinstance(error, (StopIteration, StopAsyncIteration)):
             self._silent, self._state = error, _GIVEN
@@ -165,7 +165,7 @@ class BlockAttempt(Attempt):
         _set(self._link)
 
     def _leave(self, error: BaseException | None) -> bool:
-        """The body ended, with `error` or without; `True`: the error is dealt with."""
+        """Tell the call that the body ended, with `error` or without; return whether to suppress the error."""
         call, value, self._value = self._call, self._value, _NOTHING
         self._state = _OVER
         goes_on = False
@@ -227,7 +227,7 @@ class Block(BlockAttempt):
             return False
         return self._leave(error)
 
-    if not TYPE_CHECKING:  # only to say what to write
+    if not TYPE_CHECKING:  # for the message alone
 
         async def __aenter__(self):
             raise TypeError("this attempt was given by `for`: write `async for attempt in policy:`, or `with attempt:`")
@@ -282,7 +282,9 @@ class AsyncBlock(BlockAttempt):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
         cancel_scope, self._cancel_scope = self._cancel_scope, None
-        was_cancelled = cancel_scope is not None and cancel_scope.exit(error)
+        was_cancelled = False
+        if cancel_scope is not None:
+            was_cancelled = cancel_scope.exit(None) if error is None else exit_attempt(cancel_scope, error)
         if kind is None and self._made is None and self._value is _NOTHING:
             self._state, self._until = _OVER, None
             close_link(self._link)
@@ -305,7 +307,7 @@ class AsyncBlock(BlockAttempt):
         return self.__exit__(kind, error, traceback)
 
     def _limit(self) -> None:
-        """Cut the body off when its time is up."""
+        """Set the timer that cancels the body when its time is up."""
         made = self._made
         clock = SYSTEM if made is None else made.tally.clock
         cut_in = First(self._link).cut_in if made is None else made.cut_in
@@ -318,7 +320,7 @@ class AsyncBlock(BlockAttempt):
 
 
 def _failed(call: Call, error: Exception) -> bool:
-    """Tell the call that its body failed; whatever goes wrong there, the body's error is raised."""
+    """Tell the call that its body failed; return whether to raise the error, as after a fault of redouble's."""
     try:
         return call.failed(error)
     except Exception as fault:

@@ -1,15 +1,18 @@
-"""Floor 5. Closing within a time: what hangs while it closes must not hold up the program that goes on without it.
+"""Floor 5. Closing within a time limit, so that a connection that hangs while it closes does not hold up the program.
 
-A coroutine is cancelled, in the task that opened. A thread cannot be cut off, so closing moves to a thread of its own
-only where somebody wrote the limit; else redouble waits, and says so.
+A coroutine is cancelled, in the task that opened. A thread cannot be cut off: if the user wrote a limit, closing runs
+in a thread of its own; else redouble waits, and logs that it does.
 """
 
 from __future__ import annotations
+
+from contextlib import suppress
 
 from redouble.control import faults
 from redouble.control.cancel import CUT_OFF, LET_GO
 from redouble.control.clock import SYSTEM
 from redouble.core import checks
+from redouble.core.raw import probe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,25 +26,25 @@ if TYPE_CHECKING:
 
 
 class _Unwritten(float):
-    """The default limit, to be told from the same number that somebody wrote."""
+    """The default limit, of a class of its own: a user may write the same number."""
 
     __slots__ = ()
 
 
 CLOSE_TIMEOUT: float = _Unwritten(5.0)
-"""Seconds that closing may take when no other number is written."""
+"""The default number of seconds that closing may take."""
 
 
 class CloseLimit:
-    """How long closing may take.
+    """The time limit of closing.
 
     Args:
-        seconds: The limit, > 0; `None`: there is none.
-        name: What is closed, for the log.
+        seconds: The limit, > 0; `None`: no limit.
+        name: The name of the connection in the log.
         clock: The clock that cancels coroutines; threads are waited for in real time.
 
     Raises:
-        TypeError, ValueError: When `seconds` is no such duration.
+        TypeError, ValueError: When `seconds` is not a positive duration.
     """
 
     __slots__ = ("_is_written", "_name", "_seconds", "clock")
@@ -53,7 +56,7 @@ class CloseLimit:
         self.clock: Clock = SYSTEM if clock is None else clock
 
     def call(self, leave: Callable[..., Any], *exc_info: Any) -> Any:
-        """Close in a thread, and return what closing returned; `None` where it was not waited for."""
+        """Close in a thread and return the value of `leave`; `None` if closing goes on in a thread of its own."""
         if self._seconds is None:
             return leave(*exc_info)
         if self._is_written:
@@ -66,14 +69,17 @@ class CloseLimit:
                 timer.cancel()
                 timer.join()  # it ends at once: no thread outlives the connection
 
-    async def finish(self, closing: Awaitable[Any], *, plain: bool, scope: TrioCancelScope | None = None) -> Any:
-        """Await what closes, and return what came of it; `None` where it was cancelled or let go.
+    async def finish(
+        self, closing: Awaitable[Any], value: Any, *, plain: bool, scope: TrioCancelScope | None = None
+    ) -> Any:
+        """Await `closing` and return its value; `None` if it was cancelled, or goes on alone.
 
         Args:
-            closing: What is awaited.
-            plain: Whether it is a plain `close` or `aclose`, which may be let go when it outlives its cancellation. A
+            closing: The awaitable that closes the connection.
+            value: The connection; its transport is aborted when the time is up, or asyncio would keep the socket.
+            plain: Whether it is a plain `close` or `aclose`, which may go on alone when it outlives its cancellation. A
                 context manager may not: it has to be left in the task that entered it.
-            scope: Trio's scope around what is closed, which limits it then.
+            scope: Trio's cancel scope around the connection, which then sets the limit.
         """
         if scope is not None and self._seconds is not None:
             scope.arm(self._seconds)
@@ -81,25 +87,27 @@ class CloseLimit:
             return await closing
         from redouble.calls.hosts import coroutines
 
-        value = await coroutines.finish(closing, self.clock, self._seconds, plain)
-        if value is CUT_OFF:
-            self.say_cut_off()
+        answer = await coroutines.finish(closing, self.clock, self._seconds, plain)
+        if answer is CUT_OFF:
+            self.cut_off(value)
             return None
-        if value is LET_GO:
+        if answer is LET_GO:
+            _abort(value)
             faults.warn(
                 "%s: closing took longer than %g s and did not heed its cancellation; it goes on alone",
                 self._name,
                 self._seconds,
             )
             return None
-        return value
+        return answer
 
-    def say_cut_off(self) -> None:
-        """Say that closing was cancelled."""
+    def cut_off(self, value: Any) -> None:
+        """Abort the transport of the connection, and log that closing was cancelled."""
+        _abort(value)
         faults.warn("%s: closing took longer than %g s and was cancelled", self._name, self._seconds)
 
     def _call_beside(self, seconds: float, leave: Callable[..., Any], exc_info: tuple[Any, ...]) -> Any:
-        """Close in a daemon thread with a copy of the context, and wait for it only so long."""
+        """Close in a daemon thread with a copy of the context, and wait for it at most `seconds`."""
         from contextvars import copy_context
         from threading import Thread
 
@@ -129,7 +137,7 @@ class CloseLimit:
             del error  # its traceback holds this frame
 
     def _say_later(self, seconds: float) -> Timer | None:
-        """Say after a while that closing still goes on, as nothing else would tell where the program hangs."""
+        """Start a timer that logs that closing still goes on: the program gives no other hint of where it hangs."""
         from threading import Timer
 
         timer = Timer(
@@ -148,3 +156,17 @@ class CloseLimit:
         except RuntimeError:  # no more threads, or the interpreter is ending
             return None
         return timer
+
+
+def _abort(value: Any) -> None:
+    """Abort the asyncio transport of a connection, or of the writer of a pair, if it has one.
+
+    An asyncio transport that was only closed keeps its socket until the peer has read all that was sent.
+
+    Source: `asyncio.WriteTransport.abort`: "Close the transport immediately, without waiting for pending operations".
+    """
+    for each in value if type(value) is tuple else (value,):
+        abort = probe(probe(each, "transport"), "abort")
+        if callable(abort):
+            with suppress(Exception):  # the event loop of the transport is closed
+                abort()

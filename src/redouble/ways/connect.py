@@ -1,4 +1,4 @@
-"""Floor 5. Opening something for the body of a `with`: only the opening is retried, and what was opened is closed."""
+"""Floor 5. Opening a connection for the body of a `with`: only the opening is retried, and the end closes it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ else:
 
 
 class Connecting(Generic[T]):
-    """Something to be opened, made by `policy.connect(...)`: for `with` or `async with`, one at a time."""
+    """A connection to be opened, made by `policy.connect(...)`: for `with` or `async with`, one at a time."""
 
     __module__ = "redouble.types"
 
@@ -130,14 +130,14 @@ class Connecting(Generic[T]):
         )
 
     def _checked(self) -> Policy:
-        """The policy without rules for results: a connection is no answer to be judged, it is there or an error was."""
+        """Return the policy without its rules for results, as a connection is no answer; refuse a second `with`."""
         if self._open is not None:
             raise RuntimeError("this connect(...) is open already; call connect(...) again for another one")
         policy = self._policy
         return policy if policy.result is None else policy.changed(result=None)
 
     def _usable(self, found: Opened, how: Opening) -> T:
-        """The opened value; what cannot be used is refused here, outside of the call, where no rule retries it."""
+        """Return the opened value, or refuse it: outside of the call, so that no rule retries the refusal."""
         if found.refusal:
             raise TypeError(found.refusal)
         self._open = found, how

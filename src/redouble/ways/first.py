@@ -1,4 +1,4 @@
-"""Floor 5. What the hot paths of both colours share: what is known of a function, and the count of its successes."""
+"""Floor 5. The parts that synchronous and asynchronous wrappers share: a function's site, budget and cooldown."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def site_of(policy: Policy, fn: Any, name: str | None, own: Own, whose: str) -> Site:
-    """The site of a function, with what is known of it when it is bound."""
+    """Return the site of a function, with the facts that are known when it is decorated."""
     site = Site(policy, name, None, own.budget)
     site.cooldown = own.cooldown
     site.whose = whose
@@ -26,7 +26,7 @@ def site_of(policy: Policy, fn: Any, name: str | None, own: Own, whose: str) -> 
 
 
 class Own:
-    """What a decorated function has of its own, unless its policy names another; a direct call has none of it."""
+    """The budget and the cooldown of a decorated function, unless its policy names others; a direct call has none."""
 
     __slots__ = ("budget", "cooldown")
 
@@ -39,7 +39,7 @@ NONE = Own()
 
 
 def gate_of(policy: Policy, own: Cooldown | None) -> Any:
-    """What is true where a call cannot go the short way: always, never, or while a cooldown holds it back."""
+    """Return an object that is true when a call cannot take the short way: always, never, or during a cooldown."""
     if not policy.is_plain:
         return True
     found = own if policy.cooldown is True else policy.cooldown
@@ -47,7 +47,7 @@ def gate_of(policy: Policy, own: Cooldown | None) -> Any:
 
 
 class _Uncounted:
-    """Stands for the budget of a function that has none, so that the success path need not ask."""
+    """A stand-in for the budget of a function without one, so that the success path need not ask."""
 
     __slots__ = ("hits",)
 
@@ -56,6 +56,6 @@ class _Uncounted:
 
 
 def counted_by(policy: Policy, budget: RetryBudget | None) -> Any:
-    """The budget whose successes a function counts, or a stand-in."""
+    """Return the budget that counts a function's successes, or a stand-in."""
     found = budget if policy.budget is OWN_BUDGET else policy.budget
     return _Uncounted() if found is None else found

@@ -1,16 +1,19 @@
-"""Floor 5. From what a factory gave to what the body of a `with` gets: entered, or closed at the end.
+"""Floor 5. The steps from a factory's object to the value of a `with`: it is entered, or closed at the end.
 
-Written once for all hosts: generators that yield what is to be awaited, which only a driver of coroutines does.
+They are written once for all hosts, as generators that yield awaitables. Only the driver of coroutines awaits them.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from math import inf
 
 from redouble.calls.awaitable import is_awaitable
 from redouble.calls.hosts import coroutines
 from redouble.control import faults
 from redouble.control.cancel import TrioCancelScope
+from redouble.control.scope import exit_attempt
+from redouble.core.raw import probe
 from redouble.ways.shape import is_coroutine_function
 
 TYPE_CHECKING = False
@@ -28,15 +31,16 @@ if TYPE_CHECKING:
 
 
 class Opening:
-    """How something is opened, and what messages call it.
+    """A plan for opening a connection.
 
     Args:
-        factory: Gives the thing, called with `args` and the keywords of each attempt.
-        name: Its name.
-        by: The way in that speaks in messages.
-        closing: Whether also context managers are closed instead of entered.
+        factory: Makes the connection; called with `args` and the keywords of each attempt.
+        args: The positional arguments of `factory`.
+        name: The name of the factory in messages.
+        by: The way in that messages name: `connect` or `reconnect`.
+        closing: Whether context managers are closed as well, instead of entered.
         asynchronous: Whether it is for `async with`.
-        limit: How long closing may take.
+        limit: The time limit of closing.
     """
 
     __slots__ = ("args", "asynchronous", "by", "closing", "factory", "limit", "name")
@@ -65,14 +69,14 @@ class Opening:
 
 
 class Opened:
-    """What was opened: the value for the body, and what ends it; or why it cannot be used.
+    """An opened connection: the value for the body and the function that closes it, or the reason to refuse it.
 
     Attributes:
-        value: The value.
-        leave: Called with what an `__exit__` is called with; `None` where nothing needs to be closed.
-        refusal: Why the value cannot be used; empty where it can.
+        value: The value for the body.
+        leave: Closes it; takes the arguments of an `__exit__`. `None`: it needs no closing.
+        refusal: The reason why the value cannot be used; empty if it can.
         plain: Whether `leave` is a plain `close` or `aclose`, and no context manager's.
-        scope: Trio's scope around it, which is left after it.
+        scope: Trio's cancel scope around it, which is left after it.
     """
 
     __slots__ = ("leave", "plain", "refusal", "scope", "value")
@@ -88,10 +92,11 @@ class Opened:
 
 
 def opening(how: Opening, kwargs: dict[str, Any]) -> Generator[Any, Any, Opened]:
-    """Open: call the factory, enter or await what it gives, and say what ends it.
+    """Call the factory, then enter or await its object; return the value with the function that closes it.
 
-    An async context manager is entered, else an awaitable awaited, then what came is entered if it is a context manager,
-    else closed at the end. `None`, as a probe gives, needs no closing. What a failure here had opened is closed.
+    An async context manager is entered; any other awaitable is awaited. The value is then entered if it is a context
+    manager, else closed at the end. `None`, as a probe returns it, needs no closing. If entering fails, the object is
+    closed.
     """
     thing = how.factory(*how.args, **kwargs)
     if not how.asynchronous:
@@ -109,7 +114,7 @@ def opening(how: Opening, kwargs: dict[str, Any]) -> Generator[Any, Any, Opened]
 
 
 def _refusal_to_wait(thing: Any, how: Opening) -> str:
-    """Why a synchronous `with` cannot use the thing; empty where it can."""
+    """Return the reason why a synchronous `with` cannot use the object; empty if it can."""
     if not how.closing and _enters(thing):
         return ""
     if is_awaitable(thing) or (_enters_async(thing) and not how.closing):
@@ -139,7 +144,7 @@ def _to_be_closed(thing: Any, how: Opening) -> Opened:
     for method in methods:
         close = getattr(thing, method, None)
         if callable(close):
-            return Opened(thing, _leave_by(close, how), plain=True)
+            return Opened(thing, _leave_by(close, how, thing), plain=True)
     refusal = (
         f"{how.by} cannot close what {how.name} gives: {type(thing).__qualname__} is no context manager and has no"
         f" {' or '.join(methods)}(); open it in a function of your own with contextlib.contextmanager"
@@ -147,13 +152,13 @@ def _to_be_closed(thing: Any, how: Opening) -> Opened:
     return Opened(thing, refusal=refusal)
 
 
-def _leave_by(close: Callable[[], Any], how: Opening) -> Leave:
-    """An `__exit__` that closes, and suppresses nothing."""
+def _leave_by(close: Callable[[], Any], how: Opening, thing: Any) -> Leave:
+    """Return an `__exit__` that closes and suppresses no error."""
 
     def leave(kind: type[BaseException] | None, *_: object) -> Any:
         closed = close()
         if not is_awaitable(closed):
-            return None
+            return _closed_down(thing) if how.asynchronous and closed is None and _closes_later(thing) else None
         if how.asynchronous:
             return _finished(closed)
         _close_coroutine(closed)
@@ -164,25 +169,37 @@ def _leave_by(close: Callable[[], Any], how: Opening) -> Leave:
     return leave
 
 
+def _closes_later(thing: Any) -> bool:
+    """Return whether `close` only begins to close, as an asyncio `StreamWriter` does: it sends its buffer first."""
+    transport = probe(thing, "transport")
+    return callable(probe(transport, "abort")) and is_coroutine_function(probe(thing, "wait_closed"))
+
+
+async def _closed_down(thing: Any) -> None:
+    """Wait until a writer has closed, within the time of closing; an `OSError` of the peer is dropped."""
+    with suppress(OSError):
+        await thing.wait_closed()
+
+
 async def _finished(closing: Any) -> None:
     await closing
 
 
 async def open_under(cancel_scope: CancelScope | None, how: Opening, kwargs: dict[str, Any], call: Call) -> Opened:
-    """Open in a coroutine, beneath what may cut it off.
+    """Open in a coroutine, under a cancel scope.
 
     Args:
-        cancel_scope: What cuts it off, besides the limit of the driver; trio's stays around what has been entered.
-        how, kwargs: As of `opening`.
+        cancel_scope: Cancels the opening, besides the limit of the driver; trio's stays around an entered connection.
+        how, kwargs: The arguments of `opening`.
         call: The call whose attempt it is.
     """
     try:
         opened = await coroutines.perform(opening(how, kwargs))
     except BaseException as error:
-        if cancel_scope is None or not cancel_scope.exit(error):
+        if cancel_scope is None or not exit_attempt(cancel_scope, error):
             await _absorb(cancel_scope)
             raise
-        raise call.cut_off(error)  # noqa: B904  # which has its cause
+        raise call.cut_off(error)  # noqa: B904  # it has its cause already
     if isinstance(cancel_scope, TrioCancelScope) and opened.leave is not None and not opened.plain:
         cancel_scope.rest()
         opened.scope = cancel_scope
@@ -193,7 +210,7 @@ async def open_under(cancel_scope: CancelScope | None, how: Opening, kwargs: dic
 
 
 async def _absorb(cancel_scope: CancelScope | None) -> None:
-    """Take a cancellation out of the way that came when the opening was done, such as one asked for from within it."""
+    """Absorb a cancellation that came when the opening was done, such as one that the opening asked for itself."""
     if cancel_scope is not None and cancel_scope.fired and not isinstance(cancel_scope, TrioCancelScope):
         from redouble.calls.hosts.asyncio import absorb
 
@@ -201,9 +218,9 @@ async def _absorb(cancel_scope: CancelScope | None) -> None:
 
 
 def scope_of_opening(clock: Clock, call: Call) -> TrioCancelScope:
-    """Make trio's scope for an opening, with the time limits of its attempt.
+    """Return trio's cancel scope for an opening, with the time limits of its attempt.
 
-    The clock may fail, which leaves the opening without a limit.
+    If the clock fails, the opening has no limit.
     """
     seconds = call.cut_in()
     try:
@@ -220,7 +237,7 @@ def leaving(
     error: BaseException | None = None,
     traceback: TracebackType | None = None,
 ) -> Generator[Any, Any, Any]:
-    """End what was opened, within its time; returns whether the error is suppressed."""
+    """Close a connection within its time limit; return whether the error is suppressed."""
     if opened.leave is None:
         return None
     if not how.asynchronous:
@@ -229,11 +246,11 @@ def leaving(
     try:
         answer = opened.leave(kind, error, traceback)
         if is_awaitable(answer):
-            answer = yield how.limit.finish(answer, plain=opened.plain, scope=scope)
+            answer = yield how.limit.finish(answer, opened.value, plain=opened.plain, scope=scope)
     except BaseException as closing:
         if scope is None or not scope.exit(closing):
             raise
-        how.limit.say_cut_off()
+        how.limit.cut_off(opened.value)
         return None
     if scope is not None:
         scope.exit(None)
@@ -241,7 +258,7 @@ def leaving(
 
 
 def discarding(thing: Any, how: Opening) -> Generator[Any, Any, None]:
-    """Close what a failed attempt had opened; its own error matters, one of closing does not."""
+    """Close the object of a failed attempt; an error of closing is dropped, as the attempt's own error matters more."""
     for method in ("aclose", "close") if how.asynchronous else ("close",):
         close = getattr(thing, method, None)
         if callable(close):
@@ -249,7 +266,7 @@ def discarding(thing: Any, how: Opening) -> Generator[Any, Any, None]:
                 closed: Any = close() if how.asynchronous else how.limit.call(close)
                 if is_awaitable(closed):
                     if how.asynchronous:
-                        yield how.limit.finish(_finished(closed), plain=True)
+                        yield how.limit.finish(_finished(closed), thing, plain=True)
                     else:
                         _close_coroutine(closed)
             except Exception:
@@ -258,7 +275,7 @@ def discarding(thing: Any, how: Opening) -> Generator[Any, Any, None]:
 
 
 def _close_coroutine(coroutine: Any) -> None:
-    """Nothing can await it here: let it not complain of that."""
+    """Close a coroutine that cannot be awaited here, so that Python does not warn of it."""
     if hasattr(coroutine, "close"):
         coroutine.close()
 

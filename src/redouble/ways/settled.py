@@ -1,7 +1,7 @@
-"""Floor 5. Types of values that a function returned: which are plain, and an answer of HTTP that nothing judges.
+"""Floor 5. The types of returned values: plain ones, and HTTP responses that no rule judges.
 
-`call(requests.get, url)` that returns a 503 has succeeded, as far as redouble knows. That is said once per function. Only
-types that look like a response are looked at; all others are settled when one is first returned.
+`call(requests.get, url)` that returns a 503 has succeeded, as far as redouble knows; redouble logs that once per
+function. It looks only at types that seem to be a response. Any other type is settled when it is first returned.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from redouble.calls.call import Site
 
 SETTLED: set[type] = {type(None), bool, int, float, str, bytes, list, dict, tuple}
-"""The types of which no more is asked."""
+"""The types that need no further look."""
 
 _MOST = 1024
-"""How many are kept: a program that makes classes for ever must not fill the memory."""
+"""The number of types kept: a program that makes classes for ever must not fill the memory."""
 
 
 def settle(site: Site, value: Any) -> type | None:
-    """Return the type of a returned value where no more need be asked of such; `None`: ask of the next one, too."""
+    """Return the type of a returned value if its values need no further look; `None`: look at the next one, too."""
     cls = type(value)
     try:
         if cls is GENERATOR:
@@ -37,7 +37,7 @@ def settle(site: Site, value: Any) -> type | None:
 
 
 def _keep(cls: type) -> None:
-    if cls.__name__.endswith("Response"):  # another policy may look
+    if cls.__name__.endswith("Response"):  # settled for one policy only: another may have other rules
         return
     if len(SETTLED) >= _MOST:
         SETTLED.clear()
@@ -45,7 +45,7 @@ def _keep(cls: type) -> None:
 
 
 def _is_said(name: str | None, value: Any) -> bool:
-    """Say once per function that an answer which may pass was returned, and what would try again."""
+    """Log once per function that it returned a transient HTTP answer, and how to retry it; return whether it did."""
     from redouble.known.http_response import http_response
 
     found = http_response.ask(value)

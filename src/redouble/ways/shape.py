@@ -1,4 +1,4 @@
-"""Floor 5. What kind of callable a function is, found without loading `inspect`."""
+"""Floor 5. Finding the kind of a callable without loading `inspect`, and refusing kinds that cannot be retried."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _COROUTINE, _IS_GENERATOR, _ASYNC_GENERATOR, _ITERABLE_COROUTINE = 0x80, 0x20, 0
 
 
 def _function_of(fn: Any) -> Any:
-    """The function that a partial, a bound method or a callable object comes down to."""
-    for _ in range(32):  # partials of partials: bounded, whatever an object claims to wrap
+    """Return the function beneath a partial, a bound method or a callable object."""
+    for _ in range(32):  # partials of partials: bounded, as an object may claim to wrap itself
         if hasattr(fn, "__code__"):
             return fn
         inner = getattr(fn, "func", None) if type(fn).__module__ == "functools" else getattr(fn, "__func__", None)
@@ -33,7 +33,7 @@ def _function_of(fn: Any) -> Any:
 
 
 def _is_stand_in(fn: Any) -> bool:
-    """Whether it only answers as a function would: a mock that was made after one, whose code is a mock, too."""
+    """Return whether a callable is a mock made after a function: its code is a mock, too."""
     code = getattr(_function_of(fn), "__code__", None)
     return code is not None and not isinstance(getattr(code, "co_flags", 0), int)
 
@@ -44,31 +44,35 @@ def _flags(fn: Any) -> int:
 
 
 def is_coroutine_function(fn: Any) -> bool:
-    """Whether calling `fn` gives a coroutine, as far as can be told before.
+    """Return whether calling `fn` returns a coroutine, as far as can be told before the call.
 
-    As `inspect.iscoroutinefunction`, and for partials, bound methods and callable objects too.
+    Like `inspect.iscoroutinefunction`, also for partials, bound methods and callable objects.
     """
     if _flags(fn) & _COROUTINE:
         return True
     if _is_stand_in(fn):
         return False
-    inspect = sys.modules.get("inspect")  # whoever marked a function as a coroutine function has loaded it
+    inspect = sys.modules.get("inspect")  # a program that marks coroutine functions has loaded it
     return inspect is not None and not isinstance(fn, type) and inspect.iscoroutinefunction(_function_of(fn))
 
 
 def is_generator_function(fn: Any) -> bool:
-    """Whether calling `fn` gives a generator that is for a `for`, and not for an `await`."""
+    """Return whether calling `fn` returns a generator to loop over, and not one to await."""
     flags = _flags(fn)
     return bool(flags & _IS_GENERATOR) and not flags & _ITERABLE_COROUTINE
 
 
 def is_async_generator_function(fn: Any) -> bool:
-    """Whether calling `fn` gives an async generator."""
+    """Return whether calling `fn` returns an async generator."""
     return bool(_flags(fn) & _ASYNC_GENERATOR)
 
 
 def refuse_what_cannot_be_retried(fn: Any) -> None:
-    """Refuse, helpfully, what is no function, and functions that cannot be called again."""
+    """Refuse to decorate an object that is no function, or a function that cannot be called again.
+
+    Raises:
+        TypeError: For such an object; the message says how to write it.
+    """
     if isinstance(fn, type):
         if issubclass(fn, BaseException):
             raise TypeError(f"retry decorates functions; to say what is retried, write retry(on={fn.__qualname__})")
@@ -87,7 +91,7 @@ def refuse_what_cannot_be_retried(fn: Any) -> None:
 
 
 def _meant_for(value: Any) -> str:
-    """The field that a value was meant for, as the end of a message; empty where that is not to be seen."""
+    """Return the end of a message: how to write a value that was meant for a field, or for a function."""
     if isinstance(value, property) or type(value).__name__ == "cached_property":
         return f"; put @{type(value).__name__} above @retry"
     if is_awaitable(value):
@@ -103,12 +107,12 @@ def _meant_for(value: Any) -> str:
 
 def _closed(value: Any, advice: str) -> str:
     if hasattr(value, "close"):
-        value.close()  # a coroutine: let it not complain
+        value.close()  # a coroutine: Python would warn that it was never awaited
     return advice
 
 
 def refuse_context_manager(fn: Any) -> None:
-    """Refuse a function that `contextlib` made: it returns at once, and all that may fail happens when it is entered.
+    """Refuse a function that `contextlib` made: it returns at once, and can fail only when it is entered.
 
     Raises:
         TypeError: For such a function.
@@ -121,16 +125,16 @@ def refuse_context_manager(fn: Any) -> None:
 
 
 def refuse_other_arguments(name: str, fn: Any, timeout_as: str | None, *given: str) -> None:
-    """Refuse an operation that cannot be called with what a loop calls it with.
+    """Refuse an operation that does not take the arguments with which a loop calls it.
 
     Args:
-        name: What the loop calls the argument.
+        name: The loop's argument that holds the operation.
         fn: The operation.
-        timeout_as: The parameter by which it is given its timeout, if it is.
-        given: What it is called with, by position.
+        timeout_as: The parameter in which it receives its timeout; `None`: it receives none.
+        given: The names of the positional arguments of the call.
 
     Raises:
-        TypeError: When it takes something else.
+        TypeError: When it takes other arguments.
     """
     if timeout_as is not None:
         timeout_at(fn, timeout_as)
@@ -139,11 +143,14 @@ def refuse_other_arguments(name: str, fn: Any, timeout_as: str | None, *given: s
 
 
 def refuse_what_cannot_be_called(fn: Any, way: str = "retry.call") -> None:
-    """Refuse what is no callable, and generators: they cannot be retried from outside, what they have yielded is gone.
+    """Refuse an object that is not callable, and a generator function: another call would repeat its first items.
 
     Args:
         fn: The operation.
-        way: What it was handed to, as it is written.
+        way: The way in that received it, as users write it.
+
+    Raises:
+        TypeError: For such an object.
     """
     if not callable(fn):
         message = (
@@ -161,10 +168,10 @@ def refuse_what_cannot_be_called(fn: Any, way: str = "retry.call") -> None:
 
 
 def timeout_at(fn: Any, keyword: str) -> TimeoutAt:
-    """Return where a function takes its timeout.
+    """Return the place at which a function takes its timeout.
 
     Raises:
-        TypeError: When it takes none of that name.
+        TypeError: When it has no parameter of that name.
     """
     found = place_of_timeout(fn, keyword)
     if found is None:
@@ -173,13 +180,17 @@ def timeout_at(fn: Any, keyword: str) -> TimeoutAt:
 
 
 def top_package(fn: Any) -> str:
-    """Return the top package of a function that is handed over as it is; empty where that is not to be seen."""
+    """Return the top package of a function that is handed over as it is; empty if it names no module."""
     module = getattr(_function_of(fn), "__module__", None)
     return module.partition(".")[0] if isinstance(module, str) else ""
 
 
 def refuse_timeout_without_keyword(policy: Policy, name: str) -> None:
-    """Nothing can stop a synchronous function that is running: a timeout must be handed to it."""
+    """Refuse `attempt_timeout` without `timeout_as` for a synchronous function: it cannot be stopped while it runs.
+
+    Raises:
+        TypeError: For such a policy.
+    """
     if policy.attempt_timeout is not None and policy.timeout_as is None:
         raise TypeError(
             f"attempt_timeout cannot cut off the synchronous {name}: nothing can stop a running function. Write"
@@ -188,7 +199,7 @@ def refuse_timeout_without_keyword(policy: Policy, name: str) -> None:
 
 
 def refuse_own_cooldown(policy: Policy, what: str) -> None:
-    """Refuse `cooldown=True` where there is no decorated function that could have one.
+    """Refuse `cooldown=True` where no decorated function could hold the cooldown.
 
     Raises:
         ValueError: For such a policy.
@@ -201,7 +212,7 @@ def refuse_own_cooldown(policy: Policy, what: str) -> None:
 
 
 def name_of(fn: Any) -> str:
-    """What to call a function in logs and messages."""
+    """Return the name of a function for logs and messages."""
     for each in (fn, getattr(fn, "func", None), _function_of(fn)):
         name = getattr(each, "__qualname__", None) or getattr(each, "__name__", None)
         if isinstance(name, str):

@@ -1,7 +1,7 @@
 """Floor 5. Streams: only the opening is retried, up to the first item; the rest is passed on as it comes.
 
-An attempt calls the function and asks for the first item. From then on an error cannot be followed by another attempt,
-which would give out the same items again. Each colour has its attempt and its generator.
+An attempt calls the function and asks for the first item. An error after that is not retried, since another attempt
+would give out the same items again. The synchronous and the asynchronous form have an attempt and a generator each.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ if TYPE_CHECKING:
 
 
 class Begun:
-    """A stream whose first item is there, or that ended without any.
+    """A stream whose first item is there, or that ended without one.
 
     Attributes:
-        source: What the function returned.
+        source: The object that the function returned.
         items: The iterator over it.
         first: The first item.
-        ended: Whether there is none.
-        value: What a generator without items returned.
-        refusal: Why it cannot be looped over; empty where it can.
+        ended: Whether the stream ended without an item.
+        value: The return value of a generator without items.
+        refusal: The reason why the object cannot be looped over; empty if it can.
     """
 
     __slots__ = ("ended", "first", "items", "refusal", "source", "value")
@@ -55,7 +55,11 @@ class Begun:
         self.refusal = refusal
 
     def take_first(self) -> Any:
-        """Return the first item, or raise what says that there is none; it is held no longer."""
+        """Return the first item and hold it no longer.
+
+        Raises:
+            TypeError: When the object cannot be looped over.
+        """
         if self.refusal:
             raise TypeError(self.refusal)
         first, self.first = self.first, None
@@ -63,13 +67,13 @@ class Begun:
 
 
 def opening(policy: Policy, fn: Any, own: Own) -> Callable[..., Any]:
-    """Return a function that gives the stream of `fn`, whose opening is retried.
+    """Return a function that streams the items of `fn` and retries until the first item.
 
     Args:
         policy: The policy.
-        fn: A generator function or an async generator function, which give one of their own kind; or what returns
-            something to loop over, for which the first use of what is given back decides.
-        own: What the function has of its own.
+        fn: A generator function or an async generator function, for which it returns generators of the same kind; or
+            a callable that returns an iterable, for which the first use of the stream decides the kind.
+        own: The budget and the cooldown of the function.
     """
     streams = _Streams(policy, fn, own)
     made: Any
@@ -80,7 +84,7 @@ def opening(policy: Policy, fn: Any, own: Own) -> Callable[..., Any]:
         made = streams.synchronous()
     else:
         made = streams.either()
-    made.__name__ = made.__qualname__ = name_of(fn)  # of what has no name of its own, such as a partial
+    made.__name__ = made.__qualname__ = name_of(fn)  # a partial has no name that `update_wrapper` could copy
     update_wrapper(made, fn)
     return made  # type: ignore[no-any-return]
 
@@ -91,17 +95,17 @@ class _Streams:
     __slots__ = ("_fn", "_own", "_policy", "_whose", "name")
 
     def __init__(self, policy: Policy, fn: Any, own: Own) -> None:
-        # An item is no answer to be judged, as a connection is none.
+        # Without rules for results: an item is no answer to be judged, as a connection is none.
         self._policy = policy if policy.result is None else policy.overridden(result=None)
         self._fn, self._own = fn, own
         self._whose = top_package(fn)
         self.name = policy.name or name_of(fn)
 
-    def synchronous(self) -> Callable[..., AnyGenerator]:  # noqa: C901  # one piece, see below
+    def synchronous(self) -> Callable[..., AnyGenerator]:  # noqa: C901  # not split, see below
         """Return the generator function of threads.
 
         Raises:
-            TypeError: For a policy that limits what nothing can cut off.
+            TypeError: For `attempt_timeout` without `timeout_as`: a running function cannot be stopped.
         """
         refuse_timeout_without_keyword(self._policy, self.name)
         begin = _beginning(self._fn, self.name)
@@ -110,14 +114,14 @@ class _Streams:
         def stream(*args: Any, **kwargs: Any) -> AnyGenerator:
             try:
                 begun: Begun = open_(*args, **kwargs)
-                args, kwargs = (), {}  # what was handed in is not held for as long as the stream lasts
+                args, kwargs = (), {}  # or the arguments would be held for as long as the stream lasts
                 given = begun.take_first()
             except BaseException as error:
                 strip(error)
                 raise
             if begun.ended:
                 return begun.value
-            # One piece: each function that it were cut into would show in tracebacks.
+            # Not split into functions, as each one would show in tracebacks.
             try:
                 while True:
                     try:
@@ -141,7 +145,7 @@ class _Streams:
 
         return stream
 
-    def asynchronous(self) -> Callable[..., AnyAsyncGenerator]:  # noqa: C901  # one piece, as above
+    def asynchronous(self) -> Callable[..., AnyAsyncGenerator]:  # noqa: C901  # not split, as above
         """Return the async generator function of asyncio and trio."""
         from redouble.ways import wrap_async
 
@@ -181,7 +185,7 @@ class _Streams:
         return stream
 
     def either(self) -> Callable[..., Stream]:
-        """Return a function whose streams may be looped over in both colours."""
+        """Return a function whose streams work with both `for` and `async for`."""
 
         def stream(*args: Any, **kwargs: Any) -> Stream:
             return Stream(self, args, kwargs)
@@ -190,7 +194,7 @@ class _Streams:
 
 
 class Stream:
-    """A stream of a function that does not say which colour it has: a generator for `for` and for `async for`."""
+    """A stream of a function that may be synchronous or asynchronous: a generator for `for` and for `async for`."""
 
     __module__ = "redouble"
 
@@ -202,7 +206,7 @@ class Stream:
         self._async: AnyAsyncGenerator | None = None
 
     def _handed(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Return what the function is called with, which is not held any longer."""
+        """Return the arguments of the function and hold them no longer."""
         handed = self._args, self._kwargs
         self._args, self._kwargs = (), {}
         return handed
@@ -232,11 +236,11 @@ class Stream:
         return next(self._for())
 
     def send(self, value: Any) -> Any:
-        """As of a generator."""
+        """Send a value into the generator, as `generator.send` does."""
         return self._for().send(value)
 
     def throw(self, error: BaseException) -> Any:
-        """As of a generator."""
+        """Raise an error in the generator, as `generator.throw` does."""
         return self._for().throw(error)
 
     def close(self) -> None:
@@ -250,11 +254,11 @@ class Stream:
         return self._async_for().__anext__()
 
     def asend(self, value: Any) -> Any:
-        """As of an async generator."""
+        """Send a value into the async generator, as `agen.asend` does."""
         return self._async_for().asend(value)
 
     def athrow(self, error: BaseException) -> Any:
-        """As of an async generator."""
+        """Raise an error in the async generator, as `agen.athrow` does."""
         return self._async_for().athrow(error)
 
     def aclose(self) -> Any:
@@ -315,7 +319,7 @@ def _beginning_async(factory: Any, name: str) -> Callable[..., Any]:
 def _refusal(source: Any, name: str) -> str:
     if is_awaitable(source) or hasattr(type(source), "__aiter__"):
         if hasattr(source, "close") and is_awaitable(source):
-            source.close()  # a coroutine: let it not complain
+            source.close()  # a coroutine: Python would warn that it was never awaited
         return f"the stream of {name} is asynchronous: write `async for` instead of `for`"
     return _no_stream(source, name)
 
@@ -333,11 +337,11 @@ def _no_stream(source: Any, name: str) -> str:
     )
 
 
-# What comes after the first item.
+# After the first item.
 
 
 def _throw(items: Any, error: BaseException) -> Any:
-    """Raise within the stream what its consumer threw in; where it is no generator, it ends with that."""
+    """Raise the consumer's error within the stream; if the stream is no generator, raise it here."""
     throw = getattr(items, "throw", None)
     if throw is None:
         raise error
@@ -352,7 +356,7 @@ async def _throw_async(items: Any, error: BaseException) -> Any:
 
 
 def _close(begun: Begun) -> None:
-    """Close the iterator, and what it iterates over."""
+    """Close the iterator and the object that it iterates over."""
     for each in _to_close(begun):
         close = getattr(each, "close", None)
         if callable(close):
@@ -369,7 +373,7 @@ async def _close_async(begun: Begun) -> None:
 
 
 def _to_close(begun: Begun) -> tuple[Any, ...]:
-    """Return what is to be closed: a generator is its own iterator."""
+    """Return the objects to close: one for a generator, which is its own iterator."""
     if begun.items is begun.source or begun.items is None:
         return (begun.source,)
     return begun.items, begun.source

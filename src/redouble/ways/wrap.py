@@ -1,4 +1,4 @@
-"""Floor 5. The wrappers of functions: a hot path for the first attempt, and a script for all that follows a failure."""
+"""Floor 5. The wrapper of a function: a hot path for the first attempt, and a script for everything after a failure."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ def retrying(  # noqa: C901  # see below
 ) -> Callable[..., Any]:
     """Return a function that calls `fn` until it succeeds or the policy gives up.
 
-    A success pays for one reading of the clock, a link in the chain, and a look at the type of what came back. All else
-    is made after the first failure. With a cooldown it also looks whether a list is empty.
+    A success costs one reading of the clock, a link in the chain, and a look at the type of the returned value; with a
+    cooldown, also a check of whether a list is empty. Everything else is made after the first failure.
     """
     site = site_of(policy, fn, name, own, whose)
     counted = counted_by(policy, own.budget)
     long_way = gate_of(policy, own.cooldown)
     seconds = policy.deadline if policy.is_bounded else None
-    plain: type | None = None  # the type of the last value: known to be none that is awaited
+    plain: type | None = None  # the type of the last value, which is known not to be awaitable
 
-    # One piece: each function that it were cut into would be paid for by every call, and show in tracebacks.
+    # Not split into functions: every call would pay for each of them, and tracebacks would show it.
     def wrapper(*args: Any, **kwargs: Any) -> Any:  # noqa: C901
         nonlocal plain
         if long_way or scope.overriding:
@@ -48,7 +48,7 @@ def retrying(  # noqa: C901  # see below
             except BaseException as error:
                 try:  # noqa: SIM105
                     strip(error)
-                except RecursionError:  # no stack is left, and suppress() would be a call as well
+                except RecursionError:  # no stack is left; suppress() would be one more call
                     pass
                 raise
         outer = around.get_link()
@@ -81,7 +81,7 @@ def retrying(  # noqa: C901  # see below
                 if not is_awaitable(value):
                     try:  # noqa: SIM105
                         plain = type(value) if type(value) in SETTLED else settle(site, value)
-                    except Exception:  # a metaclass that refuses to be hashed; suppress() would be a call
+                    except Exception:  # a metaclass that refuses to be hashed; suppress() would cost a call
                         pass
                     counted.hits += 1
                     tell_if_later(site.policy, site.name, value)
@@ -96,25 +96,25 @@ def retrying(  # noqa: C901  # see below
             return _carry_on(site, call.given, fn, args, kwargs, call)
         finally:
             link[WHO] = None
-            if around.get_link() is link:  # else something was opened in the attempt, and stays open
+            if around.get_link() is link:  # else the attempt opened a scope that stays open
                 around.reset_link(token)
-            if call is not None:  # by assignments, for which there is stack left where there is none for a call
+            if call is not None:  # by assignments, not by let_go(): no stack may be left for a call
                 call.error = call.raised = call.value = call.given = call.tally.handed = call.fn = None
                 call.args, call.kwargs = (), {}
             if seconds is not None:
-                leave_bound(node)  # type: ignore[arg-type]  # it has one
+                leave_bound(node)  # type: ignore[arg-type]  # with a deadline there is a node
 
     return wrapper
 
 
 def run(site: Site, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Make a whole call by the driver of threads."""
+    """Make a whole call with the driver of threads."""
     link = open_link(site)
     call = None
     try:
         call = new_call(site, link, fn, args, kwargs)
         if call.held and in_event_loop():
-            call.begin_held()  # waiting would hold the loop up; where it gives something to await, that is held back
+            call.begin_held()  # waiting would block the event loop; if it returns an awaitable, that is held back
         if drive(attempts(call), call) is None:
             return call.value
         return _carry_on(site, call.given, fn, args, kwargs, call)
@@ -125,7 +125,7 @@ def run(site: Site, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[
 
 
 def _carry_on(*given: Any) -> Any:
-    """Go on in a coroutine; what is asynchronous is loaded for the first thing that is awaited."""
+    """Go on in a coroutine; the asynchronous modules are loaded for the first awaitable."""
     from redouble.ways.wrap_async import carry_on
 
     return carry_on(*given)

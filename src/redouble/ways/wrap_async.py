@@ -1,4 +1,4 @@
-"""Floor 5. The wrappers of coroutine functions, for asyncio and trio alike."""
+"""Floor 5. The wrapper of a coroutine function, for asyncio and trio alike."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def retrying(  # noqa: C901  # see below
             except BaseException as error:
                 try:  # noqa: SIM105
                     strip(error)
-                except RecursionError:  # no stack is left, and suppress() would be a call as well
+                except RecursionError:  # no stack is left; suppress() would be one more call
                     pass
                 raise
         outer = around.get_link()
@@ -75,15 +75,15 @@ def retrying(  # noqa: C901  # see below
         finally:
             link[WHO] = None
             try:
-                if around.get_link() is link:  # else something was opened in the attempt, and stays open
+                if around.get_link() is link:  # else the attempt opened a scope that stays open
                     around.reset_link(token)
-            except ValueError:  # closed in another context, as a coroutine may be that nobody awaits to its end
+            except ValueError:  # closed in another context, as an unfinished coroutine may be
                 pass
-            if call is not None:  # by assignments, for which there is stack left where there is none for a call
+            if call is not None:  # by assignments, not by let_go(): no stack may be left for a call
                 call.error = call.raised = call.value = call.given = call.tally.handed = call.fn = None
                 call.args, call.kwargs = (), {}
             if seconds is not None:
-                leave_bound(node)  # type: ignore[arg-type]  # it has one
+                leave_bound(node)  # type: ignore[arg-type]  # with a deadline there is a node
 
     return wrapper
 
@@ -96,10 +96,10 @@ def carry_on(
     kwargs: dict[str, Any],
     call: Call | None = None,
 ) -> Coroutine[Any, Any, Any]:
-    """Go on where a synchronous wrapper was given something to await: `given` is its current attempt.
+    """Go on in a coroutine after a synchronous wrapper received an awaitable, `given`: its current attempt.
 
-    The clock of a first attempt starts when the coroutine is awaited; what the call holds is asked for now, since the
-    wrapper lets go of it.
+    The clock of a first attempt starts when the coroutine is awaited. The error that the call holds is taken now, since
+    the wrapper lets go of it.
     """
     held = [] if call is None else [call.error]
     return _carried_on(site, given, fn, args, kwargs, call, held)
@@ -122,20 +122,20 @@ async def run(
     begun: Call | None = None,
     held: list[Exception | None] | None = None,
 ) -> Any:
-    """Make a whole call by the driver of coroutines.
+    """Make a whole call with the driver of coroutines.
 
     Args:
         site: The policy and the name.
-        given: What the first attempt has returned already, to be awaited; `None`: nothing yet.
+        given: The awaitable that an attempt has returned already; `None`: no attempt has begun.
         fn, args, kwargs: The operation.
-        begun: The call, where attempts of it have failed before anything was to be awaited.
-        held: The error of the last of those, to be taken out.
+        begun: The call of the synchronous wrapper, if attempts have failed in it; else `None`.
+        held: The error of the last failed attempt, in a list so that it can be taken out.
     """
     link = open_link(site)
     call = None
     try:
         new = begun is None or begun.tally.attempt == 1
-        first = new and (given is None or hasattr(given, "close"))  # a task would be under way already
+        first = new and (given is None or hasattr(given, "close"))  # a task is under way already, and has no close
         call = new_call(site, link, fn, args, kwargs, first)
         if begun is not None:
             call.take_over(begun, held.pop() if held else None)
@@ -146,5 +146,5 @@ async def run(
         close_link(link)
         if call is not None:
             if call.held and given is not None:
-                given.close()  # cancelled while it was held back: let it not complain
+                given.close()  # cancelled while held back: Python would warn that it was never awaited
             call.let_go()

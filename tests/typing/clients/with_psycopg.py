@@ -1,7 +1,8 @@
 """psycopg, which is typed: checked as ways_in.py is, and never run.
 
-mypy takes `psycopg.connect` for a function that is generic in its row, and finds no row for it where it is only handed
-on: `retry.connect(psycopg.connect, conninfo)`. It has one where the row is written, or the call stands in a lambda.
+mypy takes `psycopg.connect` for a function that is generic in its row, and knows no row where it is only handed on:
+`retry.connect(psycopg.connect, conninfo)` opens a `Connection[Any]` for it, and a `Connection[TupleRow]` for the others.
+The row is known to all where it is written, or where the call stands in a lambda.
 """
 
 from __future__ import annotations
@@ -26,6 +27,23 @@ def dial(conninfo: str, *, connect_timeout: int | None = None) -> psycopg.Connec
     """Connect, with what is left of the deadline as the timeout."""
     rows = psycopg.Connection[DictRow]
     return rows.connect(conninfo, row_factory=dict_row, connect_timeout=connect_timeout)
+
+
+def handed_on(conninfo: str) -> None:
+    """The generic functions themselves, whose row mypy does not know."""
+    rows: list[TupleRow] = retry.call(psycopg.connect, conninfo).execute("select 1").fetchall()
+    opened: psycopg.Connection[TupleRow] = retry.call(psycopg.Connection.connect, conninfo, autocommit=True)
+    with retry.connect(psycopg.connect, conninfo) as connection:
+        rows = connection.execute("select 1").fetchall()
+    with retry.connect(psycopg.connect, conninfo, close_timeout=2) as same:
+        opened = same
+    print(rows, opened)
+
+
+async def handed_on_in_asyncio(conninfo: str) -> None:
+    """The same in a coroutine; `connect` opens an asynchronous one where the row is written."""
+    opened = await retry.call(psycopg.AsyncConnection.connect, conninfo)
+    await opened.execute("select 1")
 
 
 def in_threads(conninfo: str) -> None:

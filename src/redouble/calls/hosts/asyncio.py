@@ -23,6 +23,7 @@ from redouble.control import faults
 from redouble.control.cancel import CUT_OFF, LET_GO, AsyncioCancelScope
 from redouble.control.clock import SYSTEM
 from redouble.control.host import NoHost
+from redouble.control.scope import exit_attempt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,16 +42,16 @@ async def limit(
 ) -> Any:
     """Await `given`, and cancel it when its time is up.
 
-    Most operations that do not wait are done at their first step, so that is made by hand and needs no timer.
+    An operation that does not wait is done at its first step. That step is made by hand, and needs no timer.
 
     Args:
-        given: What the operation returned.
-        clock: The clock whose timer is set.
-        cut_in: Answers in how many seconds to cut it off; asked again when the timer fires.
-        cut_off: Makes the error that stands for the attempt from its cancellation.
+        given: The awaitable that the operation returned.
+        clock: The clock that sets the timer.
+        cut_in: Returns the seconds after which to cut it off; called again when the timer fires.
+        cut_off: Makes the error of the attempt from its cancellation.
     """
     try:
-        # Before the first step, whatever that does to the task; which is not kept here: errors hold this frame.
+        # Read before the first step, which may cancel the task. The task is not kept: errors hold this frame.
         before = current_task().cancelling()  # type: ignore[union-attr]  # where there is none, see below
     except (RuntimeError, AttributeError):
         faults.report("host", "of a retried call", NoHost(), "attempts have no time limit")
@@ -70,7 +71,7 @@ async def limit(
     try:
         value = await given
     except CancelledError as cancelled:
-        if cancel_scope.exit(cancelled):
+        if exit_attempt(cancel_scope, cancelled):
             raise cut_off(cancelled)  # noqa: B904  # it has its cause: the last error, where there is one
         raise
     except BaseException as error:
@@ -83,10 +84,10 @@ async def limit(
 
 
 class _Timers:
-    """The timers of attempts on the system's clock: a heap a loop, of which one timer of the loop is set.
+    """The timers of attempts on the system's clock: a heap per event loop, for which the loop has one timer of its own.
 
-    Most attempts are done long before their time, so a timer that is cancelled is only marked, and left out when it
-    comes up, or when such ones are more than half of the heap.
+    Most attempts are done long before their time. So a cancelled timer is only marked; it is dropped when it comes up,
+    or when more than half of the heap is cancelled.
     """
 
     __slots__ = ("_heaps",)
@@ -95,7 +96,7 @@ class _Timers:
         self._heaps: WeakKeyDictionary[AbstractEventLoop, _Heap] = WeakKeyDictionary()
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> _Timer:
-        """Call `callback` on the running event loop after so much, unless the timer is cancelled."""
+        """Call `callback` on the running event loop after `seconds`, unless the timer is cancelled."""
         loop = get_running_loop()
         heap = self._heaps.get(loop)
         if heap is None:
@@ -123,7 +124,7 @@ class _Timer:
 
 
 class _Heap:
-    """Timers of one loop, of which the loop knows the first; its own timer may come early, and is then set again."""
+    """The timers of one event loop, which is asked to wake for the first; a wake that comes early is set again."""
 
     __slots__ = ("_cancelled", "_set_for", "_timers")
 
@@ -167,7 +168,7 @@ class _Heap:
 
 
 FEW = 64
-"""So many cancelled timers are not worth a sweep."""
+"""The number of cancelled timers up to which a sweep is not worth it."""
 
 RESOLUTION = get_clock_info("monotonic").resolution
 
@@ -176,7 +177,7 @@ TIMERS = _Timers()
 
 @coroutine
 def _rest(running: Any, first: Any) -> Generator[Any, Any, Any]:
-    """What is left of a coroutine after its first step, which yielded `first`."""
+    """Run the rest of a coroutine after its first step, which yielded `first`."""
     given = first
     while True:
         try:
@@ -194,11 +195,11 @@ def _rest(running: Any, first: Any) -> Generator[Any, Any, Any]:
 
 
 _alone: set[Task[None]] = set()
-"""What closes without being waited for, held here: an event loop itself holds tasks weakly."""
+"""The tasks that close without being waited for: an event loop holds its tasks weakly, so they are kept here."""
 
 
 async def finish(closing: Awaitable[Any], clock: Clock, seconds: float, plain: bool) -> Any:
-    """Await what closes something, and cancel it when its time is up; as of `coroutines.finish`."""
+    """Await `closing`, and cancel it when its time is up; the asyncio part of `coroutines.finish`."""
     try:
         cancel_scope = AsyncioCancelScope(clock, seconds)
     except Exception as fault:
@@ -221,7 +222,7 @@ async def finish(closing: Awaitable[Any], clock: Clock, seconds: float, plain: b
 
 @coroutine
 def _until_cut_off(closing: Any, cancel_scope: AsyncioCancelScope) -> Generator[Any, Any, Any]:
-    """Run a coroutine that closes something; all that it does after its cancellation is done in a task of its own."""
+    """Run a coroutine that closes a connection; after its cancellation it goes on in a task of its own."""
     step, value = closing.send, None
     while True:
         try:
@@ -244,7 +245,7 @@ def _go_on_alone(closing: Any, given: Any) -> None:
     async def rest() -> None:
         try:
             await _rest(closing, given)
-        except Exception:  # of interest to nobody any more
+        except Exception:  # the program has gone on without this closing
             return
 
     task = ensure_future(rest())
@@ -253,9 +254,9 @@ def _go_on_alone(closing: Any, given: Any) -> None:
 
 
 async def absorb(cancel_scope: CancelScope) -> None:
-    """Take a cancellation that was asked for, but not delivered before the body had ended, out of its way.
+    """Absorb a cancellation that was asked for, but not delivered before the body had ended.
 
-    Python 3.13 does that by itself, when the request is taken back.
+    Python 3.13 does that itself when the request is taken back.
     """
     task: Any = current_task()
     if cancel_scope.fired and getattr(task, "_must_cancel", False) and not task.cancelling():
@@ -266,9 +267,9 @@ async def absorb(cancel_scope: CancelScope) -> None:
 
 
 async def sleep_until_any(clock: Clock, seconds: float, events: tuple[Any, ...]) -> None:
-    """Sleep until one of several events is set: at once for a loop's own and for `threading`'s, of others now and then."""
+    """Sleep until one of several events is set: at once for asyncio's and `threading`'s; others are polled."""
     own = [event for event in events if isinstance(event, Event)]
-    heard = [event for event in events if clock is SYSTEM and can_be_heard(event)]  # virtual time looks at them itself
+    heard = [event for event in events if clock is SYSTEM and can_be_heard(event)]  # a fake clock looks at them itself
     if len(own) + len(heard) < len(events):
         await clock.sleep_async(seconds, AnyOf(*events))
         return
@@ -285,4 +286,4 @@ async def sleep_until_any(clock: Clock, seconds: float, events: tuple[Any, ...])
             leave()
         over = [watcher for watcher in watchers if not watcher.cancel()]
     for watcher in over:
-        watcher.result()  # raises what an event could not wait for, such as one of another loop
+        watcher.result()  # raises the error of an event that cannot be waited for, such as another loop's

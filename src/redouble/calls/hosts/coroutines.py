@@ -1,4 +1,9 @@
-"""Floor 4. The driver of coroutines: asyncio and trio, which differ in two functions alone, waiting and limiting."""
+"""Floor 4. The driver of coroutines, for asyncio and trio.
+
+The two differ in waiting for several events, limiting an attempt, closing within a time, and awaiting during a
+cancellation: `_sleep`, `_limit`, `limited`, `finish` and `shielded` ask which of them runs the coroutine. Their own
+parts are in `asyncio.py` and `trio.py`.
+"""
 
 from __future__ import annotations
 
@@ -29,12 +34,12 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 
-async def drive(script: Script, call: Call | Any = None, *, pending: bool = False) -> Call | Any:  # noqa: C901  # one piece: each function it were cut into would show in tracebacks
-    """Perform the steps of a script, until it ends or hands something out; as the driver of threads does.
+async def drive(script: Script, call: Call | Any = None, *, pending: bool = False) -> Call | Any:  # noqa: C901  # not split: each function would show in tracebacks
+    """Perform the steps of a script until it ends or hands out an attempt or an item, as the driver of threads does.
 
     Args:
         script: The script.
-        call: The call that it is about at first, if there is one already.
+        call: The call with which the script begins, if there is one already.
         pending: Whether an attempt of that call, which the driver of threads began, is still to be awaited.
     """
     steps: Iterable[tuple[Any, Any]] = chain(((ATTEMPT, call),), script) if pending else script
@@ -76,7 +81,7 @@ async def drive(script: Script, call: Call | Any = None, *, pending: bool = Fals
                 raise_held(call)
         return None
     except BaseException as out:
-        script.close()  # whatever it opened is closed here and now, in this context
+        script.close()  # so that its links are closed here and now, in this context
         if call is None or out is call.raised or call.error is None or not is_fault(call.tally.name, out):
             raise
         call.raised = call.error
@@ -85,7 +90,7 @@ async def drive(script: Script, call: Call | Any = None, *, pending: bool = Fals
 
 
 async def perform(steps: Generator[Any, Any, T]) -> T:
-    """Run a generator that yields what it wants awaited, and is sent what came of it."""
+    """Run a generator that yields awaitables, and send it the value or the error of each."""
     value: Any = None
     error: BaseException | None = None
     while True:
@@ -103,9 +108,9 @@ async def perform(steps: Generator[Any, Any, T]) -> T:
 
 
 async def shielded(given: Awaitable[T], seconds: float) -> T | None:
-    """Await something short in a coroutine that is being cancelled, and let it go after so many seconds.
+    """Await `given` in a coroutine that is being cancelled, for at most `seconds`.
 
-    In trio, where every await of a cancelled task raises, it is shielded; asyncio cancels once.
+    In trio every await of a cancelled task raises, so it is shielded; asyncio cancels only once.
 
     Raises:
         TimeoutError: In asyncio, when it took too long.
@@ -120,7 +125,7 @@ async def shielded(given: Awaitable[T], seconds: float) -> T | None:
 
 
 async def wait(call: Call) -> None:
-    """Suspend the coroutine between two attempts; a wait of 0 s still lets others run, and a cancellation be seen."""
+    """Suspend the coroutine between two attempts; even a wait of 0 s lets other tasks run and sees a cancellation."""
     if call.closing is not None:
         await _finish(call)
     clock = call.tally.clock
@@ -133,7 +138,7 @@ async def wait(call: Call) -> None:
 
 
 async def pause(asked: Pause) -> None:
-    """Suspend the coroutine until one of the events is set, or the time is over; others run in any case."""
+    """Suspend the coroutine until one of the events is set, or the time is over; other tasks run in any case."""
     clock, events = asked.clock, asked.events
     if asked.call is not None and asked.call.closing is not None:
         await _finish(asked.call)
@@ -147,7 +152,7 @@ async def pause(asked: Pause) -> None:
 
 async def _sleep(clock: Clock, seconds: float, asked: Pause, events: tuple[Any, ...]) -> None:
     if seconds <= 0:
-        await SYSTEM.sleep_async(0)  # no time passes, so no clock is asked
+        await SYSTEM.sleep_async(0)  # no time passes, so the policy's clock is not needed
     elif len(events) < 2 and not (clock is SYSTEM and any(map(can_be_heard, events))):
         await clock.sleep_async(seconds, asked.as_one())
     elif running_host() is Host.TRIO:
@@ -161,7 +166,7 @@ async def _sleep(clock: Clock, seconds: float, asked: Pause, events: tuple[Any, 
 
 
 async def _finish(call: Call) -> None:
-    """Finish with a dropped result; what goes wrong there is no reason not to try again."""
+    """Await the closing of a dropped result; an error of it is reported, and the call goes on."""
     closing, call.closing = call.closing, None
     try:
         if closing is not None:
@@ -171,13 +176,13 @@ async def _finish(call: Call) -> None:
 
 
 def limited_first(given: Awaitable[Any], link: Link) -> Awaitable[Any]:
-    """As `limited`, for the first attempt of a call that has not been made yet."""
+    """Await a first attempt as `limited` does, before there is a `Call`."""
     first = First(link)
     return _limit()(given, SYSTEM, first.cut_in, first.cut_off)
 
 
 def _limit() -> Callable[..., Awaitable[Any]]:
-    """What limits the time of an attempt on the host that runs this; where there is none, that of asyncio says so."""
+    """Return the `limit` of the library that runs this coroutine; without one, asyncio's, which reports that."""
     if in_trio():
         from redouble.calls.hosts import trio
 
@@ -194,7 +199,7 @@ _asyncio_limit: Callable[..., Awaitable[Any]] | None = None
 
 
 async def limited(given: Awaitable[Any], call: Call) -> Any:
-    """Await what the operation returned, and cut it off when the time of the attempt is up."""
+    """Await the operation's awaitable, and cut it off when the time of the attempt is up."""
     try:
         seconds = call.cut_in()
     except Exception as fault:
@@ -202,22 +207,22 @@ async def limited(given: Awaitable[Any], call: Call) -> Any:
         return await given
     if seconds == inf:
         return await given
-    if getattr(call.fn, "limits_itself", False) and in_trio():  # it opens something, which its limit has to stay around
+    if getattr(call.fn, "limits_itself", False) and in_trio():  # an opening, whose scope stays around the connection
         return await given
     return await _limit()(given, call.tally.clock, call.cut_in, call.cut_off)
 
 
 async def finish(closing: Awaitable[Any], clock: Clock, seconds: float, plain: bool) -> Any:
-    """Await what closes something, and cancel it when its time is up.
+    """Await `closing`, and cancel it when its time is up.
 
     Args:
-        closing: What is awaited.
-        clock: The clock whose timer is set.
-        seconds: Its time.
-        plain: Whether it may be let go when it does not heed its cancellation; in trio nothing may.
+        closing: The awaitable that closes a connection.
+        clock: The clock that sets the timer.
+        seconds: The time limit.
+        plain: Whether it may go on alone when it does not heed its cancellation; in trio it cannot.
 
     Returns:
-        What came of it; `CUT_OFF` when it was cancelled, `LET_GO` when it goes on alone.
+        Its value; `CUT_OFF` when it was cancelled, `LET_GO` when it goes on alone.
     """
     try:
         host = running_host()

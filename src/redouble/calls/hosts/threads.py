@@ -1,4 +1,4 @@
-"""Floor 4. The driver of plain threads: with gevent and eventlet as they are, and as the first function of a greenlet."""
+"""Floor 4. The driver of plain threads; it works with gevent and eventlet, also as a greenlet's first function."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 
-def drive(script: Script, call: Call | Any = None) -> Call | Any:  # noqa: C901  # one piece: each function it were cut into would show in tracebacks
-    """Perform the steps of a script, until it ends or hands something out.
+def drive(script: Script, call: Call | Any = None) -> Call | Any:  # noqa: C901  # not split: each function would show in tracebacks
+    """Perform the steps of a script until it ends or hands out an attempt, an item or an awaitable.
 
     Args:
         script: The script.
-        call: The call that it is about at first, if there is one already. (`Any` says to checkers that `None` stands
-            only where no step has named a call yet.)
+        call: The call with which the script begins, if there is one already. (`Any` tells checkers that it is `None`
+            only until a step has named a call.)
 
     Returns:
-        The call, where something was handed out: an attempt to a body, an item, or an awaitable (`call.given`) with
-        which a driver of coroutines is to go on; `None` when the script has ended.
+        The call, if an attempt was handed to a body, an item to a loop, or an awaitable (`call.given`) to a driver of
+        coroutines, which then goes on; `None` when the script has ended.
     """
     try:
         for step, subject in script:
@@ -75,7 +75,7 @@ def drive(script: Script, call: Call | Any = None) -> Call | Any:  # noqa: C901 
                 raise_held(call)
         return None
     except BaseException as out:
-        script.close()  # whatever it opened is closed here and now, in this context
+        script.close()  # so that its links are closed here and now, in this context
         if call is None or out is call.raised or call.error is None or not is_fault(call.tally.name, out):
             raise
         call.raised = call.error
@@ -84,14 +84,14 @@ def drive(script: Script, call: Call | Any = None) -> Call | Any:  # noqa: C901 
 
 
 PEP_479 = ("generator raised StopIteration",)
-"""What Python says where a generator raised one, which would look like its end; its cause is that error."""
+"""The arguments of the error that Python raises from a `StopIteration` in a generator (PEP 479)."""
 
 
 def perform(steps: Generator[Any, Any, T]) -> T:
-    """Run a generator that yields what it wants awaited, where nothing can be.
+    """Run a generator that yields awaitables, in a thread, where they cannot be awaited.
 
     Raises:
-        TypeError: When it yields something.
+        TypeError: When it yields an awaitable.
     """
     try:
         wanted = next(steps)
@@ -103,7 +103,7 @@ def perform(steps: Generator[Any, Any, T]) -> T:
             raise error.__cause__ from error.__cause__.__cause__
         raise
     if hasattr(wanted, "close"):
-        wanted.close()  # a coroutine: let it not complain
+        wanted.close()  # a coroutine: Python would warn that it was never awaited
     steps.close()
     raise TypeError("this is asynchronous: write `async with` instead of `with`")
 
@@ -145,7 +145,7 @@ def pause(asked: Pause) -> None:
 
 
 def raise_held(call: Call) -> None:
-    """Raise the error that ends the call, as it was when its attempt raised it."""
+    """Raise the error that ends the call, with the traceback and context that it had when its attempt raised it."""
     error = call.raised
     assert error is not None
     as_it_was = None

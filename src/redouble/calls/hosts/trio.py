@@ -8,6 +8,7 @@ from redouble.calls.pause import AnyOf, can_be_heard, hear
 from redouble.control import faults
 from redouble.control.cancel import CUT_OFF, TrioCancelScope
 from redouble.control.clock import SYSTEM
+from redouble.control.scope import exit_attempt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ async def limit(
 ) -> Any:
     """Await `given`, and cancel it when its time is up; the arguments are those of asyncio's `limit`.
 
-    The scope is there from the beginning: one that is entered later would stand in the stack of scopes in the wrong place.
+    The scope is entered at the beginning: entered later, it would be in the wrong place in the stack of scopes.
     """
     try:
         cancel_scope = TrioCancelScope(clock, cut_in(), cut_in)
@@ -35,7 +36,7 @@ async def limit(
     try:
         value = await given
     except sys.modules["trio"].Cancelled as cancelled:
-        ours = cancel_scope.exit(cancelled)
+        ours = exit_attempt(cancel_scope, cancelled)
         if not ours:
             raise
         error = cut_off(cancelled)
@@ -49,9 +50,9 @@ async def limit(
 
 
 async def finish(closing: Awaitable[Any], clock: Clock, seconds: float) -> Any:
-    """Await what closes something, and cancel it when its time is up; as of `coroutines.finish`.
+    """Await `closing`, and cancel it when its time is up; the trio part of `coroutines.finish`.
 
-    What shields itself from cancellation is waited for: a task of trio's cannot be left before what runs in it.
+    Closing that shields itself from cancellation is waited for: in trio it cannot go on without its task.
     """
     try:
         cancel_scope = TrioCancelScope(clock, seconds)
@@ -69,10 +70,10 @@ async def finish(closing: Awaitable[Any], clock: Clock, seconds: float) -> Any:
 
 
 async def sleep_until_any(clock: Clock, seconds: float, events: tuple[Any, ...]) -> None:
-    """Sleep until one of several events is set: at once for trio's own and for `threading`'s, of others now and then."""
+    """Sleep until one of several events is set: at once for trio's and `threading`'s; others are polled."""
     trio: Any = sys.modules["trio"]
     own = [event for event in events if isinstance(event, trio.Event)]
-    heard = [event for event in events if clock is SYSTEM and can_be_heard(event)]  # virtual time looks at them itself
+    heard = [event for event in events if clock is SYSTEM and can_be_heard(event)]  # a fake clock looks at them itself
     if len(own) + len(heard) < len(events):
         await clock.sleep_async(seconds, AnyOf(*events))
         return

@@ -1,0 +1,249 @@
+"""On top of the floors: what several files say of one function: who catches a RetryError, who touches its retrying.
+
+Functions are matched by name alone: two of one name are taken for one, which leaves more as it is, and never less.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+import libcst as cst
+
+from redouble.cli.migrate.draft import Cannot
+from redouble.cli.migrate.source import LIBRARIES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from redouble.cli.migrate.source import Source
+
+TOUCHED = re.compile(
+    rb"\.retry\.(sleep|wait|stop|retry|statistics|before|after|reraise|enabled)|\.retry_with\b|\.retry, ?[\"']"
+)
+"""What a file holds that may reach into a function that tenacity decorated."""
+
+
+_TRY_AGAIN = re.compile(rb"\bTryAgain\b")
+
+REACHED = {"sleep", "wait", "stop", "statistics", "before_sleep", "retry_error_callback", "reraise"}
+"""What a place asks of the retrying of a function that is not known to be tenacity's."""
+
+
+class Touch(NamedTuple):
+    """A place that reaches into the retrying of a decorated function: `fetch.retry.sleep`, `fetch.retry_with`."""
+
+    source: Source
+    node: cst.Attribute
+    function: str
+    """The name of the function."""
+    path: str
+    """What is reached: `retry.sleep`, `retry_with`."""
+
+
+class Catch(NamedTuple):
+    """A place that catches RetryError."""
+
+    source: Source
+    node: cst.Try | cst.With
+    named: str
+    """How the class is written there."""
+    asks: bool
+    """Whether more is asked of the error than that it comes."""
+
+    @property
+    def place(self) -> str:
+        """The file; without the line, which a mark above it would move."""
+        return self.source.path.name
+
+
+class World:
+    """All files that are looked at together.
+
+    Attributes:
+        sources: The files that may have to be changed.
+        texts: The bytes of every file, by its path.
+        refused: Why a function's decorator must stay, by the function's name.
+        touches: The places that reach into decorated functions.
+        patched: The files that put stand-ins into a library itself, by `module.library`.
+        strange: Those that reach into functions of which it is not seen what decorates them.
+    """
+
+    def __init__(self, sources: list[Source], texts: dict[Path, bytes]) -> None:
+        self.sources = sources
+        self.texts = texts
+        self.refused: dict[str, str] = {}
+        self.caught: dict[str, list[Catch]] = {}
+        self.catches = [catch for source in sources for catch in _catching(source)]
+        for catch in self.catches:
+            for name in set(called(catch.source, catch.node.body)):
+                self.caught.setdefault(name, []).append(catch)
+        self.patched = {library: source.path.name for source in sources for library in _patched(source)}
+        names = {name for source in sources for name in _decorated_by_tenacity(source)}
+        self.touches = [touch for source in sources for touch in _touches(source, names)]
+        self.strange = [touch for source in sources for touch in _touches(source, None) if touch.function not in names]
+
+    def refuse_patched(self, source: Source, node: cst.CSTNode, library: str) -> None:
+        """Raise Cannot where tests put stand-ins into a library that a function asks each time it is called."""
+        place = self.patched.get(f".{library}") or self.patched.get(f"{source.path.stem}.{library}")
+        if place is not None and source.first_around(_decorated_or(source, node), cst.FunctionDef) is not None:
+            raise Cannot(f"{place} patches {library} itself")
+
+    def refuse_stand_ins(self, source: Source, swapped: Iterable[cst.CSTNode]) -> None:
+        """Raise Cannot where a test patches, by its name in a module, what that module would not have any more."""
+        inside = [node for each in swapped for node in source.within(each)]
+        names = {source.code(ref.node).partition(".")[0] for ref in source.refs if ref.node in inside}
+        for name in sorted(names):
+            word = re.compile(rf"[\"'][\w.]*\b{source.path.stem}\.{name}\b[\w.]*[\"']".encode())
+            place = next((path for path, text in self.texts.items() if word.search(text)), None)
+            if place is not None:
+                raise Cannot(f"{place.name} patches {source.path.stem}.{name}")
+
+    def decorated_by(self, name: str) -> set[str]:
+        """Return the names of the functions, in all files, that a decorator of that name decorates."""
+        word = re.compile(
+            rb"^[ \t]*@(?:\w+\.)*" + re.escape(name.encode()) + rb"\b.*?\bdef (\w+)", re.MULTILINE | re.DOTALL
+        )
+        return {found.decode() for text in self.texts.values() for found in word.findall(text)}
+
+    def refuse_strange(self) -> None:
+        """Raise Cannot where the retrying of some function is looked into, which a decorator at hand may have made."""
+        if self.strange:
+            touch = self.strange[0]
+            raise Cannot(f"{touch.source.path.name} uses {touch.function}.{touch.path}, which it may have made")
+
+    def refuse_try_again(self, source: Source) -> None:
+        """Raise Cannot in a file that names TryAgain: tenacity retries on it whatever was asked for."""
+        if _TRY_AGAIN.search(self.texts.get(source.path, b"")):
+            raise Cannot("the file names TryAgain: write an error of your own, and name it in on=")
+
+    def refuse_touched(self, name: str) -> None:
+        """Raise Cannot where another place reaches into the retrying of a function in a way that has no counterpart."""
+        if name in self.refused:
+            raise Cannot(self.refused[name])
+
+    def caught_at(self, source: Source, node: cst.CSTNode, name: str) -> list[Catch]:
+        """Return where the RetryError of a call site is caught: around it, or around calls of its function, by name.
+
+        Raises:
+            Cannot: Where more is asked of the RetryError than that it comes.
+        """
+        inside = list(source.around(node))
+        found = [catch for catch in self.catches if catch.source is source and _is_body_of(catch, inside)]
+        found += [catch for catch in self.caught.get(name, []) if catch not in found]
+        for catch in found:
+            if catch.asks:
+                raise Cannot(
+                    f"its RetryError is looked into ({catch.place}): pass reraise=True and catch the errors themselves,"
+                    " or `with gave_up_as(MyError):`"
+                )
+        return found
+
+    def mentions_elsewhere(self, source: Source) -> Callable[[str], bool]:
+        """Return a function that tells whether another file mentions a name."""
+
+        def mentions(name: str) -> bool:
+            word = re.compile(rb"\b" + re.escape(name.encode()) + rb"\b")
+            return any(word.search(text) for path, text in self.texts.items() if path != source.path)
+
+        return mentions
+
+
+def _decorated_or(source: Source, node: cst.CSTNode) -> cst.CSTNode:
+    """Return the function that an expression decorates, or the expression."""
+    decorator = next((up for up in (node, *source.around(node)) if isinstance(up, cst.Decorator)), None)
+    function = None if decorator is None else source.parent(decorator)
+    return node if function is None else function
+
+
+def _patched(source: Source) -> Iterator[str]:
+    """Yield the libraries, with the module that holds them if one is named, that are patched by `patch.object(tenacity, ...)` or `setattr(tenacity, ...)`."""
+    for node in source.nodes:
+        if isinstance(node, cst.Call) and len(node.args) > 1:
+            path = source.code(node.args[0].value)
+            holder, _, library = path.rpartition(".")  # perhaps that which a module imported
+            if library in LIBRARIES and source.code(node.func).rpartition(".")[2] in ("object", "setattr", "patch"):
+                yield f"{holder.rpartition('.')[2]}.{library}"
+
+
+def _is_body_of(catch: Catch, inside: list[cst.CSTNode]) -> bool:
+    """Whether a node is within the body of a `try`, or of a `with`, and of no function in between."""
+    for up in inside:
+        if up is catch.node.body:
+            return True
+        if isinstance(up, cst.FunctionDef):
+            return False
+    return False
+
+
+def _catching(source: Source) -> Iterator[Catch]:
+    for node in source.nodes:
+        if isinstance(node, cst.Try):
+            for handler in node.handlers:
+                named = _retry_error(source, handler.type)
+                if named is not None:
+                    yield Catch(source, node, source.code(named), _looks_into(source, handler))
+        elif isinstance(node, cst.With):
+            calls = [item.item for item in node.items if isinstance(item.item, cst.Call)]
+            named = next((_retry_error(source, arg.value) for call in calls for arg in call.args), None)
+            if named is not None and source.code(calls[0].func).rpartition(".")[2] != "gave_up_as":
+                yield Catch(source, node, source.code(named), any(item.asname for item in node.items))
+
+
+def _looks_into(source: Source, handler: cst.ExceptHandler) -> bool:
+    """Whether a handler reads attributes of the error that it caught."""
+    if handler.name is None or not isinstance(handler.name.name, cst.Name):
+        return False
+    uses = [
+        each
+        for each in source.within(handler.body)
+        if isinstance(each, cst.Name) and each.value == handler.name.name.value
+    ]
+    return any(isinstance(source.parent(each), cst.Attribute) for each in uses)
+
+
+def _retry_error(source: Source, node: cst.BaseExpression | None) -> cst.BaseExpression | None:
+    """Return what names a RetryError in the type of a handler; `None`: nothing."""
+    if isinstance(node, cst.Tuple):
+        return next((item.value for item in node.elements if _retry_error(source, item.value)), None)
+    if node is not None and source.full_name(node) in ("tenacity.RetryError", "retrying.RetryError"):
+        return node
+    return None
+
+
+def called(source: Source, body: cst.CSTNode) -> Iterator[str]:
+    """Yield the names of what is called in a body."""
+    for node in source.within(body):
+        if isinstance(node, cst.Call):
+            yield source.code(node.func).rpartition(".")[2]
+
+
+def _decorated_by_tenacity(source: Source) -> Iterator[str]:
+    for node in source.nodes:
+        if not isinstance(node, cst.FunctionDef):
+            continue
+        for each in node.decorators:
+            named = each.decorator.func if isinstance(each.decorator, cst.Call) else each.decorator
+            path = source.full_name(named) or ""
+            if path == "tenacity.retry" or path.startswith("tenacity.Retrying"):
+                yield node.name.value
+
+
+def _touches(source: Source, names: set[str] | None) -> Iterator[Touch]:
+    """Yield the places that reach into functions: of these names, or (`None`) of any name, where it can be told."""
+    for node in source.nodes:
+        if not isinstance(node, cst.Attribute) or node.attr.value not in ("retry", "retry_with", "statistics"):
+            continue
+        function = source.code(node.value).rpartition(".")[2]
+        up = source.parent(node)
+        if names is None:
+            told = isinstance(up, cst.Attribute) and up.value is node and up.attr.value in REACHED
+            if node.attr.value == "statistics" or (node.attr.value == "retry" and not told):
+                continue
+        elif function not in names:
+            continue
+        if node.attr.value == "retry" and isinstance(up, cst.Attribute) and up.value is node:
+            yield Touch(source, up, function, f"retry.{up.attr.value}")
+        else:
+            yield Touch(source, node, function, node.attr.value)
