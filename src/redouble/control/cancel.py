@@ -108,9 +108,8 @@ class AsyncioCancelScope(CancelScope):
         before: int | None = None,
     ) -> None:
         self._task = task = sys.modules["asyncio"].current_task()
-        count = task.cancelling() if before is None else before
         super().__init__(clock, seconds, again)
-        self.before = count
+        self.before = task.cancelling() if before is None else before
 
     def _cancel(self) -> None:
         self._task.cancel()
