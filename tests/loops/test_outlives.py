@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
 from contextvars import Context
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
 
 from redouble import DeadlineExceeded, constant, deadline, override, poll, remaining, retry, watchdog
 from redouble.testing import fake_time, scripted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PATIENT = retry(attempts=20, on=OSError, backoff=constant(60))
 OUTCOMES = *[OSError("down")] * 9, "everything"
@@ -26,8 +30,8 @@ def test_in_threads(around: Any) -> None:
         return poll(scripted(*["no"] * 9, found), interval=60, until=lambda value: value != "no")
 
     with fake_time() as clock:
-        with around(30):
-            assert fresh(clock).run(pull) == "everything"
+        with around(30), fresh(clock) as context:
+            assert context.run(pull) == "everything"
         assert clock.now() == 2 * 540
 
 
@@ -39,7 +43,7 @@ def test_in_asyncio() -> None:
         bounded = PATIENT(scripted(*OUTCOMES, asynchronous=True))
         with pytest.raises(DeadlineExceeded):
             async with deadline(30):
-                task = asyncio.create_task(pull(), context=fresh(clock))
+                task = asyncio.create_task(pull(), context=context)
                 within = asyncio.create_task(bounded())
                 await asyncio.sleep(1000)
         assert clock.now() == 30
@@ -48,7 +52,7 @@ def test_in_asyncio() -> None:
         with pytest.raises(OSError):
             await within
 
-    with fake_time() as clock:
+    with fake_time() as clock, fresh(clock) as context:
         asyncio.run(main())
 
 
@@ -65,17 +69,21 @@ def test_in_trio() -> None:
         async with trio.open_nursery() as nursery:
             with pytest.raises(DeadlineExceeded):
                 async with deadline(30):
-                    fresh(clock).run(nursery.start_soon, keep)
+                    context.run(nursery.start_soon, keep)
                     await trio.sleep(1000)
             assert clock.now() == 30
 
-    with fake_time() as clock:
+    with fake_time() as clock, fresh(clock) as context:
         trio.run(main, clock=clock.trio)
     assert found == [("everything", 540)]
 
 
-def fresh(clock: Any) -> Context:
-    """Make a context that knows of nothing but the fake clock."""
-    context = Context()
-    context.run(override(clock=clock, draw=lambda: 0.5).__enter__)
-    return context
+@contextmanager
+def fresh(clock: Any) -> Iterator[Context]:
+    """Make a context that knows of nothing but the fake clock, as long as this lasts."""
+    context, scope = Context(), override(clock=clock, draw=lambda: 0.5)
+    context.run(scope.__enter__)
+    try:
+        yield context
+    finally:
+        context.run(scope.__exit__, None, None, None)

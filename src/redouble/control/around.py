@@ -34,9 +34,8 @@ at which it began (by `time.monotonic`), the innermost node around its code, its
 
 KIND, NOW, ENDS, CLOSED, NAME, CANCELS = 0, 2, 3, 4, 5, 6
 """The places of a bound: its kind, the node around it (`OUTER`), its clock, its end by that clock (`None`: no bound, or
-no longer one), the time at which it was left after its end (by `time.monotonic`; `None`: it was not), its number, the
-cancel scope of an `async with` while that is open. A watchdog has the same places, and instead of a cancel scope a flag:
-it cancels its coroutine by itself. The end of a watchdog moves."""
+no longer one), the time at which it was left after its end (by `time.monotonic`; `None`: it was not), its number. A
+watchdog has the same places, and a flag: it cancels its coroutine by itself. The end of a watchdog moves."""
 
 BOUND, WATCHDOG = "bound", "watchdog"
 """The nodes that end calls: a bound refuses each wait that would end after it, a watchdog ends a call under way when
@@ -140,7 +139,7 @@ def ends_calls(node: Node) -> bool:
 
 def new_bound(outer: Node | None, now: Callable[[], float], ends: float | None) -> Node:
     """Return a bound that ends at the moment `ends` of a clock; `None`: it never ends."""
-    return [BOUND, outer, now, ends, None, 0, None]
+    return [BOUND, outer, now, ends, None, 0]
 
 
 def new_watchdog(outer: Node | None, now: Callable[[], float], ends: float | None, cancels: bool) -> Node:

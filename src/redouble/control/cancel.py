@@ -29,20 +29,17 @@ class CancelScope:
 
     Attributes:
         fired: Whether the time ran out.
-        before: How many cancellations of the task there were when it was made; 0 in trio, which does not count them.
     """
 
-    __slots__ = ("_again", "_clock", "_exited", "_timer", "before", "fired")
+    __slots__ = ("_again", "_clock", "_exited", "_timer", "fired")
 
     fired: bool
-    before: int
     _again: Callable[[], float] | None
     _timer: Any
 
     def __init__(self, clock: Clock, seconds: float | None, again: Callable[[], float] | None) -> None:
         self._clock, self._again = clock, again
         self.fired = self._exited = False
-        self.before = 0
         self._timer = None if seconds is None else clock.call_later(max(0.0, seconds), self._fire)
 
     def fire(self) -> None:
@@ -61,11 +58,6 @@ class CancelScope:
         self.fire()
 
     def _cancel(self) -> None:
-        raise NotImplementedError
-
-    @staticmethod
-    def hand_over(scopes: list[Any], cancelled: BaseException, before: int) -> bool:
-        """Leave the cancellation by these scopes, which have fired, to an attempt beneath; as of `scope.exit_attempt`."""
         raise NotImplementedError
 
     def exit(self, error: BaseException | None) -> bool:
@@ -95,9 +87,9 @@ class AsyncioCancelScope(CancelScope):
     A `TimeoutError` that the task raised itself is not taken for the timer's.
     """
 
-    __slots__ = ("_nth", "_task")
+    __slots__ = ("_before", "_task")
 
-    _nth: int  # which of the task's cancellations it made
+    _before: int
     _task: Any  # an asyncio.Task; None when it has been left
 
     def __init__(
@@ -108,32 +100,17 @@ class AsyncioCancelScope(CancelScope):
         before: int | None = None,
     ) -> None:
         self._task = task = sys.modules["asyncio"].current_task()
+        self._before = task.cancelling() if before is None else before
         super().__init__(clock, seconds, again)
-        self.before = task.cancelling() if before is None else before
 
     def _cancel(self) -> None:
         self._task.cancel()
-        self._nth = self._task.cancelling()
-
-    @staticmethod
-    def hand_over(scopes: list[Any], cancelled: BaseException, before: int) -> bool:
-        """Take the cancellations back, and cancel again as soon as the body goes on."""
-        asyncio: Any = sys.modules["asyncio"]
-        task = asyncio.current_task()
-        ours = [scope for scope in scopes if scope._task is task and scope._nth > before]
-        if not ours or task.cancelling() - len(ours) > before or not isinstance(cancelled, asyncio.CancelledError):
-            return False
-        for scope in ours:
-            task.uncancel()
-            scope.fired = False
-            asyncio.get_running_loop().call_soon(scope.fire)
-        return True
 
     def _was_this(self, error: BaseException | None) -> bool:
         task, self._task = self._task, None  # else a cycle: an error's frames hold this scope, the task holds its error
         if not self.fired:
             return False
-        others = task.uncancel() > self.before
+        others = task.uncancel() > self._before
         return not others and isinstance(error, sys.modules["asyncio"].CancelledError)
 
 
@@ -145,13 +122,10 @@ class TrioCancelScope(CancelScope):
     closing.
     """
 
-    __slots__ = ("_handed", "_scope", "_task")
+    __slots__ = ("_scope",)
 
     def __init__(self, clock: Clock, seconds: float | None, again: Callable[[], float] | None = None) -> None:
-        trio: Any = sys.modules["trio"]
-        self._scope: Any = trio.CancelScope()
-        self._handed: BaseException | None = None
-        self._task: Any = trio.lowlevel.current_task()
+        self._scope: Any = sys.modules["trio"].CancelScope()
         super().__init__(clock, seconds, again)
         self._scope.__enter__()
 
@@ -167,22 +141,7 @@ class TrioCancelScope(CancelScope):
     def _cancel(self) -> None:
         self._scope.cancel()
 
-    @staticmethod
-    def hand_over(scopes: list[Any], cancelled: BaseException, before: int) -> bool:  # noqa: ARG004  # asyncio counts
-        """Leave it to the attempt; trio cancels again by itself, and whose the cancellation was shows at the exit."""
-        task = sys.modules["trio"].lowlevel.current_task()
-        ours = [scope for scope in scopes if scope._task is task]
-        if not ours or not isinstance(cancelled, sys.modules["trio"].Cancelled):
-            return False
-        ours[-1]._handed = cancelled
-        return True
-
     def _was_this(self, error: BaseException | None) -> bool:
-        handed, self._handed, self._task = self._handed, None, None
-        if handed is not None and isinstance(error, TimeoutError):
-            if not self._scope.__exit__(type(handed), handed, handed.__traceback__):
-                raise handed  # a scope around was cancelled as well
-            return False
         kind, traceback = (None, None) if error is None else (type(error), error.__traceback__)
         swallowed = self._scope.__exit__(kind, error, traceback)
         return error is not None and bool(swallowed)  # trio answers the same where there was nothing to swallow

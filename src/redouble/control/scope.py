@@ -8,14 +8,12 @@ from time import monotonic
 
 from redouble.control.around import (
     AROUND,
-    CANCELS,
     ENDS,
     KIND,
     NAME,
     NODE,
     NOW,
     OUTER,
-    bounds_of,
     close_link,
     first_live,
     innermost,
@@ -275,7 +273,7 @@ class deadline:  # noqa: N801  # used as a noun with its number: with deadline(5
         self.__enter__()
         if self._seconds is not None:
             try:
-                self._cancel_scope = self._bound[CANCELS] = cancel_after(self._clock, self._seconds)
+                self._cancel_scope = cancel_after(self._clock, self._seconds)
             except BaseException:
                 self.__exit__()
                 raise
@@ -285,15 +283,10 @@ class deadline:  # noqa: N801  # used as a noun with its number: with deadline(5
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         cancel_scope, self._cancel_scope = self._cancel_scope, None
-        self._bound[CANCELS] = None
-        try:
-            was_this = cancel_scope is not None and cancel_scope.exit(error)
-            if was_this:
-                self._bound[ENDS] = self._bound[
-                    NOW
-                ]()  # a timer may fire a little early, and the time is over all the same
-        finally:
-            self.__exit__()
+        was_this = cancel_scope is not None and cancel_scope.exit(error)
+        if was_this:  # a timer may fire a little early, and the time is over all the same
+            self._bound[ENDS] = self._bound[NOW]()
+        self.__exit__()
         if was_this:
             over = DeadlineExceeded(f"the deadline of {self._seconds:g} s has passed")
             mark_bound(over, self._bound)
@@ -393,26 +386,3 @@ def remaining(at_most: Seconds | None = None) -> float | None:
     most = checks.seconds_or_none("at_most", at_most)
     least = min(left_around(), inf if most is None else most)
     return None if least == inf else max(0.0, least)
-
-
-def exit_attempt(cancel_scope: CancelScope, error: BaseException | None) -> bool:
-    """Leave the cancel scope of an attempt, which ended with `error` or without.
-
-    The timers of the attempt and of a `deadline` scope around it are set for the same moment, and either may come first: in
-    any case the call gives up, and says so.
-
-    Returns:
-        Whether its time was up: its own, or that of `deadline` scopes around it. No other cancellation counts.
-    """
-    return cancel_scope.exit(error) or (error is not None and _take_over(error, cancel_scope.before))
-
-
-def _take_over(error: BaseException, before: int) -> bool:
-    """Take a cancellation by the scopes around for the attempt; return whether it was one, and no other's."""
-    bounds = [bound for bound in bounds_of(innermost()) if bound[CANCELS] is not None and bound[CANCELS].fired]
-    scopes = [bound[CANCELS] for bound in bounds]
-    if not scopes or not scopes[0].hand_over(scopes, error, before):
-        return False
-    for bound in bounds:
-        bound[ENDS] = min(bound[ENDS], bound[NOW]())  # a timer may come a little early
-    return True

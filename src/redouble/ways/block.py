@@ -22,7 +22,7 @@ from redouble.control.budget import RetryBudget
 from redouble.control.cancel import cancel_after
 from redouble.control.clock import SYSTEM
 from redouble.control.cooldown import Cooldown
-from redouble.control.scope import effective, exit_attempt
+from redouble.control.scope import effective
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -282,9 +282,7 @@ class AsyncBlock(BlockAttempt):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
         cancel_scope, self._cancel_scope = self._cancel_scope, None
-        was_cancelled = False
-        if cancel_scope is not None:
-            was_cancelled = cancel_scope.exit(None) if error is None else exit_attempt(cancel_scope, error)
+        was_cancelled = cancel_scope is not None and cancel_scope.exit(error)
         if kind is None and self._made is None and self._value is _NOTHING:
             self._state, self._until = _OVER, None
             close_link(self._link)

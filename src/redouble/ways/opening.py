@@ -12,7 +12,6 @@ from redouble.calls.awaitable import is_awaitable
 from redouble.calls.hosts import coroutines
 from redouble.control import faults
 from redouble.control.cancel import TrioCancelScope
-from redouble.control.scope import exit_attempt
 from redouble.core.raw import probe
 from redouble.ways.shape import is_coroutine_function
 
@@ -196,7 +195,7 @@ async def open_under(cancel_scope: CancelScope | None, how: Opening, kwargs: dic
     try:
         opened = await coroutines.perform(opening(how, kwargs))
     except BaseException as error:
-        if cancel_scope is None or not exit_attempt(cancel_scope, error):
+        if cancel_scope is None or not cancel_scope.exit(error):
             await _absorb(cancel_scope)
             raise
         raise call.cut_off(error)  # noqa: B904  # it has its cause already

@@ -23,7 +23,6 @@ from redouble.control import faults
 from redouble.control.cancel import CUT_OFF, LET_GO, AsyncioCancelScope
 from redouble.control.clock import SYSTEM
 from redouble.control.host import NoHost
-from redouble.control.scope import exit_attempt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ async def limit(
     try:
         value = await given
     except CancelledError as cancelled:
-        if exit_attempt(cancel_scope, cancelled):
+        if cancel_scope.exit(cancelled):
             raise cut_off(cancelled)  # noqa: B904  # it has its cause: the last error, where there is one
         raise
     except BaseException as error:

@@ -8,7 +8,6 @@ from redouble.calls.pause import AnyOf, can_be_heard, hear
 from redouble.control import faults
 from redouble.control.cancel import CUT_OFF, TrioCancelScope
 from redouble.control.clock import SYSTEM
-from redouble.control.scope import exit_attempt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ async def limit(
     try:
         value = await given
     except sys.modules["trio"].Cancelled as cancelled:
-        ours = exit_attempt(cancel_scope, cancelled)
+        ours = cancel_scope.exit(cancelled)
         if not ours:
             raise
         error = cut_off(cancelled)
