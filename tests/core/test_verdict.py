@@ -724,6 +724,8 @@ def test_types_are_named_under_their_top_package() -> None:
 def test_only_types_that_the_facade_exports_are_named_as_its_own() -> None:
     """A type of a module beneath the facade keeps its place: `redouble.DeniedError` could not be imported."""
     from redouble import StillPending
+
+    pytest.importorskip("httpx", reason="the example uses httpx: pip install httpx")
     from redouble.examples.device_code import DeniedError
     from redouble.loops import Stalled
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -115,7 +116,7 @@ loop = pytest.mark.parametrize("play", LOOPS, ids=lambda play: play.__name__)
 
 def run(play: Callable[..., Any], policy: RetryPolicy, at: Callable[[], None]) -> None:
     """Play a loop, on an event loop if need be."""
-    if asyncio.iscoroutinefunction(play):
+    if inspect.iscoroutinefunction(play):
         asyncio.run(play(policy, at))
     else:
         play(policy, at)

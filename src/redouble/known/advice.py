@@ -148,10 +148,11 @@ def _have_no_heirs(kinds: list[type[Exception]]) -> bool:
 
 
 def _heirs(cls: type) -> Iterator[type]:
-    """Yield all classes that are derived from a class."""
+    """Yield the classes derived from a class that a program can import: a class made within a function is no other's."""
     heirs: list[type] = type.__subclasses__(cls)
     for heir in heirs:
-        yield heir
+        if getattr(sys.modules.get(str(heir.__module__)), heir.__name__, None) is heir:
+            yield heir
         yield from _heirs(heir)
 
 
