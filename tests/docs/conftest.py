@@ -22,3 +22,8 @@ def facts() -> Any:
     sys.modules[spec.name] = module  # as NamedTuple asks for
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(autouse=True)
+def as_in_a_small_program(no_heirs: None) -> None:
+    """Print advice as in a program of its own, in every snippet."""

@@ -191,6 +191,7 @@ def test_what_is_refused(error: Any, rules: Any) -> None:
         explain(error, rules)
 
 
+@pytest.mark.usefixtures("no_heirs")
 def test_names_are_those_that_can_be_imported() -> None:
     """The line of code names a class as it can be had: by its public name, else by where it is."""
     assert "permanent(ssl.SSLEOFError)" in explain(ssl.SSLEOFError()).override

@@ -31,7 +31,7 @@ __all__ = ["retrying"]
 F = TypeVar("F", bound="Callable[..., Any]")
 
 HEADER = "redouble"
-ENDS = (Retry, Ignore, Reject)
+ENDS: tuple[type[Exception], ...] = (Retry, Ignore, Reject)
 """The exceptions by which a task tells Celery to act: not failures."""
 
 

@@ -7,7 +7,7 @@ not close a span when an attempt is cancelled, since there is no event for that.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from opentelemetry import metrics, trace
 
@@ -49,7 +49,7 @@ class SpanEvents:
     >>> policy = retry(observers=[SpanEvents()])
     """
 
-    kinds = frozenset(NAMES)
+    kinds: ClassVar[frozenset[EventKind]] = frozenset(NAMES)
 
     def __call__(self, event: Event) -> None:
         trace.get_current_span().add_event(NAMES[event.kind], attributes_of(event))
@@ -73,7 +73,7 @@ class RetryMetrics:
     >>> policy = retry(observers=[RetryMetrics()])
     """
 
-    kinds = frozenset({EventKind.RETRY, EventKind.HELD, *OUTCOMES})
+    kinds: ClassVar[frozenset[EventKind]] = frozenset({EventKind.RETRY, EventKind.HELD, *OUTCOMES})
 
     def __init__(self, provider: MeterProvider | None = None) -> None:
         meter = metrics.get_meter(SCOPE, meter_provider=provider)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 
@@ -50,7 +50,7 @@ class RetryMetrics:
     >>> metrics = RetryMetrics(CollectorRegistry())
     """
 
-    kinds = ENDS_AN_ATTEMPT | {EventKind.HELD}
+    kinds: ClassVar[frozenset[EventKind]] = ENDS_AN_ATTEMPT | {EventKind.HELD}
 
     def __init__(self, registry: CollectorRegistry | None = None, *, buckets: Sequence[float] = WAITS) -> None:
         place = REGISTRY if registry is None else registry

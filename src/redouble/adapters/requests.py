@@ -45,7 +45,7 @@ class RetryAdapter(HTTPAdapter):
     >>> session.mount("https://", RetryAdapter(attempts=5))
     """
 
-    __attrs__ = [*HTTPAdapter.__attrs__, "_policy"]  # noqa: RUF012  # the attributes that requests pickles
+    __attrs__: list[str] = [*HTTPAdapter.__attrs__, "_policy"]  # noqa: RUF012  # the attributes that requests pickles
 
     def __init__(
         self,

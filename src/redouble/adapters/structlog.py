@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import structlog
 
@@ -11,6 +11,8 @@ from redouble.control.events import EventKind, error_shown, log_retries, record_
 from redouble.control.outcome import Reason
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from redouble import Event
 
 __all__ = ["LogRetries"]
@@ -46,7 +48,7 @@ class LogRetries(log_retries):
 
     __slots__ = ("_bound",)
 
-    kinds = frozenset(WORDS)
+    kinds: ClassVar[Collection[EventKind]] = frozenset(WORDS)
 
     def __init__(self, logger: Any = None) -> None:
         super().__init__()

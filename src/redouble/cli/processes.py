@@ -47,8 +47,8 @@ class Job:
     """
 
     def __init__(self, command: Sequence[str], *, search: bool = False) -> None:
-        self.command = list(command)
-        self.stop = threading.Event()
+        self.command: list[str] = list(command)
+        self.stop: threading.Event = threading.Event()
         self.ended_by: int | None = None
         self._search = search
         self._process: subprocess.Popen[bytes] | None = None

@@ -25,8 +25,8 @@ class Store:
     """
 
     def __init__(self, budget: RetryBudget) -> None:
-        self.now = 0.0
-        self.requests = 0
+        self.now: float = 0.0
+        self.requests: int = 0
         self._bucket = Bucket(budget)
         self._due: list[tuple[float, int, LeaseOfStore]] = []  # when each process looks for unused tokens
         self._number = 0

@@ -76,7 +76,7 @@ class Now:
     __slots__ = ("moment",)
 
     def __init__(self) -> None:
-        self.moment = 0.0
+        self.moment: float = 0.0
 
     def __call__(self) -> float:
         return self.moment

@@ -78,7 +78,7 @@ class Bucket:
 
     def __init__(self, budget: RetryBudget) -> None:
         self._budget = budget
-        self.tokens = budget.burst
+        self.tokens: float = budget.burst
         self._at: float | None = None
 
     def answer(self, request: Request, now: float) -> Reply:
@@ -113,7 +113,7 @@ class Question:
         self._budget = budget
         self._hinted = hinted
         self._began = now
-        self.ends = now + budget.timeout
+        self.ends: float = now + budget.timeout
         self._ticket = budget._register(hinted)
 
     def answer(self) -> bool | None:
@@ -171,6 +171,7 @@ class LeasedBudget(RetryBudget):
 
     is_remote = True
 
+    timeout: float
     _ahead: float  # the fewest tokens that the next request asks for
     _answered_at: float | None  # when the last answered request was sent
     _asked_at: float  # when a token was last asked for

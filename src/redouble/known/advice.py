@@ -144,16 +144,19 @@ def _name(cls: type) -> str:
 
 def _have_no_heirs(kinds: list[type[Exception]]) -> bool:
     """Return whether no class is derived from these: then naming them names no other error."""
-    return not any(type.__subclasses__(cls) for cls in kinds)
+    return not any(map(_derived, kinds))
 
 
 def _heirs(cls: type) -> Iterator[type]:
-    """Yield the classes derived from a class that a program can import: a class made within a function is no other's."""
-    heirs: list[type] = type.__subclasses__(cls)
-    for heir in heirs:
-        if getattr(sys.modules.get(str(heir.__module__)), heir.__name__, None) is heir:
-            yield heir
+    """Yield all classes that are derived from a class."""
+    for heir in _derived(cls):
+        yield heir
         yield from _heirs(heir)
+
+
+def _derived(cls: type) -> list[type]:
+    """Return the classes that the program has derived from a class so far."""
+    return type.__subclasses__(cls)
 
 
 def _may_stand_in_front(rule: Rule, kinds: list[type[Exception]]) -> bool:

@@ -48,9 +48,16 @@ class Begun:
 
     __slots__ = ("ended", "first", "items", "refusal", "source", "value")
 
+    ended: bool
+    first: Any
+    items: Any
+    refusal: str
+    source: Any
+    value: Any
+
     def __init__(self, source: Any, items: Any = None, first: Any = None, refusal: str = "") -> None:
         self.source, self.items, self.first = source, items, first
-        self.value: Any = None
+        self.value = None
         self.ended = False
         self.refusal = refusal
 
@@ -99,7 +106,7 @@ class _Streams:
         self._policy = policy if policy.result is None else policy.overridden(result=None)
         self._fn, self._own = fn, own
         self._whose = top_package(fn)
-        self.name = policy.name or name_of(fn)
+        self.name: str = policy.name or name_of(fn)
 
     def synchronous(self) -> Callable[..., AnyGenerator]:  # noqa: C901  # not split, see below
         """Return the generator function of threads.

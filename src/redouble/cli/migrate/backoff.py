@@ -43,7 +43,7 @@ class Policy:
         self.source = source
         self.kind = kind
         self.given = given
-        self.draft = Draft("backoff")
+        self.draft: Draft = Draft("backoff")
 
     def translate(self) -> Draft:
         """Return the draft."""

@@ -41,6 +41,11 @@ class Condition:
         hints: Whether such an error may bear a wait that a server asked for, which the other library did not look at.
     """
 
+    types: list[str]
+    nots: list[str]
+    whens: list[str]
+    hints: bool
+
     def __init__(self, types: list[str], nots: list[str], whens: list[str], hints: bool = True) -> None:
         self.types, self.nots, self.whens, self.hints = types, nots, whens, hints
 

@@ -85,15 +85,17 @@ class Source:
     def __init__(self, path: Path, data: bytes) -> None:
         self.path = path
         wrapper = MetadataWrapper(cst.parse_module(data), unsafe_skip_copy=True)
-        self.module = wrapper.module
+        self.module: cst.Module = wrapper.module
         self._wrapper = wrapper
         self._scopes = wrapper.resolve(ScopeProvider)
         self._parents: dict[cst.CSTNode, cst.CSTNode] = {}
-        self.nodes = _walk(self.module, self._parents)
-        self.functions = {node.name.value: node for node in self.nodes if isinstance(node, cst.FunctionDef)}
+        self.nodes: list[cst.CSTNode] = _walk(self.module, self._parents)
+        self.functions: dict[str, cst.FunctionDef] = {
+            node.name.value: node for node in self.nodes if isinstance(node, cst.FunctionDef)
+        }
         self._constants = self._find_constants()
         self.unclear: list[Ref] = []
-        self.refs = list(self._find_refs())
+        self.refs: list[Ref] = list(self._find_refs())
 
     @property
     def is_test(self) -> bool:

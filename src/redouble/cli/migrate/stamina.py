@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from redouble.cli.migrate.world import World
 
 LIMITS = ("attempts", "timeout", "wait_initial", "wait_max", "wait_jitter", "wait_exp_base")
-WORDS = {
+WORDS: dict[str, tuple[str, ...]] = {
     "retry": (),
     "retry_context": ("on", *LIMITS),
     "RetryingCaller": LIMITS,

@@ -42,10 +42,10 @@ class Policy:
 
     def __init__(self, source: Source, decorates: bool, block: bool = False) -> None:
         self.source = source
-        self.draft = Draft("tenacity")
+        self.draft: Draft = Draft("tenacity")
         self.decorates = decorates
         self.block = block
-        self.swallows = False
+        self.swallows: bool = False
         """Whether a result that is unwanted at the end is returned."""
 
     def translate(self, given: dict[str, cst.BaseExpression], changes: bool = False) -> Draft:

@@ -75,14 +75,16 @@ class World:
         self.texts = texts
         self.refused: dict[str, str] = {}
         self.caught: dict[str, list[Catch]] = {}
-        self.catches = [catch for source in sources for catch in _catching(source)]
+        self.catches: list[Catch] = [catch for source in sources for catch in _catching(source)]
         for catch in self.catches:
             for name in set(called(catch.source, catch.node.body)):
                 self.caught.setdefault(name, []).append(catch)
-        self.patched = {library: source.path.name for source in sources for library in _patched(source)}
+        self.patched: dict[str, str] = {library: source.path.name for source in sources for library in _patched(source)}
         names = {name for source in sources for name in _decorated_by_tenacity(source)}
-        self.touches = [touch for source in sources for touch in _touches(source, names)]
-        self.strange = [touch for source in sources for touch in _touches(source, None) if touch.function not in names]
+        self.touches: list[Touch] = [touch for source in sources for touch in _touches(source, names)]
+        self.strange: list[Touch] = [
+            touch for source in sources for touch in _touches(source, None) if touch.function not in names
+        ]
 
     def refuse_patched(self, source: Source, node: cst.CSTNode, library: str) -> None:
         """Raise Cannot where tests put stand-ins into a library that a function asks each time it is called."""
