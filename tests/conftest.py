@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 import threading
@@ -58,6 +59,19 @@ def guarded_wait(event: threading.Event, timeout: float | None = None) -> bool:
     if not happened and timeout is not None and timeout > 0:
         refuse(f"threading.Event.wait({timeout!r}) ran out")
     return happened
+
+
+def pytest_collection_finish() -> None:
+    """Leave all that the collection made out of garbage collections: tests of cycles ask for a thousand of them."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def earlier_modules_are_left_out() -> None:
+    """The same for what earlier modules and their reports left behind."""
+    gc.collect()
+    gc.freeze()
 
 
 real_sleep: Callable[[float], None] = time.sleep
