@@ -722,7 +722,7 @@ def caught_from(surface: Any, given: RetryPolicy, error: Exception) -> BaseExcep
         return asyncio.run(surface.caught(given, raising(error)))  # type: ignore[no-any-return]
     try:
         surface.way(given, raising(error))
-    except (type(error), RuntimeError) as raised:
+    except type(error) as raised:
         return raised
     return None
 
