@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 import threading
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from redouble.testing import FakeClock
 
@@ -28,6 +29,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 REAL_TIME = {"integration", "bench"}  # folders of tests that are about real sockets and real time
 SYNCHRONISING = {"subprocess", "multiprocessing"}  # they sleep in short steps until another process has got on
+armed = False  # whether a real sleep is an error now
 
 
 def refuse(what: str) -> None:
@@ -38,16 +40,17 @@ def refuse(what: str) -> None:
 
 def guarded_sleep(seconds: float) -> None:
     """Stands in for `time.sleep`, which only what synchronises with another process may use."""
-    caller = str(sys._getframe(1).f_globals.get("__name__"))
-    if seconds > 0 and caller.partition(".")[0] not in SYNCHRONISING:
-        refuse(f"time.sleep({seconds!r}) in {caller}")
+    if armed and seconds > 0:
+        caller = str(sys._getframe(1).f_globals.get("__name__"))
+        if caller.partition(".")[0] not in SYNCHRONISING:
+            refuse(f"time.sleep({seconds!r}) in {caller}")
     real_sleep(seconds)
 
 
 async def guarded_async_sleep(delay: float, result: Any = None) -> Any:
     """Stands in for `asyncio.sleep`, which may wait on an event loop whose time is not real."""
     loop = asyncio.get_running_loop()
-    if delay > 0 and getattr(loop.time, "__func__", None) is BaseEventLoop.time:
+    if armed and delay > 0 and getattr(loop.time, "__func__", None) is BaseEventLoop.time:
         refuse(f"asyncio.sleep({delay!r})")
     return await real_async_sleep(delay, result)
 
@@ -55,9 +58,15 @@ async def guarded_async_sleep(delay: float, result: Any = None) -> Any:
 def guarded_wait(event: threading.Event, timeout: float | None = None) -> bool:
     """Stands in for `threading.Event.wait`: waiting for another thread is fine, letting the time run out is a sleep."""
     happened = real_wait(event, timeout)
-    if not happened and timeout is not None and timeout > 0:
+    if armed and not happened and timeout is not None and timeout > 0:
         refuse(f"threading.Event.wait({timeout!r}) ran out")
     return happened
+
+
+def pytest_collection_finish() -> None:
+    """Leave all that the collection made out of garbage collections: tests of cycles ask for a thousand of them."""
+    gc.collect()
+    gc.freeze()
 
 
 real_sleep: Callable[[float], None] = time.sleep
@@ -65,13 +74,25 @@ real_async_sleep: Callable[..., Any] = asyncio.sleep
 real_wait: Callable[..., bool] = threading.Event.wait
 
 
-@pytest.fixture(autouse=True)
-def no_real_sleep(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make every real sleep an error, except where tests are about real time."""
-    if REAL_TIME.isdisjoint(request.path.relative_to(request.config.rootpath).parts):
-        monkeypatch.setattr(time, "sleep", guarded_sleep)
-        monkeypatch.setattr(asyncio, "sleep", guarded_async_sleep)
-        monkeypatch.setattr(threading.Event, "wait", guarded_wait)
+@pytest.fixture(scope="session", autouse=True)
+def guards() -> Iterator[None]:
+    """Install the guards once, which is a tenth of what a short test takes; `pytest_runtest_protocol` arms them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "sleep", guarded_sleep)
+        patch.setattr(asyncio, "sleep", guarded_async_sleep)
+        patch.setattr(threading.Event, "wait", guarded_wait)
+        yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Make every real sleep an error while a test runs, except where tests are about real time."""
+    global armed
+    armed = REAL_TIME.isdisjoint(item.path.relative_to(item.config.rootpath).parts)
+    try:
+        return (yield)
+    finally:
+        armed = False
 
 
 @pytest.fixture

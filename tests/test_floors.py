@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from importlib.util import find_spec
 from pathlib import Path
@@ -58,10 +59,16 @@ def floor(module: str) -> int:
     return FLOORS.index(module.partition(".")[2].partition(".")[0])
 
 
+@cache
+def syntax(source: bytes) -> ast.Module:
+    """Return the syntax tree of a module's source."""
+    return ast.parse(source)
+
+
 def imports(path: Path, ours: Collection[str]) -> set[str]:
     """The modules that a file imports from, at any depth of its syntax tree."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    for node in ast.walk(syntax(path.read_bytes())):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -103,9 +110,7 @@ def foreign(package: Path) -> list[str]:
 def trees(package: Path) -> dict[str, ast.Module]:
     """The syntax tree of each module of a package."""
     paths = {path.relative_to(package.parent).with_suffix(""): path for path in package.rglob("*.py")}
-    return {
-        ".".join(name.parts).removesuffix(".__init__"): ast.parse(path.read_bytes()) for name, path in paths.items()
-    }
+    return {".".join(name.parts).removesuffix(".__init__"): syntax(path.read_bytes()) for name, path in paths.items()}
 
 
 def impurities(package: Path) -> list[str]:

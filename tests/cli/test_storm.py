@@ -59,12 +59,12 @@ def test_without_retries_the_service_recovers(untouched: int) -> None:
 )
 def test_retries_without_a_budget_keep_it_down(curve: Any) -> None:
     """Whatever the waits: four attempts a call are four times the load, and it never recovers."""
-    course = course_of(FOUR(backoff=curve), duration=100)
+    course = course_of(FOUR(backoff=curve), duration=80)
     assert course.amplification(30, 60) == pytest.approx(4, rel=0.015)
-    assert course.amplification(60, 100) == pytest.approx(4, rel=0.01)
+    assert course.amplification(60, 80) == pytest.approx(4, rel=0.01)
     assert course.recovered is None
-    assert course.success(60, 100) < 0.01
-    assert sum(course.good[-30:]) == 0
+    assert course.success(60, 80) < 0.02
+    assert sum(course.good[-15:]) == 0
 
 
 @long
@@ -77,10 +77,9 @@ def test_the_budget_ends_the_storm(untouched: int) -> None:
 
 
 @long
-@pytest.mark.parametrize("processes", [10, 100])
-def test_fleets(processes: int, untouched: int) -> None:
+def test_a_fleet_of_100_alone(untouched: int) -> None:
     """With a budget in each of a hundred processes it recovers within some seconds of the time without retries."""
-    course = course_of(FOUR, RetryBudget(), processes=processes)
+    course = course_of(FOUR, RetryBudget(), processes=100)
     assert course.amplification(60, 240) == pytest.approx(1.0, abs=0.01)
     assert course.recovered == pytest.approx(untouched, abs=3)
 
@@ -101,10 +100,9 @@ def test_a_fleet_of_1600_alone() -> None:
 
 
 @long
-@pytest.mark.parametrize("processes", [100, 1600])
-def test_a_fleet_with_shares(processes: int, untouched: int) -> None:
-    """Where each process has its share of one burst, the size of the fleet does not matter."""
-    course = course_of(FOUR, RetryBudget(share=1 / processes), processes=processes)
+def test_a_fleet_with_shares(untouched: int) -> None:
+    """Where each of 1600 processes has its share of one burst, it is as with one process."""
+    course = course_of(FOUR, RetryBudget(share=1 / 1600), processes=1600)
     assert course.amplification(60, 240) == pytest.approx(1.0, abs=0.01)
     assert course.recovered == pytest.approx(untouched, abs=3)
 
@@ -129,14 +127,14 @@ def test_a_strict_budget_recovers_too(untouched: int) -> None:
 
 @long
 def test_it_takes_little_time() -> None:
-    """The longest run, 240 s of four attempts a call, takes at most two seconds, on one of three occasions."""
-    assert any(seconds_of_a_long_run() < 2 for _ in range(3))
+    """Half a minute of four attempts a call takes at most half a second, on one of three occasions."""
+    assert any(seconds_of_a_run() < 0.5 for _ in range(3))
 
 
-def seconds_of_a_long_run() -> float:
-    """Of this process's time, which others on the machine stretch now and then."""
+def seconds_of_a_run() -> float:
+    """Of this process's time, which others on the machine stretch now and then; the outage begins at once."""
     began = time.process_time()
-    course_of(FOUR)
+    course_of(FOUR, start=0, outage=20, duration=30)
     return time.process_time() - began
 
 
@@ -180,7 +178,8 @@ def test_the_controller_decides() -> None:
 def test_a_policy_without_a_limit_ends_nevertheless() -> None:
     """Calls that would be retried for ever are left alone a minute after the last one began."""
     course = course_of(
-        retry(attempts=None, on=TimeoutError, backoff=constant(1)), **SMALL | {"load": 2, "capacity": 10}
+        retry(attempts=None, on=TimeoutError, backoff=constant(1)),
+        **SMALL | {"load": 2, "capacity": 10, "duration": 26},
     )
     assert course.recovered is None
     assert course.amplification(20, 25) == pytest.approx(40, rel=0.2)

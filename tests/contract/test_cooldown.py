@@ -90,6 +90,25 @@ def test_a_capped_first_attempt_waits_for_max_hint(surface: Surface, clock: Fake
     assert clock.sleeps == [9.0]
 
 
+def test_a_capped_hold_ends_where_only_rounding_is_left(clock: FakeClock, cooldown: Cooldown) -> None:
+    """What the sums of floats leave of `max_hint` is not waited for: no time would ever pass by it."""
+    began, most = 100.1, 9.1
+    rest = most - (began + most - began)
+    assert rest > 0 and began + most + rest == began + most
+    clock.advance(began)
+    cooldown.hold(1000)
+
+    class Alarm(threading.Event):
+        """Ends the call where the rest is waited for after all, which would last for ever."""
+
+        def is_set(self) -> bool:
+            return len(clock.sleeps) > 1
+
+    capped = policy(max_hint=most, long_hints="cap", stop=Alarm())
+    assert capped.call(scripted("served")) == "served"
+    assert clock.sleeps == [most] and clock.now() == began + most
+
+
 def test_a_time_that_is_lengthened_meanwhile_is_waited_for(
     surface: Surface, clock: FakeClock, cooldown: Cooldown
 ) -> None:

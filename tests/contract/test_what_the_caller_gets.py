@@ -14,6 +14,7 @@ import sys
 import threading
 import traceback
 import weakref
+from itertools import product
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
@@ -37,7 +38,7 @@ from redouble.testing import HANG, scripted
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from redouble import Event
+    from redouble import Event, RetryPolicy
     from redouble.testing import FakeClock
 
 policy = retry(attempts=3, on=(OSError, StopIteration, StopAsyncIteration), backoff=constant(1))
@@ -676,10 +677,9 @@ def assert_it_passes(surface: Any, kind: type[BaseException], before: list[Any],
     surface.run(body())
 
 
-@pytest.mark.parametrize("kind", NOT_TO_BE_CAUGHT)
-def test_what_is_no_exception_passes(surface: Any, clock: FakeClock, kind: type[BaseException]) -> None:
+def test_what_is_no_exception_passes(surface: Any, clock: FakeClock) -> None:
     """`KeyboardInterrupt` and its kin pass untouched, at once, whatever failed before."""
-    for before in ([], [ConnectionResetError]):
+    for kind, before in product(NOT_TO_BE_CAUGHT, ([], [ConnectionResetError])):
         assert_it_passes(surface, kind, before, {})
 
 
@@ -704,27 +704,27 @@ def test_no_configuration_keeps_it_from_passing(surface: Any, clock: FakeClock) 
             assert_it_passes(surface, kind, before, fields)
 
 
-@pytest.mark.parametrize("kind", [StopIteration, StopAsyncIteration])
-@pytest.mark.parametrize("retried", [True, False], ids=["transient", "permanent"])
-@pytest.mark.parametrize("more", [dict, stopped_in_wait], ids=["at once", "in a wait"])
-def test_stop_iteration_comes_out(
-    surface: Any, clock: FakeClock, kind: type[Exception], retried: bool, more: Callable[[], Any]
-) -> None:
-    """`StopIteration` and `StopAsyncIteration` of the user end no loop of ours in silence."""
-    error = kind("the user's")
-    given = (policy if retried else policy(on=OSError))(**more())
-    if surface.is_async and kind is StopIteration:
-        return  # Python itself turns it into a RuntimeError when it leaves the user's coroutine
+def test_stop_iteration_comes_out(surface: Any, clock: FakeClock) -> None:
+    """`StopIteration` and `StopAsyncIteration` of the user end no loop of ours in silence, at once or in a wait."""
+    kinds = [StopIteration, StopAsyncIteration]
+    for kind, given, more in product(kinds, [policy, policy(on=OSError)], [dict, stopped_in_wait]):
+        if surface.is_async and kind is StopIteration:
+            continue  # Python itself turns it into a RuntimeError when it leaves the user's coroutine
+        error = kind("the user's")
+        caught = caught_from(surface, given(**more()), error)
+        expected = StopAsyncIteration if not surface.is_connect else (RuntimeError, kind)
+        assert caught is error or (surface.is_connect and isinstance(caught, expected) and caught.__cause__ is error)
+
+
+def caught_from(surface: Any, given: RetryPolicy, error: Exception) -> BaseException | None:
+    """Return what comes out where the operation raises an error that ends loops."""
     if surface.is_async:
-        caught = asyncio.run(surface.caught(given, raising(error)))
-    else:
-        caught = None
-        try:
-            surface.way(given, raising(error))
-        except kind as raised:
-            caught = raised
-    expected = StopAsyncIteration if not surface.is_connect else (RuntimeError, kind)
-    assert caught is error or (surface.is_connect and isinstance(caught, expected) and caught.__cause__ is error)
+        return asyncio.run(surface.caught(given, raising(error)))  # type: ignore[no-any-return]
+    try:
+        surface.way(given, raising(error))
+    except type(error) as raised:
+        return raised
+    return None
 
 
 def test_stop_iteration_in_an_async_block(clock: FakeClock) -> None:

@@ -101,18 +101,28 @@ class Owner:
         return asyncio.run(main())
 
     def play_threads(self, loop: Callable[[], Any], at: dict[float, Any]) -> Any:
+        """Run the loop, and act at these times: all are bound, and have begun before any waits."""
+        begun = threading.Barrier(len(at) + 1)
+
         def later(seconds: float, action: Callable[[], object]) -> None:
+            begun.wait(60)
             self.clock.sleep(seconds)
             action()
 
         owners = [threading.Thread(target=self.clock.bind(later), args=each) for each in at.items()]
-        for owner in owners:
-            owner.start()
-        try:
-            return loop()
-        finally:
+
+        def run_beside() -> Any:
             for owner in owners:
-                owner.join()
+                owner.start()
+            begun.wait(60)
+            try:
+                return loop()
+            finally:
+                with self.clock.joining():
+                    for owner in owners:
+                        owner.join()
+
+        return self.clock.bind(run_beside)()
 
     def kinds(self) -> list[str]:
         return [event.kind.name for event in self.events]

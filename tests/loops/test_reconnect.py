@@ -127,12 +127,7 @@ class Stage:
         """Loop until the script is over; what else ended it."""
         try:
             if self.colour == "sync":
-                threads = [threading.Thread(target=self.clock.bind(self.later), args=each) for each in later]
-                for thread in threads:
-                    thread.start()
-                self.loop()
-                for thread in threads:
-                    thread.join()
+                self.clock.bind(self.loop_beside)(*later) if later else self.loop()
             else:
                 asyncio.run(self.loop_async(*later))
         except Over:
@@ -141,9 +136,23 @@ class Stage:
             return error
         return None
 
-    def later(self, seconds: float, act: Callable[[], object]) -> None:
-        self.clock.sleep(seconds)
-        act()
+    def loop_beside(self, *later: tuple[float, Callable[[], object]]) -> None:
+        """Loop, bound, from when the threads have begun: so time never waits for one that is merely expected soon."""
+        begun = threading.Barrier(len(later) + 1)
+
+        def wait_and_act(seconds: float, act: Callable[[], object]) -> None:
+            begun.wait(60)
+            self.clock.sleep(seconds)
+            act()
+
+        threads = [threading.Thread(target=self.clock.bind(wait_and_act), args=each) for each in later]
+        for thread in threads:
+            thread.start()
+        begun.wait(60)
+        self.loop()
+        with self.clock.joining():
+            for thread in threads:
+                thread.join()
 
     async def later_async(self, seconds: float, act: Callable[[], object]) -> None:
         await self.clock.sleep_async(seconds)

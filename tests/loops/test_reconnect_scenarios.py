@@ -429,18 +429,26 @@ class Site:
                 connection.read_until_closed()
 
     def run_with(self, *later: tuple[float, Callable[[], object]]) -> None:
-        """Run, and do these things at these times."""
+        """Run, and do these things at these times: all are bound, and have begun before any waits."""
+        begun = threading.Barrier(len(later) + 1)
 
         def act(seconds: float, what: Callable[[], object]) -> None:
+            begun.wait(60)
             self.clock.sleep(seconds)
             what()
 
         threads = [threading.Thread(target=self.clock.bind(act), args=each) for each in later]
-        for thread in threads:
-            thread.start()
-        self.run()
-        for thread in threads:
-            thread.join()
+
+        def run_beside() -> None:
+            for thread in threads:
+                thread.start()
+            begun.wait(60)
+            self.run()
+            with self.clock.joining():
+                for thread in threads:
+                    thread.join()
+
+        self.clock.bind(run_beside)()
 
 
 NOTICES = [f"retrying in {seconds}s ({number}/6)" for number, seconds in enumerate((1, 2, 4, 8, 16, 30), 1)]

@@ -154,6 +154,13 @@ class World:
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def what_was_before_is_left_out() -> None:
+    """The soaks look at all objects again and again: those of earlier tests, if there were any, are left out."""
+    gc.collect()
+    gc.freeze()
+
+
 def alive() -> list[object]:
     """All runs of the loop, and what they raise, that have not gone."""
     gc.collect()
