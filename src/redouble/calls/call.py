@@ -208,7 +208,7 @@ class Call:
         delay: Seconds to wait before the next attempt.
         rest: Seconds to wait after `delay`: beneath a watchdog a wait is cut in pieces.
         closing: The awaitable that closes a dropped result.
-        alert: Whether more than the time has to be checked between attempts.
+        needs_checks: Whether more than the time has to be checked between attempts.
         cooled: Whether a cooldown may hold attempts back.
         held: Whether the cooldown holds back the first attempt, which has not begun then.
     """
@@ -216,16 +216,15 @@ class Call:
     __slots__ = (
         "_bounding",
         "_bounds",
-        "_cut",
         "_given_timeout",
         "_heard",
         "_held_until",
         "_judge",
         "_refused",
+        "_timed_out",
         "_timeout_at",
         "_timeout_ends",
         "_ungranted",
-        "alert",
         "args",
         "attempting",
         "bound",
@@ -239,6 +238,7 @@ class Call:
         "keys",
         "kwargs",
         "link",
+        "needs_checks",
         "over",
         "policy",
         "raised",
@@ -270,7 +270,7 @@ class Call:
     delay: float
     rest: float
     closing: Awaitable[object] | None
-    alert: bool
+    needs_checks: bool
     cooled: bool
     held: bool
     _judge: Judge | None
@@ -280,7 +280,7 @@ class Call:
     _held_until: float  # the end of a cooldown of which observers were told last
     _bounds: Sequence[Node]  # around the call
     _bounding: Node | None  # the one of them that is over first
-    _cut: TimeoutError | None  # the error of an attempt that its time limit cut off
+    _timed_out: TimeoutError | None  # the error of an attempt that its time limit cut off
     _timeout_at: TimeoutAt | None  # the place at which the operation takes its timeout
     _timeout_ends: float  # the moment at which the attempt's own timeout is over
     _given_timeout: Any  # the timeout with which the caller called
@@ -310,7 +310,7 @@ class Call:
         self.whose = ""
         self.keys = None
         self.serial = 0
-        self.given = self.error = self.raised = self.value = self.closing = self._bounding = self._cut = None
+        self.given = self.error = self.raised = self.value = self.closing = self._bounding = self._timed_out = None
         self._ungranted = self._refused = None
         self._timeout_ends = inf
         self._given_timeout = _NOT_ASKED
@@ -333,7 +333,7 @@ class Call:
         self.cooled = self.held = False
         if policy.cooldown is not None:
             self._cool(cooldown, first)
-        self.alert = self.cooled or not (
+        self.needs_checks = self.cooled or not (
             policy.stop is None
             and policy.timeout_as is None
             and policy.attempt_timeout is None
@@ -344,7 +344,7 @@ class Call:
         )
         if self.held:
             self.attempting = False
-        elif self.alert:
+        elif self.needs_checks:
             self._begin_attempt()
         else:
             self.attempting = True
@@ -513,7 +513,7 @@ class Call:
         """
         wait = self._held()
         if wait == inf:
-            self._ends_waiting(self.tally.held_too_long(self.tally.now(), None, self.error))
+            self._give_up_waiting(self.tally.held_too_long(self.tally.now(), None, self.error))
             return False
         return wait > 0.0 and self.delay > 0.0
 
@@ -564,8 +564,8 @@ class Call:
         tally = self.tally
         now = tally.now()
         if self._refused is not None:
-            return self._ends_waiting(tally.give_up(Reason.BUDGET, now, self._refused, self.error))
-        if not self.alert:  # only the time has to be checked
+            return self._give_up_waiting(tally.give_up(Reason.BUDGET, now, self._refused, self.error))
+        if not self.needs_checks:  # only the time has to be checked
             if now < tally.due:  # type: ignore[operator]  # it was due
                 tally.pass_wait(now)
                 self._move_bound()
@@ -578,16 +578,16 @@ class Call:
                 self.link[NUMBER] = 0
                 self.attempting = True
                 return True
-        stopped = self.alert and self.policy.stop is not None and is_set(self.policy.stop)
+        stopped = self.needs_checks and self.policy.stop is not None and is_set(self.policy.stop)
         if not (stopped or early):
             self._pass_wait(now)
         if self._bounds:
             self._look_around(now)
         own = tally.own_end
         if now > tally.bound or (own is not None and now > own):
-            return self._ends_waiting(tally.give_up(Reason.DEADLINE, now, None, self.error))
+            return self._give_up_waiting(tally.give_up(Reason.DEADLINE, now, None, self.error))
         if stopped:
-            return self._ends_waiting(tally.give_up(Reason.STOPPED, now, None, self.error))
+            return self._give_up_waiting(tally.give_up(Reason.STOPPED, now, None, self.error))
         if self._judge is None:
             self.value = None
         tally.begin(now)
@@ -612,7 +612,7 @@ class Call:
 
     def let_go(self) -> None:
         """End the call: release its errors, values and arguments, and limit no call that begins later."""
-        self.error = self.raised = self.closing = self._cut = self.given = self.value = None
+        self.error = self.raised = self.closing = self._timed_out = self.given = self.value = None
         self.tally.handed = self.tally.until = None
         self.args, self.kwargs = (), {}
         self.attempting = False
@@ -707,12 +707,12 @@ class Call:
         """
         left = self.left()
         if self._timeout_ends - self.tally.now() < left:
-            self._cut = cut = TimeoutError(TOO_LONG)
+            self._timed_out = cut = TimeoutError(TOO_LONG)
             cut.__cause__ = cancelled
             return cut
         own = self.bound is not None and left_of(self.bound) <= left
         whose = f"of {self.policy.deadline:g} s" if own else "around the call"
-        self._cut = cut = DeadlineExceeded(f"the deadline {whose} has passed")
+        self._timed_out = cut = DeadlineExceeded(f"the deadline {whose} has passed")
         cut.__cause__ = cancelled if self.error is None else self.error
         return cut
 
@@ -767,12 +767,12 @@ class Call:
             if ended_around(error, self._bounds, tally.began):
                 tally.give_up(Reason.DEADLINE, now, None, error)
                 return End.RAISE  # passed on as it is, like a cancellation
-        cut = self._cut
+        cut = self._timed_out
         if cut is not None:
-            self._cut = None
+            self._timed_out = None
         if error is cut:
             if isinstance(error, DeadlineExceeded):
-                return self._ends_cut_off(tally.give_up(Reason.DEADLINE, now, TIMED_OUT, error), error)
+                return self._give_up_cut_off(tally.give_up(Reason.DEADLINE, now, TIMED_OUT, error), error)
             found = TIMED_OUT if self._judge is None else self._judge.late()
         elif self._judge is not None and self._was_stopped_within(error):
             tally.give_up(Reason.STOPPED, now)
@@ -787,7 +787,7 @@ class Call:
             found = self._judge.error(error)
         decision = tally.decide(found, error, now, tally.draw(), None, self.link[NUMBER])
         if decision.__class__ is GaveUp:
-            return self._ends(decision, error)  # pyright: ignore[reportArgumentType]  # no type() on this way
+            return self._give_up(decision, error)  # pyright: ignore[reportArgumentType]  # no type() on this way
         if tally.question is not None:
             self._wait_for_store(decision, found)  # type: ignore[arg-type]  # a decision is a GaveUp or seconds
             return End.GOES_ON
@@ -862,7 +862,7 @@ class Call:
 
     # Ending.
 
-    def _ends(self, end: GaveUp, error: Exception) -> End:
+    def _give_up(self, end: GaveUp, error: Exception) -> End:
         return self._becomes(end, error) or End.RAISE
 
     def _becomes(self, end: GaveUp, error: Exception | None) -> End | None:
@@ -873,10 +873,10 @@ class Call:
         self.tell_end(end, error)
         return self._stops(end, error)
 
-    def _ends_cut_off(self, end: GaveUp, error: DeadlineExceeded) -> End:
+    def _give_up_cut_off(self, end: GaveUp, error: DeadlineExceeded) -> End:
         """Return the end of a call whose attempt a written deadline cut off; for a poll the deadline is the expiry."""
         if self._judge is None or not self._judge.expires or end.limit != "own":
-            return self._ends(end, error)
+            return self._give_up(end, error)
         if self.error is not None:
             self.tell_end(end, self.error)
             self.raised = self.error
@@ -889,7 +889,7 @@ class Call:
         del late  # or a frame of its own traceback would hold it
         raise self.raised
 
-    def _ends_waiting(self, end: GaveUp) -> bool:
+    def _give_up_waiting(self, end: GaveUp) -> bool:
         """End a call during a wait, with the error that it holds, else with its last value; return `False`."""
         self.over = True
         error, self.error = self.error, None

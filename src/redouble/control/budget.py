@@ -242,11 +242,11 @@ class RetryBudget:
         if now is None:
             now = self._clock()
         with lock:
-            passed = now - self._at
-            if 0.0 < passed < INFINITE:  # below 0 when another thread read the clock later but got the lock first
+            elapsed = now - self._at
+            if 0.0 < elapsed < INFINITE:  # below 0 when another thread read the clock later but got the lock first
                 self._at = now
             else:
-                passed = 0.0
+                elapsed = 0.0
             # Mark as credited first, then credit: an exception in between (Ctrl-C) may only lose credit.
             new = self.hits - self._seen
             if new > 0:  # below 0 after a thread wrote a stale `hits`, until it has caught up
@@ -254,7 +254,7 @@ class RetryBudget:
             else:
                 new = 0
             back, self._back = self._back, 0.0
-            self._tokens = tokens = self._level(passed, new, back)
+            self._tokens = tokens = self._level(elapsed, new, back)
             cost = HINTED_COST if hinted else 1.0
             if tokens < cost - TINY:
                 self._denied += 1
@@ -288,19 +288,19 @@ class RetryBudget:
             return 1.0
         return 0.0
 
-    def _level(self, passed: float, new: int, back: float) -> float:
-        """Return the tokens after `passed` seconds with `new` successes and the refund `back`."""
+    def _level(self, elapsed: float, new: int, back: float) -> float:
+        """Return the tokens after `elapsed` seconds with `new` successes and the refund `back`."""
         tokens, full, window = self._tokens, self._full, self.window
         if tokens > full:
-            kept = 1.0 - passed / window
+            kept = 1.0 - elapsed / window
             tokens = full + (tokens - full) * kept if kept > 0.0 else full
         else:
-            tokens += self._income * passed
+            tokens += self._income * elapsed
             if tokens > full:
                 tokens = full
         if new:  # deposits from before the window have faded
             deposit = self.ratio * new
-            tokens += deposit * window / passed if passed > window else deposit
+            tokens += deposit * window / elapsed if elapsed > window else deposit
         return tokens + back
 
     # State.
@@ -320,18 +320,18 @@ class RetryBudget:
         """
         now = self._clock() if now is None else now
         with self._lock:
-            passed = max(0.0, now - self._at)
+            elapsed = max(0.0, now - self._at)
             new = max(0, self.hits - self._seen)
             whole, hinted = self._whole - self._whole_back, self._hinted - self._hinted_back
             return {
                 "name": self.name,
-                "tokens": max(0.0, self._level(passed, new, self._back)),
+                "tokens": max(0.0, self._level(elapsed, new, self._back)),
                 "granted": self._whole + self._hinted,
                 "denied": self._denied,
                 "refunded": self._whole_back + self._hinted_back,
                 "spent": whole + hinted * HINTED_COST,
                 "successes": self._seen + new - self._base,
-                "elapsed": self._at + passed - self._began,
+                "elapsed": self._at + elapsed - self._began,
             }
 
     def __repr__(self) -> str:

@@ -21,9 +21,9 @@ from redouble.core.checks import LONGEST
 from redouble.core.raw import at, is_a, probe, whole
 from redouble.core.verdict import Classification
 from redouble.known.http_status import judge_status, loaded_body
-from redouble.known.roots import under
 from redouble.known.row import PERMANENT, TRANSIENT, Row, named, remember, restated
 from redouble.known.sqlstate import row_of
+from redouble.known.underlying import as_wrapped
 from redouble.known.whose import handed
 
 TYPE_CHECKING = False
@@ -252,7 +252,7 @@ def _by_beneath(error: Any, known: Asking) -> Classification | None:
     for value in (*(args[:3] if type(args) is tuple else ()), *(probe(error, name) for name in _BENEATH)):
         found = _of_all(value, known)
         if found is not None:
-            return under(found, error, True)
+            return as_wrapped(found, error, True)
     return None
 
 
@@ -280,7 +280,7 @@ def _by_context(error: Any, known: Asking) -> Classification | None:
         seen.append(link)
         found = known.inner(link)
         if found is not None:
-            return under(found, error, True)
+            return as_wrapped(found, error, True)
     return None
 
 

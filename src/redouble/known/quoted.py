@@ -11,10 +11,10 @@ import re
 import socket
 
 from redouble.core.raw import at, is_a, probe
+from redouble.known.error_text import any_in, clipped, firm_text, told
 from redouble.known.http_status import judge_status
-from redouble.known.inside import any_in, clipped, firm_text, told
-from redouble.known.roots import under
 from redouble.known.row import PERMANENT, named
+from redouble.known.underlying import as_wrapped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def judge_quoted(error: Any, known: Asking, headers: Any = None) -> Classificati
     """Judge an error by the system errors, or else the HTTP status, that its text quotes."""
     found = quoted_errors(error, known)
     if found is not None:
-        return under(found, error, True)
+        return as_wrapped(found, error, True)
     return judge_status(quoted_status(error), headers, known.wall, who=named(error))
 
 

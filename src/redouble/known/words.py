@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from redouble.core.raw import at, is_a, path, probe, whole
 from redouble.core.verdict import Verdict
+from redouble.known.error_text import any_in, clipped, told
 from redouble.known.http_status import judge_response, judge_status
-from redouble.known.inside import any_in, clipped, told
-from redouble.known.roots import beneath as found_beneath
-from redouble.known.roots import firm_root, told_in_handshake, under
 from redouble.known.row import answer, as_applied, named
 from redouble.known.table import Word, read_class
+from redouble.known.underlying import as_wrapped, firm_root, told_in_handshake
+from redouble.known.underlying import beneath as found_beneath
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class _Beneath(Word):
     def _read(self, error: Any, known: Asking, rows: Rows) -> Classification:
         row = rows[""]
         found = found_beneath(error, known, *self.names)
-        return answer(error, row) if found is None else under(found, error, self._applied(row, found))
+        return answer(error, row) if found is None else as_wrapped(found, error, self._applied(row, found))
 
     def _applied(self, row: Row, found: Classification) -> bool:
         if self.as_inner:
@@ -271,7 +271,7 @@ class _Cause(Word):
     def _read(self, error: Any, known: Asking, rows: Rows) -> Classification:
         found = carried(error, known, *self.names)
         row = rows[""]
-        return answer(error, row) if found is None else under(found, error, found.applied and not self.unsent)
+        return answer(error, row) if found is None else as_wrapped(found, error, found.applied and not self.unsent)
 
 
 def carried(error: Any, known: Asking, *names: str) -> Classification | None:

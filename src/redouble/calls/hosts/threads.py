@@ -116,7 +116,7 @@ def wait(call: Call) -> None:
     try:
         if in_event_loop():
             _warn_in_event_loop(call)
-        if call.alert:
+        if call.needs_checks:
             call.tally.clock.sleep(delay, call.policy.stop)
         else:
             time.sleep(delay)

@@ -7,8 +7,8 @@ sent.
 from __future__ import annotations
 
 from redouble.core.raw import probe
+from redouble.known.error_text import first_text
 from redouble.known.http_status import judge_status
-from redouble.known.inside import first_text
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, answer, as_applied, named
 from redouble.known.table import Table, by, by_class, client
 from redouble.known.words import BY_STATUS, beneath, number_at

@@ -9,9 +9,9 @@ from __future__ import annotations
 from redouble.core.hints import from_headers
 from redouble.core.raw import is_a, probe
 from redouble.known.http_status import judge_response, judge_status, now_of
-from redouble.known.roots import beneath, under
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, named
 from redouble.known.table import Table, base, by, by_class, client
+from redouble.known.underlying import as_wrapped, beneath
 from redouble.known.words import BY_STATUS, as_beneath
 
 TYPE_CHECKING = False
@@ -42,7 +42,7 @@ def read_response_error(error: Any, known: Asking, rows: Rows) -> Classification
     if found is not None:
         return found
     found = beneath(error, known, "inner_exception")
-    return rows[""].because(who) if found is None else under(found, error, found.applied)
+    return rows[""].because(who) if found is None else as_wrapped(found, error, found.applied)
 
 
 def _code(error: Any) -> str:

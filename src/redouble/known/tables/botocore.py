@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from redouble.core.hints import from_headers
 from redouble.core.raw import at, whole
+from redouble.known.error_text import first_text
 from redouble.known.http_status import judge_status, now_of, poll
-from redouble.known.inside import first_text
 from redouble.known.row import (
     PENDING,
     PERHAPS,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 
 from redouble.core.raw import probe, whole
-from redouble.known.inside import said
+from redouble.known.error_text import said
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, Row, answer, named, remember, rows_of
 from redouble.known.table import Entry, Table, by, by_class, client
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from redouble.core.raw import is_a, probe
-from redouble.known.inside import said
-from redouble.known.roots import under
+from redouble.known.error_text import said
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, answer
 from redouble.known.table import Table, by, by_class, client
+from redouble.known.underlying import as_wrapped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def read_nobody(error: Any, known: Asking, rows: Rows) -> Classification:
     for each in list(dict.values(errors))[:16] if is_a(errors, dict) else ():
         found = known.inner(each) if is_a(each, Exception) else None
         if found is not None and found.verdict is PERMANENT:
-            return under(found, error, found.applied)
+            return as_wrapped(found, error, found.applied)
     return answer(error, rows[_CONNECTING if said(error).startswith(_CONNECTING) else ""])
 
 

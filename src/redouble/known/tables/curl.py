@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from redouble.core.raw import at, probe, whole
+from redouble.known.error_text import any_in, firm_text, said
 from redouble.known.http_status import row_of
-from redouble.known.inside import any_in, firm_text, said
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, answer, named
 from redouble.known.table import Table, by, by_class, client
 from redouble.known.tables.urllib3 import status_in

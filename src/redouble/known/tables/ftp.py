@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from redouble.known.inside import said
+from redouble.known.error_text import said
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, answer
 from redouble.known.table import Table, by, by_class, client
 from redouble.known.words import code_at

@@ -11,10 +11,10 @@ from redouble.core.hints import retry_after
 from redouble.core.raw import at, is_a, probe, whole
 from redouble.core.verdict import Classification
 from redouble.known.http_status import judge_status, loaded_body
-from redouble.known.roots import under
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, Row, as_applied, named, shown_code
 from redouble.known.table import Table, base, by, by_class, client
 from redouble.known.tables.grpc import RPC, code_of, is_rpc_error, judge
+from redouble.known.underlying import as_wrapped
 from redouble.known.words import BY_STATUS, as_beneath
 
 TYPE_CHECKING = False
@@ -55,7 +55,7 @@ def _by_grpc(error: Any, rows: Rows) -> Classification | None:
         return None
     found = judge(call, row)
     applied = found.applied or found.verdict is TRANSIENT
-    return as_applied(found, applied) if call is error else under(found, error, applied)
+    return as_applied(found, applied) if call is error else as_wrapped(found, error, applied)
 
 
 def _by_status(error: Any, response: Any, known: Asking, rows: Rows) -> Classification:
@@ -121,7 +121,7 @@ def read_auth_error(error: Any, known: Asking, rows: Rows) -> Classification:
     if probe(error, "retryable") is True:
         return rows["retryable"].because(f"{named(error)} [retryable]")
     found = known.inner(probe(error, "__cause__"))
-    return rows[""].because(named(error)) if found is None else under(found, error, False)
+    return rows[""].because(named(error)) if found is None else as_wrapped(found, error, False)
 
 
 _LIMITS = "rateLimitExceeded userRateLimitExceeded jobRateLimitExceeded"

@@ -8,8 +8,8 @@ tell them apart.
 from __future__ import annotations
 
 from redouble.core.raw import is_a, probe
+from redouble.known.error_text import any_in, clipped
 from redouble.known.grpc_hints import TRAILERS, pushback, retry_info
-from redouble.known.inside import any_in, clipped
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, Row, answer, named
 from redouble.known.table import Table, by, by_class, client
 

@@ -6,8 +6,8 @@ httpcore ends with `raise exc from None`, so the root of a ConnectError is only 
 from __future__ import annotations
 
 from redouble.core.raw import probe
+from redouble.known.error_text import first_text
 from redouble.known.http_status import row_of
-from redouble.known.inside import first_text
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, answer, as_applied, named
 from redouble.known.table import Table, by, by_class, client
 from redouble.known.tables.urllib3 import status_in

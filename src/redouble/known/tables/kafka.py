@@ -7,10 +7,10 @@ followed.
 from __future__ import annotations
 
 from redouble.core.raw import probe
-from redouble.known.inside import any_in, firm_text, said
-from redouble.known.roots import firm_root
+from redouble.known.error_text import any_in, firm_text, said
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, answer
 from redouble.known.table import Table, by, by_class, client
+from redouble.known.underlying import firm_root
 from redouble.known.words import text
 
 TYPE_CHECKING = False

@@ -6,10 +6,10 @@ The number comes before the SQLSTATE: a lock wait is HY000, and too many connect
 from __future__ import annotations
 
 from redouble.core.raw import probe, whole
-from redouble.known.inside import any_in, said
-from redouble.known.roots import firm_root
+from redouble.known.error_text import any_in, said
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, answer, rows_of
 from redouble.known.table import Table, by, client
+from redouble.known.underlying import firm_root
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from redouble.known.inside import said
-from redouble.known.roots import beneath, under
+from redouble.known.error_text import said
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, answer
 from redouble.known.table import Table, by, by_class, client
+from redouble.known.underlying import as_wrapped, beneath
 from redouble.known.words import OTHER, code_at, first_match
 
 TYPE_CHECKING = False
@@ -26,7 +26,7 @@ def read_ssh(error: Any, known: Asking, rows: Rows) -> Classification:
     if row is not None:
         return answer(error, row)
     found = beneath(error, known)
-    return answer(error, rows[OTHER]) if found is None else under(found, error, found.applied)
+    return answer(error, rows[OTHER]) if found is None else as_wrapped(found, error, found.applied)
 
 
 TABLE: Table = client(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from redouble.core.raw import is_a, probe
-from redouble.known.roots import under
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, answer
 from redouble.known.table import Table, by, by_class, client
+from redouble.known.underlying import as_wrapped
 from redouble.known.words import number_at, text
 
 TYPE_CHECKING = False
@@ -35,7 +35,7 @@ def read_nobody(error: Any, known: Asking, rows: Rows) -> Classification:
     for each in list(dict.values(errors))[:16] if is_a(errors, dict) else ():
         found = known.inner(each) if is_a(each, Exception) else None
         if found is not None and found.verdict is PERMANENT:
-            return under(found, error, False)
+            return as_wrapped(found, error, False)
     return answer(error, rows[""])
 
 

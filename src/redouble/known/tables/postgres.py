@@ -12,7 +12,7 @@ import errno
 import os
 
 from redouble.core.raw import at, probe
-from redouble.known.inside import any_in, said
+from redouble.known.error_text import any_in, said
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, Row, answer, as_applied, rows_of
 from redouble.known.sqlstate import row_of
 from redouble.known.table import Table, by, by_class, client

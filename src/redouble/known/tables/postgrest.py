@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from redouble.core.raw import probe
-from redouble.known.inside import clipped
+from redouble.known.error_text import clipped
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, answer
 from redouble.known.sqlstate import row_of
 from redouble.known.table import Table, by, client

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from redouble.core.checks import LONGEST
 from redouble.core.raw import is_a, probe, whole
-from redouble.known.inside import any_in, firm_text, said
-from redouble.known.roots import under
+from redouble.known.error_text import any_in, firm_text, said
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, Row, answer, named
 from redouble.known.table import Table, by, by_class, client
+from redouble.known.underlying import as_wrapped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def read_encryption(error: Any, known: Asking, rows: Rows) -> Classification:
     """Read an error that wraps one raised during encryption or decryption."""
     cause = probe(error, "cause")
     found = known.inner(cause) if is_a(cause, Exception) else None
-    return answer(error, rows[""]) if found is None else under(found, error, found.applied)
+    return answer(error, rows[""]) if found is None else as_wrapped(found, error, found.applied)
 
 
 def _firm(error: Any, rows: Rows) -> Classification | None:

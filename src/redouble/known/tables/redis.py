@@ -7,10 +7,10 @@ parser knows is cut off the message and kept in `status_code`, a str; any other 
 from __future__ import annotations
 
 from redouble.core.raw import probe
-from redouble.known.inside import said
-from redouble.known.roots import firm_root
+from redouble.known.error_text import said
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, answer
 from redouble.known.table import Table, base, by, by_class, client
+from redouble.known.underlying import firm_root
 from redouble.known.words import first_match, text
 
 TYPE_CHECKING = False

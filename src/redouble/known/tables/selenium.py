@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from redouble.core.raw import probe
-from redouble.known.inside import any_in, clipped
+from redouble.known.error_text import any_in, clipped
 from redouble.known.row import PERHAPS, SURELY_NOT, TRANSIENT, answer
 from redouble.known.table import Table, by, by_class, client
 

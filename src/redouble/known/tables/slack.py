@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from redouble.core.raw import at, is_a
+from redouble.known.error_text import clipped
 from redouble.known.http_status import judge_response
-from redouble.known.inside import clipped
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, answer, named
 from redouble.known.table import Table, by, client
 

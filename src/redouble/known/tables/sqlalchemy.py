@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from redouble.core.raw import probe
-from redouble.known.roots import under
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, answer
 from redouble.known.sqlstate import row_of
 from redouble.known.table import Table, base, by, by_class, client
+from redouble.known.underlying import as_wrapped
 from redouble.known.words import as_carried, carried
 
 TYPE_CHECKING = False
@@ -48,7 +48,7 @@ def read_adapted(error: Any, known: Asking, _: Rows) -> Classification | None:
 
 def _carried(error: Any, known: Asking) -> Classification | None:
     found = carried(error, known, "orig", "__cause__")
-    return None if found is None else under(found, error, found.applied)
+    return None if found is None else as_wrapped(found, error, found.applied)
 
 
 def _is_interface_error(error: Any) -> bool:

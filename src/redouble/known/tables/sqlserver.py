@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from redouble.core.raw import at, is_a, whole
-from redouble.known.inside import LONGEST_TEXT, clipped
+from redouble.known.error_text import LONGEST_TEXT, clipped
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, answer
 from redouble.known.sqlstate import row_of
 from redouble.known.table import Table, by, client

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from redouble.known.error_text import first_text
 from redouble.known.http_status import row_of
-from redouble.known.inside import first_text
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, answer, named
 from redouble.known.table import Table, by, by_class, client
 from redouble.known.tables.urllib3 import status_in

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from redouble.core.raw import is_a, probe
-from redouble.known.roots import under
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, answer
 from redouble.known.table import Table, by, by_class, client
+from redouble.known.underlying import as_wrapped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def read_reasons(error: Any, known: Asking, rows: Rows) -> Classification:
             return answer(error, rows[_TLS])
         found = known.inner(value) if is_a(value, Exception) else None
         if found is not None and found.verdict is PERMANENT:
-            return under(found, error, found.applied)
+            return as_wrapped(found, error, found.applied)
     return answer(error, rows[""])
 
 

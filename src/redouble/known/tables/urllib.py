@@ -6,9 +6,9 @@ import io
 
 from redouble.core.raw import is_a, probe
 from redouble.known.http_status import judge_status
-from redouble.known.roots import under
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, named
 from redouble.known.table import Table, by, by_class, client
+from redouble.known.underlying import as_wrapped
 from redouble.known.words import BY_STATUS
 
 TYPE_CHECKING = False
@@ -48,7 +48,9 @@ def read_url_error(error: Any, known: Asking, rows: Rows) -> Classification:
     found = known.inner(reason) if is_a(reason, Exception) else None
     if found is None:
         return rows[""].because(named(error))
-    return under(found, error, found.applied and not is_a(reason, TimeoutError) and type(reason).__module__ != "ssl")
+    return as_wrapped(
+        found, error, found.applied and not is_a(reason, TimeoutError) and type(reason).__module__ != "ssl"
+    )
 
 
 TABLE: Table = client(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from redouble.core.raw import is_a, probe
+from redouble.known.error_text import first_text
 from redouble.known.http_status import row_of
-from redouble.known.inside import first_text
 from redouble.known.row import PERHAPS, PERMANENT, SURELY_NOT, TRANSIENT, as_applied, named
 from redouble.known.table import Table, by, by_class, client
 from redouble.known.words import as_beneath, beneath, handshake

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from redouble.core.causes import DEPTH
 from redouble.core.raw import is_a, probe
-from redouble.known.inside import first_text
+from redouble.known.error_text import first_text
 from redouble.known.row import PERMANENT, as_applied, named, remember, restated
 
 TYPE_CHECKING = False
@@ -83,7 +83,7 @@ def _addresses(group: Any, known: Asking) -> Classification | None:
     return found
 
 
-def under(found: Classification, error: Any, applied: bool) -> Classification:
+def as_wrapped(found: Classification, error: Any, applied: bool) -> Classification:
     """Restate the meaning of an error beneath as that of `error` itself; the reason names both."""
     if found.retry_after is not None or found.backoff is not None or found.redact:
         return restated(found, _reason(found, error), applied)
@@ -129,7 +129,7 @@ def firm_root(error: Any, known: Asking) -> Classification | None:
         if _may_be_firm(type(link)):
             found = known.inner(link)
             if found is not None and found.verdict is PERMANENT:
-                return under(found, error, found.applied)
+                return as_wrapped(found, error, found.applied)
     return None
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from redouble import Verdict, known_errors
-from redouble.known.inside import LONGEST_TEXT, any_in, clipped, firm_text, said
-from redouble.known.roots import firm_root
+from redouble.known.error_text import LONGEST_TEXT, any_in, clipped, firm_text, said
 from redouble.known.row import Row, answer
+from redouble.known.underlying import firm_root
 
 ROW = Row("package", "Name", "CODE", Verdict.TRANSIENT, False, "a page")
 

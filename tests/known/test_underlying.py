@@ -13,8 +13,8 @@ import pytest
 from redouble import Classification, Verdict, known_errors
 from redouble.core.verdict import type_name
 from redouble.known import words
-from redouble.known.roots import beneath, under
 from redouble.known.row import PERMANENT, TRANSIENT, Row
+from redouble.known.underlying import as_wrapped, beneath
 
 CONNECTING = Row("lib", "ConnectError", "", TRANSIENT, False, "its documentation")
 IN_FLIGHT = Row("lib", "ReadError", "", TRANSIENT, True, "its documentation")
@@ -175,13 +175,13 @@ def test_nothing_beneath() -> None:
 
 def test_the_reason_names_the_root_and_the_outermost() -> None:
     """Nobody wants to read the four names between them."""
-    found = under(Classification(TRANSIENT, reason="A under B under C"), wrapped(), True)
+    found = as_wrapped(Classification(TRANSIENT, reason="A under B under C"), wrapped(), True)
     assert found.reason == "A under " + type_name(WrapperError)
-    assert under(Classification(TRANSIENT, reason="A under B under C"), wrapped(), True) is found
-    assert under(Classification(PERMANENT, reason="A"), wrapped(), True).verdict is PERMANENT
+    assert as_wrapped(Classification(TRANSIENT, reason="A under B under C"), wrapped(), True) is found
+    assert as_wrapped(Classification(PERMANENT, reason="A"), wrapped(), True).verdict is PERMANENT
 
 
 def test_hints_and_redaction_come_along() -> None:
     """What the inner error asks for is asked for still."""
-    found = under(Classification(TRANSIENT, 7.0, True, None, "A", True), wrapped(), False)
+    found = as_wrapped(Classification(TRANSIENT, 7.0, True, None, "A", True), wrapped(), False)
     assert (found.retry_after, found.applied, found.redact) == (7.0, False, True)
