@@ -39,7 +39,7 @@ FIGURES = HERE / ".nox" / "figures"
 
 
 def find_python(version: str) -> str | None:
-    """The first Python of this version that really starts; a pyenv shim on PATH may stand for one that is inactive."""
+    """Return the first Python of this version that really starts; a pyenv shim on PATH may be inactive."""
     name = f"python{version}"
     places = os.environ.get("PATH", "").split(os.pathsep)
     candidates = [sys.executable, *(shutil.which(name, path=place) for place in places)]

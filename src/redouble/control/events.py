@@ -74,7 +74,7 @@ class Event(Record):
 
     Fields:
         kind: The `EventKind`.
-        name: The policy's or the function's name; `None` when neither has one.
+        name: The policy's or the function's name; `None` when there is none.
         attempt: The number of the attempt, from 1.
         failures: The number of attempts that failed in a row.
         elapsed: Seconds since the first attempt began.

@@ -53,7 +53,7 @@ class GaveUp(Record):
         reason: The `Reason`.
         attempts: The number of attempts made; 0 when the call was stopped before the first.
         elapsed: Seconds from the first attempt to the end.
-        name: The policy's or the function's name; `None` when neither has one.
+        name: The policy's or the function's name; `None` when there is none.
         hint: Seconds that the server asked to wait; for a wait that it asked of another call (`cooldown=`), the seconds
             left of it. `None` when it asked for no wait.
         history: The types of the earlier errors of the call that differ from the last one, each with its count:

@@ -38,7 +38,7 @@ _SAYS_NOTHING = frozenset({"botocore"})
 """Clients whose method does not tell: most of AWS's protocols send every operation, reading or writing, as a POST."""
 
 _OPTIMIZED = 0x01
-"""`inspect.CO_OPTIMIZED`: the locals of such a frame are kept apart from what `f_locals` shows."""
+"""`inspect.CO_OPTIMIZED`: the locals of such a frame are stored apart from `f_locals`."""
 
 
 class Sent(Record):

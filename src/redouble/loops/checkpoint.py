@@ -60,7 +60,7 @@ class FileCheckpoint:
         path: The file; it need not exist, but its folder must.
 
     Raises:
-        TypeError: When `path` is neither a string nor a path.
+        TypeError: When `path` is not a string or a path.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:

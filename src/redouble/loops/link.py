@@ -283,7 +283,7 @@ class Line(Judge):
             self._next = Next.END
 
     def _pause(self) -> Pause:
-        """Return the wait for the next dial, or for a user who wakes a parked link."""
+        """Return the wait for the next dial, or for a user to wake a parked link."""
         assert self.call is not None
         assert self._bell is not None
         now = self.call.tally.now()

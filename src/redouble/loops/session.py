@@ -1,4 +1,4 @@
-"""Floor 5. One connection of a link: entered by a `with`, whose end closes it and decides what follows."""
+"""Floor 5. One connection of a link: entered by a `with`, whose end closes it and decides the next step."""
 
 from __future__ import annotations
 

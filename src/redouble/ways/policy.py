@@ -76,7 +76,7 @@ class RetryPolicy(Policy):
     policy. Its other ways in are `call`, `for attempt in policy:`, `async for attempt in policy:`, `connect` and
     `opening`.
 
-    The default limits, 3 attempts and a deadline of 60 s, hold while neither is written. Writing a number for one lifts
+    The default limits, 3 attempts and a deadline of 60 s, hold unless one is written. Writing a number for one lifts
     the other to `None`. `attempts=None` retries for ever and lifts the default deadline too; `deadline=None` lifts only
     itself. Pending answers are no failures, so `attempts` does not limit them: write a `deadline` too.
 
@@ -342,7 +342,7 @@ class RetryPolicy(Policy):
                 with `functools.partial`.)
 
         Raises:
-            TypeError: When the object can be neither entered nor closed; for an async factory under a plain `with`.
+            TypeError: When the object has no way to be entered or closed; for an async factory under a plain `with`.
             TypeError, ValueError: When `close_timeout` is not a positive duration.
 
         >>> import io

@@ -1,7 +1,7 @@
-"""On top of the floors: `redouble migrate`, which brings code over from tenacity, backoff, stamina and retrying.
+"""On top of the floors: `redouble migrate`, which rewrites code from tenacity, backoff, stamina and retrying.
 
-`source` finds the uses, a module a library says what they mean, `shapes` follows the forms in which they are written,
-`planning` decides, `edits` puts it into the file. It needs libcst, which only these modules import.
+`source` finds the uses of a library; `tenacity`, `backoff`, `stamina` and `retrying` translate them. `shapes` follows
+the forms in which a retry is written, `planning` decides, `edits` changes the file. Only these modules import libcst.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace, _SubParsersAction
 
 LEFT = 1
-"""The exit code when something was left as it is."""
+"""The exit code when a use of a library was not rewritten."""
 
 MISTAKE = 2
 

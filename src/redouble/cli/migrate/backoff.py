@@ -1,4 +1,4 @@
-"""On top of the floors: what backoff's words mean in redouble's, for backoff 2 and python-backoff 3."""
+"""On top of the floors: the translation of backoff's arguments into redouble's, for backoff 2 and python-backoff 3."""
 
 from __future__ import annotations
 
@@ -178,10 +178,10 @@ class Policy:
 
 
 def translate(source: Source, ref: Ref, world: World) -> Plan:
-    """Plan what becomes of a use of `on_exception`, `on_predicate`, `retry_context` or `aretry_context`.
+    """Plan the rewriting of a use of `on_exception`, `on_predicate`, `retry_context` or `aretry_context`.
 
     Raises:
-        Cannot: Where redouble has no counterpart, or it cannot be seen what the code does.
+        Cannot: Where redouble has no counterpart, or the source does not show the effect of the code.
     """
     plan = Plan()
     call = source.parent(ref.node)

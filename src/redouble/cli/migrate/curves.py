@@ -8,7 +8,7 @@ FULL, NONE = '"full"', "None"
 
 
 def constant(seconds: str) -> str:
-    """Return the code of a curve that always waits the same.
+    """Return the code of a curve of equal waits.
 
     Raises:
         Cannot: For a negative wait.
@@ -35,10 +35,10 @@ def additive(most: str) -> str:
 
 
 def between(least: str, most: str) -> str:
-    """Return the code of waits anywhere between two.
+    """Return the code of random waits between `least` and `most`.
 
     Raises:
-        Cannot: Where `most` is the lesser one.
+        Cannot: Where `most` is less than `least`.
     """
     low, high = number(least), number(most)
     if low is not None and high is not None:
@@ -61,9 +61,9 @@ def capped(curve: str, maximum: str) -> str:
 
 
 def in_turn(curves: list[str]) -> str:
-    """Return the code of curves of which the n-th gives the n-th wait, and the last one all that follow.
+    """Return the code of a chain of curves: the n-th gives the n-th wait, the last one all later waits.
 
-    Each is asked with the number of all failures so far, as a chain of tenacity's is.
+    Each curve gets the number of all failures so far, as in tenacity's `wait_chain`.
     """
     runs: list[tuple[str, int]] = []
     for curve in curves:
@@ -84,20 +84,20 @@ def in_turn(curves: list[str]) -> str:
 
 
 def grouped(code: str) -> str:
-    """Return an operand as it may stand in a difference."""
+    """Return the code of an operand, in parentheses where a difference needs them."""
     return code if code.replace("_", "").replace(".", "").isalnum() else f"({code})"
 
 
 def grouped_curve(code: str) -> str:
-    """Return a curve's code as a method may follow it."""
+    """Return the code of a curve, in parentheses where a method call needs them."""
     return f"({code})" if " + " in code and not code.startswith("(") else code
 
 
 def not_negative(code: str) -> str:
-    """Return the code of a number of seconds as it is.
+    """Return the code of a number of seconds unchanged.
 
     Raises:
-        Cannot: Where it spells a negative number.
+        Cannot: Where the code spells a negative number.
     """
     if (number(code) or 0) < 0:
         raise Cannot(f"a number of it is negative: {code}")
@@ -105,7 +105,7 @@ def not_negative(code: str) -> str:
 
 
 def divided(code: str, by: int, times: int = 1) -> str:
-    """Return a number's code divided, worked out where it is spelled.
+    """Return the code of a number divided; for a literal, the quotient.
 
     >>> divided("500", 1000), divided("WAIT", 1000), divided("500", 1000, times=2)
     ('0.5', 'WAIT / 1000', '1')

@@ -1,7 +1,7 @@
-"""On top of the floors: the redouble policy that a call site of another library is to have, as code with its marks.
+"""On top of the floors: the code of the redouble policy for a call site of another library, with its marks.
 
-A draft is written by the module of a library and shown by `show`. Names of redouble's bear a prefix until the whole file
-is known: `edits` takes it off, or writes `redouble.` where the file uses such a name otherwise.
+The module of a library writes a draft; `show` returns its code. redouble's names bear a prefix until the whole file is
+known: `edits` removes the prefix, or writes `redouble.` where the file uses the same name for something else.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import re
 from redouble.control.words import answered
 
 REVIEW = "# redouble: review: "
-"""How a comment begins at what was written so that nothing changes silently: look at it, then take it away."""
+"""The beginning of a comment at new code that a reviewer should check; the reviewer removes the comment."""
 
 TODO = "# redouble: todo: "
-"""How a comment begins above what was left as it is, with the reason."""
+"""The beginning of a comment above code that was not rewritten; the reason follows."""
 
 OURS = "redouble__."
-"""Stands before each name of redouble's in new code."""
+"""The prefix of each of redouble's names in new code."""
 
 WIDTH = 88
 
@@ -39,11 +39,11 @@ ORDER = (
 
 
 class Cannot(Exception):  # noqa: N818  # raised to say no: `raise Cannot("...")`
-    """A call site is left as it is; the message is the reason."""
+    """A call site cannot be rewritten; the message is the reason."""
 
 
 def without_counterpart(word: str, why: str = "has no counterpart") -> Cannot:
-    """Return the reason for which an argument cannot be brought over, with what the table of words says of it.
+    """Return the error for an argument that cannot be translated, with the advice of the table of words.
 
     >>> print(without_counterpart("retry_error_callback"))
     retry_error_callback= has no counterpart; write an `except` around the call
@@ -55,8 +55,8 @@ class Draft:
     """A policy in the making.
 
     Attributes:
-        library: Whose call site it was.
-        fields: Each field's code, and its note for the reviewer (empty: none).
+        library: The library of the call site.
+        fields: The code of each field, and its note for the reviewer (empty: none).
         notes: The notes that belong to no field.
     """
 
@@ -66,18 +66,18 @@ class Draft:
         self.notes: list[str] = []
 
     def write(self, field: str, code: str, note: str = "") -> None:
-        """Write a field, and why a reviewer should look at it."""
+        """Write a field, with a note for the reviewer."""
         self.fields[field] = (code, note)
 
     def note(self, text: str) -> None:
-        """Say something of the call as a whole; once."""
+        """Add a note about the whole call, once."""
         if text not in self.notes:
             self.notes.append(text)
 
     def keep_repeating(self, decorates: bool) -> None:
-        """Write what makes redouble as careless as the other library was: parity comes first, the mark says so."""
+        """Switch redouble's safeguards off where the other library had none, each with a note for the reviewer."""
         if "deadline" in self.fields and "attempts" not in self.fields and number(self.fields["deadline"][0]) is None:
-            self.write("attempts", "None")  # a deadline that turns out to be None must not bring a default back
+            self.write("attempts", "None")  # a deadline that is None at run time must not restore the default attempts
         bounded = self.fields.get("attempts", ("None", ""))[0] != "None"
         self.write("idempotent", "True", f"repeats POSTs too, as {self.library} did")
         if bounded or "deadline" in self.fields:
@@ -91,7 +91,7 @@ class Draft:
         return [*self.notes, *filter(None, noted)]
 
     def show(self, called: str = OURS + "retry", indent: str = "    ") -> str:
-        """Return the call that makes the policy, a line for each field where one is marked or all are too long."""
+        """Return the code of the policy; one line per field where a field has a note or one line would be too long."""
         fields = [(f"{name}={self.fields[name][0]}", self.fields[name][1]) for name in ORDER if name in self.fields]
         line = f"{called}({', '.join(code for code, _ in fields)})"
         if not self.reviews() and "\n" not in line and len(line.replace(OURS, "")) <= WIDTH:
@@ -118,5 +118,5 @@ def number(code: str) -> float | None:
 
 
 def spelled(value: float) -> str:
-    """Return a number as one writes it: whole where it is whole."""
+    """Return the literal of a number, without a decimal point where it is whole."""
     return str(int(value)) if value == int(value) else repr(value)

@@ -1,4 +1,4 @@
-"""On top of the floors: putting plans into a file: new code for old nodes, comments above lines, imports."""
+"""On top of the floors: the application of plans to a file: new code for old nodes, comments above lines, imports."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 OURS_IN = re.compile(re.escape(OURS) + r"(\w+)")
 MODULE_OF = {"fake_time": "redouble.testing"}
-"""Where a name of redouble's is imported from, other than `redouble`."""
+"""The module of each of redouble's names that is not imported from `redouble`."""
 
 MARK = re.compile(r"# redouble: (review|todo): ")
 
@@ -31,8 +31,8 @@ class Edits:
         swaps: New code by the node that it replaces.
         wraps: The head of a `with` for the rest of a block, by the statement that it replaces.
         comments: Comments by the node above which they stand.
-        removed: Statements that go.
-        translated: What goes around the body of a `try`, or besides what a `with` has, by that statement.
+        removed: Statements to delete.
+        translated: The head of a `with` around the body of a `try`, or a further item of a `with`, by that statement.
     """
 
     def __init__(self, source: Source) -> None:
@@ -44,7 +44,7 @@ class Edits:
         self.removed: set[cst.CSTNode] = set()
 
     def take(self, plan: Plan) -> None:
-        """Put a plan in."""
+        """Add the changes of a plan."""
         for node, code in plan.swaps.items():
             self._keep_comments(node, code)
         self.swaps |= plan.swaps
@@ -54,17 +54,17 @@ class Edits:
                 self._comment(line, REVIEW + review)
 
     def translate_errors(self, node: cst.CSTNode, named: str, note: str) -> None:
-        """Put the body of a `try`, or of `with raises(...)`, beneath `with gave_up_as(RetryError):`."""
+        """Wrap the body of a `try`, or of `with raises(...)`, in `with gave_up_as(RetryError):`."""
         self.translated[node] = f"{OURS}gave_up_as({named})"
         old = f"{named.rpartition('.')[2]}{note}"
         self._comment(node, f"{REVIEW}name an error of your own for the old library's {old}")
 
     def say_of_translated(self, node: cst.CSTNode, text: str) -> None:
-        """Tell a reviewer more of a place whose errors are translated."""
+        """Add a note for the reviewer above a statement whose errors are translated."""
         self._comment(node, REVIEW + text)
 
     def remove_if_unused(self, node: cst.CSTNode, mentioned: Callable[[str], bool]) -> bool:
-        """Take out the assignment of a name of the module that nothing uses once the swaps are made; say whether."""
+        """Remove the assignment of a module's name without a use after the swaps; tell whether it was removed."""
         line = self.line_of(node)
         if not isinstance(line, cst.SimpleStatementLine) or len(line.body) != 1 or line not in self.source.module.body:
             return False
@@ -89,7 +89,7 @@ class Edits:
         return code is not None and re.search(rf"\b{self.source.code(node)}\b", code) is None
 
     def is_translated(self, line: cst.CSTNode) -> bool:
-        """Whether what a line catches is made for it by `gave_up_as`, now or since an earlier run."""
+        """Tell whether a statement catches an error that `gave_up_as` raises, since this run or an earlier one."""
         around = self.source.parent(line) if isinstance(line, cst.ExceptHandler) else line
         if around in self.translated:
             return True
@@ -101,7 +101,7 @@ class Edits:
         )
 
     def mark(self, node: cst.CSTNode, reason: str) -> None:
-        """Say above the statement that holds a node why it was left as it is."""
+        """Add a comment above the statement that holds a node: the reason why it was not rewritten."""
         line = self.line_of(node)
         if line is not None:
             self._comment(line, TODO + reason)
@@ -120,7 +120,7 @@ class Edits:
         return [*self.swaps.values(), *self.wraps.values(), *self.translated.values()]
 
     def parsed(self, code: str, dotted: bool) -> cst.BaseExpression:
-        """Return new code as a tree in the file's own style."""
+        """Return the syntax tree of new code, with the file's newlines and indentation."""
         module = self.source.module
         text = OURS_IN.sub(lambda met: _spelled(met[1], dotted), code).replace("\n", module.default_newline)
         return cst.parse_expression(text, module.config_for_parsing)
@@ -131,7 +131,7 @@ class Edits:
             above.append(text)
 
     def _keep_comments(self, node: cst.CSTNode, code: str) -> None:
-        """Comments within what is replaced, and not in what is kept of it, go above it."""
+        """Move the comments of a replaced node above it, except those that its new code keeps."""
         line = self.line_of(node)
         for each in self.source.within(node):
             if isinstance(each, cst.Comment) and each.value not in code and line is not None:
@@ -142,11 +142,11 @@ class Edits:
         line = next(lines, None)
         function = self.source.parent(line) if isinstance(line, cst.Decorator) else None
         if isinstance(function, (cst.FunctionDef, cst.ClassDef)) and function.decorators[0] is line:
-            return function  # to which the parser gives what stands above its first decorator
+            return function  # the parser gives it the lines above its first decorator
         return line
 
     def _names_in_use(self, names: set[str]) -> set[str]:
-        """Return those names that the file uses, or will still use, for something else."""
+        """Return the names that the file uses for something else, before or after the changes."""
         module, found = self.source.module, _Names(self.swaps, self.removed)
         module.visit(found)
         codes = [re.sub(re.escape(REVIEW) + ".*", "", code) for code in self.swaps.values()]
@@ -161,7 +161,7 @@ class Edits:
 
 
 class _Names(cst.CSTVisitor):
-    """The names of a file that are not part of what is replaced, and no import of a library's."""
+    """The names of a file outside of replaced nodes and of a library's imports."""
 
     def __init__(self, swaps: dict[cst.CSTNode, str], removed: set[cst.CSTNode]) -> None:
         self.swaps, self.removed = swaps, removed
@@ -202,7 +202,7 @@ def _spelled(name: str, dotted: bool) -> str:
 
 
 class _Apply(cst.CSTTransformer):
-    """Puts the changes in, by the identity of the old nodes."""
+    """Applies the changes, by the identity of the old nodes."""
 
     def __init__(self, edits: Edits, dotted: bool) -> None:
         self.edits = edits
@@ -262,7 +262,7 @@ class _Apply(cst.CSTTransformer):
 
 
 def _commented(node: cst.CSTNode, comments: Iterable[str]) -> cst.CSTNode:
-    """Return a node with comments above it, in place of older marks; the same node where they stand there already."""
+    """Return a node with comments above it in place of older marks; the same node where it has them already."""
     lines = list(node.leading_lines)  # type: ignore[attr-defined]
     there = [line.comment.value if line.comment is not None else "" for line in lines]
     new = list(comments)
@@ -273,7 +273,7 @@ def _commented(node: cst.CSTNode, comments: Iterable[str]) -> cst.CSTNode:
 
 
 def _import(module: cst.Module, before: cst.Module, names: set[str], dotted: bool) -> cst.Module:
-    """Import names of redouble's, and take out the imports of libraries that nothing uses any more."""
+    """Import redouble's names, and remove the imports of libraries that are no longer used."""
     used, was_used = _loaded(module), _loaded(before)
     gone = (was_used - used) | (set() if dotted else names)
     cleaned = module.visit(_Prune(gone))
@@ -311,7 +311,7 @@ def _import_lines(module: cst.Module, names: set[str], dotted: bool) -> list[str
 
 
 class _Prune(cst.CSTTransformer):
-    """Takes names out of the imports of libraries."""
+    """Removes names from the imports of libraries."""
 
     def __init__(self, gone: set[str]) -> None:
         self.gone = gone
@@ -359,7 +359,7 @@ class _Prune(cst.CSTTransformer):
 
 
 def _with_imports(module: cst.Module, before: cst.Module, lines: list[str]) -> cst.Module:
-    """Put imports where the first import of a library at the top was, or after it; else after the last import there."""
+    """Insert imports at the first top-level import of a library; without one, after the last top-level import."""
     if not lines:
         return module
     new = [cst.parse_statement(line, module.config_for_parsing) for line in lines]

@@ -1,4 +1,4 @@
-"""On top of the floors: finding the files, reading them, and writing one so that it is never half written."""
+"""On top of the floors: the search for Python files, their reading, and atomic writing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SKIPPED = {
 
 
 def python_files(paths: Iterable[Path]) -> Iterator[Path]:
-    """Yield the files of Python among some paths and beneath them, each once.
+    """Yield the Python files among some paths and beneath them, each once.
 
     Raises:
         ValueError: For a path that does not exist.
@@ -51,10 +51,10 @@ def _beneath(folder: Path) -> Iterator[Path]:
 
 
 def read(paths: Iterable[Path]) -> tuple[list[Source], dict[Path, bytes], dict[Path, str]]:
-    """Read files.
+    """Read all files, and parse those that may have to be changed.
 
     Returns:
-        Those that may have to be changed; the bytes of all; and why some could not be read.
+        The parsed files; the bytes of every file by its path; the errors of unreadable files by their paths.
     """
     texts: dict[Path, bytes] = {}
     errors: dict[Path, str] = {}
@@ -79,7 +79,7 @@ def _first_line(error: Exception) -> str:
 
 
 def write(path: Path, text: str, encoding: str) -> None:
-    """Replace a file's text at once: its encoding, newlines, mode and links stay."""
+    """Replace the text of a file atomically, with its encoding, newlines, mode and links kept."""
     target = path.resolve()
     handle, made = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:

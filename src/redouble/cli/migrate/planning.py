@@ -1,4 +1,4 @@
-"""On top of the floors: what is found in some files, and what becomes of it: the one place that decides."""
+"""On top of the floors: the one place that decides which uses of the libraries are rewritten, and which are marked."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RETRIES = {
     "stamina": {"retry", "retry_context", "RetryingCaller", "AsyncRetryingCaller"},
     "retrying": {"retry", "Retrying"},
 }
-"""What begins a retry, by library: the call sites."""
+"""The names that begin a retry, by library: their uses are the call sites."""
 
 TESTS = {("stamina", "set_active"), ("stamina", "set_testing")}
 
@@ -48,17 +48,17 @@ ADVICE = {
 
 @dataclass
 class Site:
-    """A place that was found, and what became of it.
+    """A use of a library, and the decision on it.
 
     Attributes:
         path: The file.
         line: The line in it, before any change.
-        library: Whose name is used there.
-        name: Which name.
-        kind: `retry` for a call site; `test` for a place that reaches into retries, `other` for any other use.
+        library: The library.
+        name: The used name of that library.
+        kind: `retry` for a call site; `test` for a use that reaches into retries; `other` for any other use.
         in_test: Whether the file holds tests.
-        reason: Why it was left as it is; empty: it was rewritten.
-        reviews: What a reviewer is told.
+        reason: The reason why it was not rewritten; empty: it was rewritten.
+        reviews: The notes for a reviewer.
     """
 
     path: Path
@@ -73,14 +73,14 @@ class Site:
 
 @dataclass
 class Found:
-    """All places, and the new text of each file that changes."""
+    """All uses, and the new text of each file that changes."""
 
     sites: list[Site]
     texts: dict[Path, str]
 
 
 def plan(sources: list[Source], texts: dict[Path, bytes]) -> Found:
-    """Decide what becomes of all uses of other libraries in some files."""
+    """Plan the rewriting of all uses of other libraries in some files."""
     world = World(sources, texts)
     reached = _plan_touches(world)
     edits = {source.path: Edits(source) for source in sources}
@@ -99,14 +99,14 @@ def plan(sources: list[Source], texts: dict[Path, bytes]) -> Found:
 
 
 class _Names(NamedTuple):
-    """The functions whose decorators were rewritten, and those with one that was left; `raw` never raised RetryError."""
+    """Functions with a rewritten decorator, with one left as it was, and (`raw`) that never raised RetryError."""
 
     rewritten: set[str]
     left: set[str]
     raw: set[str]
 
     def allow(self, touch: Touch, outcome: Plan | Cannot) -> Plan | Cannot:
-        """Return what becomes of a place that reaches into a function: what becomes of that function's decorator."""
+        """Return the outcome for a use that reaches into a function: `Cannot` unless its decorators were rewritten."""
         if isinstance(outcome, Cannot):
             return outcome
         if touch.function not in self.rewritten:
@@ -132,7 +132,7 @@ def _settle(source: Source, ref: Ref, outcome: Plan | Cannot, edits: dict[Path, 
 
 
 def _say_what_else_is_translated(world: World, edits: dict[Path, Edits], raw: set[str]) -> None:
-    """Mark where the errors of a function that never raised RetryError come as one now, besides those that did."""
+    """Mark each translated `try` that also calls a function which raised no RetryError before, and now does."""
     for catch in world.catches:
         here = edits[catch.source.path]
         for name in sorted(raw & set(called(catch.source, catch.node.body))) if catch.node in here.translated else ():
@@ -194,7 +194,7 @@ def _apply(edits: Edits, node: cst.CSTNode, site: Site, outcome: Plan | Cannot) 
 
 
 def _others(source: Source, edits: Edits, world: World) -> list[Site]:
-    """Mark, and list, all other uses that are still there: those outside of what was rewritten or marked."""
+    """Mark and return all other uses: those outside of rewritten and marked statements."""
     sites: list[Site] = []
     seen: set[cst.CSTNode] = set()
     marked = set(edits.comments)
@@ -227,7 +227,7 @@ def _other(source: Source, ref: Ref, edits: Edits) -> Site:
 
 
 def _strings(source: Source, edits: Edits) -> list[Site]:
-    """The names of sleeps that tests patch, which are strings."""
+    """Rewrite or mark the names of a library's sleeps in strings, as tests patch them; return their sites."""
     sites: list[Site] = []
     for node in source.nodes:
         name = touches.patched_name(node) if isinstance(node, cst.SimpleString) else None

@@ -1,4 +1,4 @@
-"""On top of the floors: what the command says: the differences, the summary, and all of it as JSON."""
+"""On top of the floors: the output of the command: the differences, the summary, and all of it as JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def difference(path: Path, old: str, new: str) -> str:
 
 
 def counts(sites: list[Site]) -> dict[str, int]:
-    """Return how many call sites there are, and what became of them."""
+    """Return the numbers of call sites found, rewritten and marked."""
     retries = [site for site in sites if site.kind == "retry"]
     return {
         "found": len(retries),
@@ -33,7 +33,7 @@ def counts(sites: list[Site]) -> dict[str, int]:
 
 
 def summary(sites: list[Site], errors: dict[Path, str], written: bool) -> str:
-    """Return what was found, what became of it, and why the rest was left."""
+    """Return the summary: the numbers of uses found, rewritten and marked, and the reasons for the marks."""
     lines = []
     for title, chosen in (
         ("outside of tests", [site for site in sites if not site.in_test]),
@@ -58,7 +58,7 @@ def summary(sites: list[Site], errors: dict[Path, str], written: bool) -> str:
 
 
 def as_json(sites: list[Site], errors: dict[Path, str], changed: list[Path]) -> str:
-    """Return all of it for programs."""
+    """Return the whole result as JSON."""
     places: list[dict[str, Any]] = [
         {
             "path": str(site.path),

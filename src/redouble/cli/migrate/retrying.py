@@ -1,4 +1,4 @@
-"""On top of the floors: what retrying's words mean in redouble's. Its times are milliseconds."""
+"""On top of the floors: the translation of retrying's arguments into redouble's. retrying counts in milliseconds."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ SPELLING = Spelling({}, False, {"call": ".call"})
 
 
 def translate(source: Source, ref: Ref, world: World) -> Plan:
-    """Plan what becomes of a use of `retry` or `Retrying`.
+    """Plan the rewriting of a use of `retry` or `Retrying`.
 
     Raises:
-        Cannot: Where redouble has no counterpart, or it cannot be seen what the code does.
+        Cannot: Where redouble has no counterpart, or the source does not show the effect of the code.
     """
     plan = Plan()
     up = source.parent(ref.node)

@@ -1,4 +1,4 @@
-"""On top of the floors: what is retried, as code: conditions on errors and on results, and the rules of redouble's for them."""
+"""On top of the floors: the code of redouble's rules, made from another library's conditions on errors and results."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ NO_HINT = {
     *("AssertionError", "AttributeError", "KeyError", "IndexError", "LookupError", "NameError", "TypeError"),
     *("FileNotFoundError", "PermissionError", "BlockingIOError", "InterruptedError", "ZeroDivisionError", "EOFError"),
 }
-"""Classes whose errors bear no wait that a server asked for, those of clients' own beneath them included."""
+"""Classes whose errors bear no wait that a server asked for; derived classes of clients included."""
 
 CLASS = re.compile(r"_*[A-Z][A-Za-z0-9]*[a-z][A-Za-z0-9]*")
-"""How the name of a class looks, and that of a tuple of classes does not."""
+"""The pattern of a class's name, which the name of a tuple of classes does not match."""
 
 TRUTHS = {"isinstance", "issubclass", "bool", "any", "all", "callable", "hasattr"}
 TRUE_METHODS = {"startswith", "endswith", "isdigit", "is_set", "issubset", "exists"}
 
 
 class Condition:
-    """When an error is retried: it is of one of some types, of none of others, and all predicates agree.
+    """A condition on errors: the error is of one of some types, of none of others, and all predicates hold.
 
     Attributes:
         types: The code of the types; empty: any `Exception`.
-        nots: The code of the types that it must not be of.
-        whens: The code of functions of the error that return a truth value.
-        hints: Whether such an error may bear a wait that a server asked for, which the other library did not look at.
+        nots: The code of the excluded types.
+        whens: The code of functions that take the error and return a truth value.
+        hints: Whether such an error may bear a wait that a server asked for, which the other library ignored.
     """
 
     types: list[str]
@@ -50,10 +50,10 @@ class Condition:
         self.types, self.nots, self.whens, self.hints = types, nots, whens, hints
 
     def joined(self, other: Condition) -> Condition:
-        """Return the condition that both hold.
+        """Return the conjunction of this condition and another.
 
         Raises:
-            Cannot: Where both name types.
+            Cannot: Where both conditions name types.
         """
         if self.types and other.types:
             raise Cannot("it wants an error of two types at once")
@@ -61,7 +61,7 @@ class Condition:
         return Condition(types, self.nots + other.nots, self.whens + other.whens, self.hints or other.hints)
 
     def when(self) -> str | None:
-        """Return the code of one function that stands for all but the types; `None`: the types are enough."""
+        """Return the code of one function for everything but the types; `None`: the types are enough."""
         parts = [f"not isinstance(error, {types})" for types in self.nots]
         if not parts and len(self.whens) == 1:
             return self.whens[0]
@@ -70,12 +70,12 @@ class Condition:
 
 
 def applied(function: str, argument: str) -> str:
-    """Return the code of a call of a function that may be a lambda."""
+    """Return the code of a call of a function, a lambda in parentheses."""
     return f"({function})({argument})" if function.startswith("lambda") else f"{function}({argument})"
 
 
 def types_in(source: Source, node: cst.BaseExpression) -> Condition:
-    """Return the condition that an error is of the types which an expression names.
+    """Return the condition that an error is of one of the types in an expression.
 
     Raises:
         Cannot: For `BaseException` and its kin.
@@ -97,7 +97,7 @@ def types_in(source: Source, node: cst.BaseExpression) -> Condition:
 
 
 def none_of(source: Source, node: cst.BaseExpression) -> Condition:
-    """Return the condition that an error is of none of the types which an expression names."""
+    """Return the condition that an error is of none of the types in an expression."""
     parts = [item.value for item in node.elements] if isinstance(node, cst.Tuple) else [node]
     kept = [source.code(part) for part in parts if source.code(part).rpartition(".")[2] not in BEYOND]
     if not kept:
@@ -106,7 +106,7 @@ def none_of(source: Source, node: cst.BaseExpression) -> Condition:
 
 
 def is_truth(source: Source, node: cst.BaseExpression) -> bool:
-    """Whether an expression gives `True` or `False`, by its form."""
+    """Tell whether an expression gives `True` or `False`, by its form."""
     if isinstance(node, cst.Comparison):
         return True
     if isinstance(node, cst.UnaryOperation):
@@ -123,12 +123,12 @@ def is_truth(source: Source, node: cst.BaseExpression) -> bool:
 
 
 def predicate(source: Source, node: cst.BaseExpression, draft: Draft, negated: bool = False) -> str:
-    """Return the code of a function that gives `True` or `False` where the one at hand gives what counts as that.
+    """Return the code of a predicate that returns `True` or `False` for the truth value of the given one.
 
-    redouble takes nothing else for an answer: a number would be a wait.
+    redouble accepts no other value from a predicate: a number would be a wait.
 
     Raises:
-        Cannot: For a coroutine function, and for what is no function that can be written down again.
+        Cannot: For a coroutine function, a lambda without exactly one argument, or a function that cannot be wrapped.
     """
     code, known = source.code(node), source.constant(node)
     if isinstance(node, cst.Lambda):
@@ -167,7 +167,7 @@ def _unwrapped(code: str, negated: bool, why: str, draft: Draft) -> str:
 
 
 def _is_of_class_around(source: Source, function: cst.FunctionDef, node: cst.CSTNode) -> bool:
-    """Whether a function is of the very class in whose body, and in no function of it, a node stands."""
+    """Tell whether a function is defined in the class whose body directly holds a node."""
     scope = _scope(source, function)
     first = next((up for up in source.around(node) if isinstance(up, (cst.Decorator, cst.FunctionDef))), None)
     start = source.parent(first) if isinstance(first, cst.Decorator) else None
@@ -198,8 +198,8 @@ def write_on(draft: Draft, conditions: list[Condition], note: str = "", extra: s
 
     Args:
         draft: The policy in the making.
-        conditions: None at all: no error is retried.
-        note: What a reviewer is told.
+        conditions: The conditions; an empty list: no error is retried.
+        note: The note for a reviewer.
         extra: A keyword argument for the rule, such as a `retry_after`.
     """
     if not conditions:

@@ -1,6 +1,6 @@
-"""On top of the floors: the forms in which a retry is written (decorator, block, call, object), and what becomes of each.
+"""On top of the floors: the forms in which a retry is written (decorator, block, call, object), and their rewriting.
 
-A plan holds the new code for nodes of the old tree; `edits` puts it in. What cannot be followed is a `Cannot`.
+A plan holds the new code for nodes of the old tree; `edits` applies it. A form that cannot be followed raises `Cannot`.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
     Mentions = Callable[[str], bool]
 
 OPENS = {"contextmanager", "asynccontextmanager", "property", "cached_property", "fixture", "overload"}
-"""Decorators beneath which there is nothing that can be called again."""
+"""Decorators whose functions cannot be called again."""
 
 
 ATTEMPT = {"retry_state", "num", "next_wait", "exception"}
-"""What other libraries' attempts are asked for, after the loop too."""
+"""The attributes of other libraries' attempts, which code may read after the loop too."""
 
 
 class Plan:
-    """What becomes of one call site.
+    """The rewriting of one call site.
 
     Attributes:
         swaps: New code by the node that it replaces.
         wraps: Statements after which the rest of the block goes beneath a `with`, by the head of that `with`.
         reviews: The notes for a reviewer.
         decorated: The name of the function that was decorated, if one was.
-        catches: The places that catch its RetryError, and go on getting one.
-        catch_note: What differs there.
+        catches: The places that catch its RetryError, and still get one afterwards.
+        catch_note: The difference for those places.
     """
 
     def __init__(self) -> None:
@@ -54,12 +54,12 @@ class Plan:
 
 
 class Spelling(NamedTuple):
-    """How a library's retrying object and its attempts are used.
+    """The interface of a library's retrying object and its attempts.
 
     Attributes:
-        attempts: Our names for the attributes of an attempt, by theirs.
+        attempts: redouble's names for the attributes of an attempt, by the library's names.
         calls: Whether the object is called with a function.
-        methods: Its methods: what stands for them after our policy.
+        methods: The code after redouble's policy for each method of the object.
     """
 
     attempts: dict[str, str]
@@ -68,10 +68,10 @@ class Spelling(NamedTuple):
 
 
 def decorated(source: Source, node: cst.CSTNode) -> cst.FunctionDef | None:
-    """Return the function that an expression decorates, checked; `None`: it decorates none where it stands.
+    """Return the function that an expression decorates; `None`: the expression is no decorator.
 
     Raises:
-        Cannot: For what redouble refuses to decorate.
+        Cannot: For a class, and for a function that redouble refuses to decorate.
     """
     decorator = source.parent(node)
     if not isinstance(decorator, cst.Decorator):
@@ -97,15 +97,15 @@ def _in_lambda(source: Source, node: cst.CSTNode) -> bool:
 
 
 def follow(source: Source, made: cst.BaseExpression, code: str, how: Spelling, plan: Plan, mentions: Mentions) -> None:
-    """Plan what becomes of an object and of all its uses.
+    """Plan the rewriting of an object and of all its uses.
 
     Args:
         source: The file.
         made: The expression that makes the object.
-        code: What stands for it.
-        how: How such an object is used.
-        plan: Where it is written.
-        mentions: Whether another file mentions a name.
+        code: The new code for it.
+        how: The interface of such an object.
+        plan: The plan, which gets the changes.
+        mentions: Tells whether another file mentions a name.
 
     Raises:
         Cannot: Where a use is of another form, or out of sight.
@@ -143,7 +143,7 @@ def _use(  # noqa: C901  # a list of forms
 
 
 def _loads(source: Source, assign: cst.CSTNode, mentions: Mentions) -> list[cst.BaseExpression]:
-    """Return the uses of what an object is assigned to."""
+    """Return the uses of the name or attribute that holds an object."""
     if isinstance(assign, cst.Assign) and len(assign.targets) == 1:
         target: cst.CSTNode = assign.targets[0].target
     elif isinstance(assign, cst.AnnAssign):
@@ -200,7 +200,7 @@ def _results(source: Source, returned: cst.Return, mentions: Mentions) -> list[c
 
 
 def _block(source: Source, loop: cst.For, how: Spelling, plan: Plan) -> None:
-    """Check the loop around `with attempt:`, and rename what its body asks of the attempt."""
+    """Check the loop around `with attempt:`, and rename the attributes of the attempt in its body."""
     if loop.orelse is not None or not isinstance(loop.target, cst.Name):
         raise Cannot("the loop has an else, or unpacks what it gets")
     name = loop.target.value
@@ -225,7 +225,7 @@ def _block(source: Source, loop: cst.For, how: Spelling, plan: Plan) -> None:
 
 
 def _refuse_later_uses(source: Source, loop: cst.For, name: str) -> None:
-    """Refuse a loop whose last attempt is looked into after it."""
+    """Raise Cannot for a loop whose last attempt is read after the loop."""
     function = source.first_around(loop, cst.FunctionDef)
     for use in source.uses(name):
         around = list(source.around(use))

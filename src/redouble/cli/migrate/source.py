@@ -1,7 +1,7 @@
-"""On top of the floors: one file of Python, and which of its names are another retry library's.
+"""On top of the floors: one Python file, and the names in it that belong to another retry library.
 
-Names are resolved by their imports and scopes: `import tenacity`, `import tenacity as t`, `from tenacity import retry as
-again`. What a module of the program's own hands on is not followed.
+Names are resolved by their imports and scopes: `import tenacity`, `import tenacity as t`, `from tenacity import retry
+as again`. A name that the program's own modules export again is not followed.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ MODULES = {
         "_core",
     ),
 }
-"""The modules of the libraries, which are ways to names and no names themselves."""
+"""The modules of the libraries: parts of a name's path, and no names themselves."""
 
 _LIBRARY = "|".join(LIBRARIES).encode()
 MENTIONED = re.compile(
@@ -52,7 +52,7 @@ MENTIONED = re.compile(
     + rb")\.[\w.]+[\"']",
     re.MULTILINE,
 )
-"""What a file holds that is worth parsing."""
+"""The pattern in a file that is worth parsing: an import of a library, or a string with a library's name."""
 
 N = TypeVar("N", bound=cst.CSTNode)
 
@@ -63,7 +63,7 @@ class Ref(NamedTuple):
     node: cst.BaseExpression
     library: str
     path: str
-    """The name as the library has it, with its modules: `tenacity.wait.wait_fixed`."""
+    """The library's own name for it, with its modules: `tenacity.wait.wait_fixed`."""
 
     @property
     def name(self) -> str:
@@ -75,9 +75,9 @@ class Source:
     """A parsed file.
 
     Attributes:
-        path: Where it is.
+        path: The path of the file.
         module: Its syntax tree.
-        refs: The uses of other libraries' names, imports apart, in their order.
+        refs: The uses of other libraries' names without the imports, in their order.
         unclear: Uses of names that are a library's in one branch only, such as after `try: import tenacity`.
         functions: The functions that are defined in the file, by name.
     """
@@ -133,20 +133,20 @@ class Source:
         return self.module.code_for_node(node).replace("\r\n", "\n").replace("\r", "\n")
 
     def full_name(self, node: cst.CSTNode) -> str | None:
-        """Return the dotted name that an expression stands for by its import, or as a builtin; `None`: none, or several."""
+        """Return the dotted name of an imported object or a builtin; `None`: the expression names none, or several."""
         known = self._known(node)
         found = {each.name for each in known if each.source is not QualifiedNameSource.LOCAL}
         return found.pop().removeprefix("builtins.") if len(found) == len(known) == 1 else None
 
     def constant(self, node: cst.BaseExpression) -> cst.BaseExpression:
-        """Return what a name of the module stands for where it is assigned once; any other expression as it is."""
+        """Return the value of a module's name that is assigned once; any other expression as it is."""
         seen = 0
         while isinstance(node, cst.Name) and node.value in self._constants and seen < 9:
             node, seen = self._constants[node.value], seen + 1
         return node
 
     def uses(self, name: str) -> list[cst.Name]:
-        """Return where a name stands, assignments of it included, attributes and keywords of calls left out."""
+        """Return the nodes of a name, its assignments included, attributes and keywords of calls excluded."""
         return [node for node in self.nodes if isinstance(node, cst.Name) and node.value == name and self._is_use(node)]
 
     def within(self, node: cst.CSTNode) -> list[cst.CSTNode]:
@@ -191,7 +191,7 @@ class Source:
         return set() if scope is None else set(scope.get_qualified_names_for(node))
 
     def _path(self, node: cst.CSTNode) -> str | None:
-        """Return the path of a thing in a library that a node names; `None`: it names a module, or nothing there."""
+        """Return the path of the library's object that a node names; `None` for a module, or a name of no library."""
         for each in self._known(node):
             parts = each.name.split(".")
             if each.source is not QualifiedNameSource.IMPORT or parts[0] not in LIBRARIES or len(parts) < 2:
@@ -203,7 +203,7 @@ class Source:
         return None
 
     def _is_loaded(self, node: cst.CSTNode) -> bool:
-        """Whether a name stands there to be looked up: in no import, and neither bound nor a keyword."""
+        """Tell whether a node loads a name: no import, no binding, no keyword of a call."""
         up = self.parent(node)
         if isinstance(up, (cst.AssignTarget, cst.Param, cst.FunctionDef, cst.ImportAlias, cst.ImportFrom, cst.AsName)):
             return isinstance(up, cst.Param) and up.default is node
@@ -211,7 +211,7 @@ class Source:
 
 
 def _bound(node: cst.CSTNode) -> Iterator[str]:
-    """Yield the names that a node binds, in whatever scope."""
+    """Yield the names that a node binds, in any scope."""
     if (isinstance(node, cst.AssignTarget) and isinstance(node.target, cst.Name)) or (
         isinstance(node, (cst.AnnAssign, cst.AugAssign)) and isinstance(node.target, cst.Name)
     ):
@@ -225,7 +225,7 @@ def _bound(node: cst.CSTNode) -> Iterator[str]:
 
 
 def _walk(root: cst.CSTNode, parents: dict[cst.CSTNode, cst.CSTNode]) -> list[cst.CSTNode]:
-    """Return the nodes of a subtree in their order, and fill in the node around each."""
+    """Return the nodes of a subtree in their order, and fill `parents` with the node around each."""
     found: list[cst.CSTNode] = []
     left = [root]
     while left:
@@ -239,10 +239,10 @@ def _walk(root: cst.CSTNode, parents: dict[cst.CSTNode, cst.CSTNode]) -> list[cs
 
 
 def bind(source: Source, call: cst.Call | None, names: tuple[str, ...]) -> dict[str, cst.BaseExpression]:
-    """Return the arguments of a call by name; keyword arguments that a dictionary of the module holds are looked up.
+    """Return the arguments of a call by name, including `**` of a dictionary that the module holds.
 
     Raises:
-        Cannot: Where arguments are unpacked that are not to be seen here, or more are passed than have names.
+        Cannot: Where the values of unpacked arguments are not in this file, or there are more arguments than names.
     """
     found: dict[str, cst.BaseExpression] = {}
     for place, arg in enumerate(call.args if call is not None else ()):

@@ -1,4 +1,4 @@
-"""On top of the floors: what stamina's words mean in redouble's."""
+"""On top of the floors: the translation of stamina's arguments into redouble's."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ SPELLING = Spelling({"num": "number"}, False, {})
 
 
 def translate(source: Source, ref: Ref, world: World) -> Plan:
-    """Plan what becomes of a use of `retry`, `retry_context`, a caller, `set_active` or `set_testing`.
+    """Plan the rewriting of a use of `retry`, `retry_context`, a caller, `set_active` or `set_testing`.
 
     Raises:
-        Cannot: Where redouble has no counterpart, or it cannot be seen what the code does.
+        Cannot: Where redouble has no counterpart, or the source does not show the effect of the code.
     """
     plan = Plan()
     call = source.parent(ref.node)
@@ -100,7 +100,7 @@ def _write_on(source: Source, draft: Draft, node: cst.BaseExpression) -> None:
 
 
 def _callers(source: Source, call: cst.Call, world: World) -> list[cst.CSTNode]:
-    """Return the uses of a `RetryingCaller`: the calls of it and of its `on`."""
+    """Return the uses of a `RetryingCaller`: its calls, and those of its `on`."""
     up = source.parent(call)
     if isinstance(up, cst.Assign) and len(up.targets) == 1 and isinstance(up.targets[0].target, cst.Name):
         target = up.targets[0].target
@@ -136,7 +136,7 @@ def _call(source: Source, use: cst.CSTNode, draft: Draft, made: cst.Call, plan: 
 
 
 def _switch(source: Source, ref: Ref, call: cst.Call, plan: Plan) -> None:
-    """`set_active(False)` and `set_testing(True)`: in a fixture or before the rest of a test, or as a context manager."""
+    """Plan the rewriting of `set_active(False)` and `set_testing(True)`, as a statement or as a context manager."""
     given = bind(source, call, ("active" if ref.name == "set_active" else "testing",))
     code = {name: source.code(node) for name, node in given.items()}
     if code == {"active": "False"}:

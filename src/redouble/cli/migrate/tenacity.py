@@ -1,4 +1,4 @@
-"""On top of the floors: what tenacity's words mean in redouble's, strategy by strategy.
+"""On top of the floors: the translation of tenacity's arguments into redouble's, strategy by strategy.
 
 The formulas are those of tenacity 9's `wait.py`, `stop.py` and `retry.py`; n is the number of the failed attempt.
 """
@@ -31,7 +31,7 @@ SLEEPS = {"time.sleep", "asyncio.sleep", "trio.sleep", "tenacity.nap.sleep", "te
 
 
 class Meant(NamedTuple):
-    """What a `retry=` strategy says: conditions on errors, and predicates of results."""
+    """The meaning of a `retry=` strategy: conditions on errors, and predicates of results."""
 
     errors: list[Condition]
     results: list[str]
@@ -46,14 +46,14 @@ class Policy:
         self.decorates = decorates
         self.block = block
         self.swallows: bool = False
-        """Whether a result that is unwanted at the end is returned."""
+        """Whether an unwanted result is returned at the end."""
 
     def translate(self, given: dict[str, cst.BaseExpression], changes: bool = False) -> Draft:
         """Return the draft.
 
         Args:
             given: The arguments by name.
-            changes: Only what is given is written: these change a policy that is there, as `retry_with` does.
+            changes: Write only the given arguments: they change an existing policy, as with `retry_with`.
         """
         unknown = set(given) - set(WORDS)
         if unknown:
@@ -71,7 +71,7 @@ class Policy:
             self._say_how_it_ends(given)
         return self.draft
 
-    # The end.
+    # The end of a call.
 
     def _end(self, given: dict[str, cst.BaseExpression]) -> None:
         if "enabled" in given and not self._is(given["enabled"], "True"):
@@ -86,7 +86,7 @@ class Policy:
         self.swallows = True
 
     def _hands_out_outcome(self, callback: cst.BaseExpression) -> bool:
-        """Whether a callback is `lambda state: state.outcome.result()`, which is redouble's own end."""
+        """Tell whether a callback is `lambda state: state.outcome.result()`, the default end of redouble's calls."""
         known = self.source.constant(callback)
         if isinstance(known, cst.Name) and known.value in self.source.functions:
             function = self.source.functions[known.value]
@@ -111,13 +111,13 @@ class Policy:
             self.draft.note(OWN_ERROR)
 
     def reraises(self, given: dict[str, cst.BaseExpression]) -> bool:
-        """Whether the operation's own error comes out at the end."""
+        """Tell whether the caller gets the operation's own error at the end."""
         return self._is(given.get("reraise"), "True")
 
-    # When it stops.
+    # The limits.
 
     def limit(self, node: cst.BaseExpression | None, changes: bool) -> None:
-        """Write the limits that a `stop=` means; all of them, where they change a policy that is there."""
+        """Write the limits of a `stop=`; all limits where they change an existing policy."""
         if node is None and changes:
             return
         limits = self._limits(node)
@@ -173,10 +173,10 @@ class Policy:
 
     def _both(self, one: dict[str, str], other: dict[str, str]) -> dict[str, str]:
         if not one or not other:
-            return {}  # never, and something
+            return {}  # one side never stops
         raise Cannot("stop= wants two limits at once (&), where redouble takes whichever comes first")
 
-    # How long it waits.
+    # The waits.
 
     def _wait(self, node: cst.BaseExpression | None, changes: bool) -> None:
         if node is None and changes:
@@ -190,7 +190,7 @@ class Policy:
         self.draft.write("backoff", curve, note)
 
     def curve(self, node: cst.BaseExpression | None) -> str:
-        """Return the code of the curve that a `wait=` means."""
+        """Return the code of the curve for a `wait=`."""
         node = None if node is None else self.source.constant(node)
         if node is None or self._is_none(node) or self._is(node, "0"):
             return curves.constant("0")
@@ -219,25 +219,25 @@ class Policy:
         return shapes[made](call)
 
     def _random(self, call: cst.Call | None) -> str:
-        """Min + U(0, 1) * (max - min)."""
+        """Return the code of `min + U(0, 1) * (max - min)`."""
         given = self._given(call, ("min", "max"))
         return curves.between(given.get("min", "0"), given.get("max", "1"))
 
     def _incrementing(self, call: cst.Call | None) -> str:
-        """max(0, min(start + increment * (n - 1), max))."""
+        """Return the code of `max(0, min(start + increment * (n - 1), max))`."""
         given = self._given(call, ("start", "increment", "max"))
         start, step = given.get("start", "0"), given.get("increment", "100")
         most = f", maximum={curves.not_negative(given['max'])}" if "max" in given else ""
         return f"{OURS}linear({curves.not_negative(start)}, step={curves.not_negative(step)}{most})"
 
     def _exponential(self, call: cst.Call | None) -> str:
-        """max(min, min(multiplier * exp_base**(n - 1), max))."""
+        """Return the code of `max(min, min(multiplier * exp_base**(n - 1), max))`."""
         given = self._given(call, ("multiplier", "max", "exp_base", "min"))
         curve = self._raised(given, curves.NONE)
         return curves.at_least(curve, given.get("min", "0"))
 
     def _random_exponential(self, call: cst.Call | None) -> str:
-        """U(min, max(min, min(multiplier * exp_base**(n - 1), max)))."""
+        """Return the code of `U(min, max(min, min(multiplier * exp_base**(n - 1), max)))`."""
         given = self._given(call, ("multiplier", "max", "exp_base", "min"))
         least = given.get("min", "0")
         if number(least) != 0:
@@ -250,7 +250,7 @@ class Policy:
         )
 
     def _exponential_jitter(self, call: cst.Call | None) -> str:
-        """max(min, min(multiplier * exp_base**(n - 1) + U(0, jitter), max))."""
+        """Return the code of `max(min, min(multiplier * exp_base**(n - 1) + U(0, jitter), max))`."""
         given = self._given(call, ("initial", "max", "exp_base", "jitter", "min", "multiplier"))
         initial = given.get("initial", given.get("multiplier", "1"))
         spread = given.get("jitter", "1")
@@ -259,7 +259,7 @@ class Policy:
         return curves.at_least(curves.capped(curve, given.get("max", curves.NONE)), given.get("min", "0"))
 
     def _links(self, arg: cst.Arg) -> list[str]:
-        """Return the curves of a chain that one argument stands for."""
+        """Return the curves of a chain for one of its arguments."""
         if arg.star == "":
             return [self.curve(arg.value)]
         return self._list(arg.value)
@@ -285,7 +285,7 @@ class Policy:
         plain = not loop.ifs and loop.inner_for_in is None and self.source.code(loop.target) not in names
         return int(times) if plain and times < 100 else 0
 
-    # What it retries.
+    # The conditions of a retry.
 
     def _retry(self, node: cst.BaseExpression | None, changes: bool) -> None:
         if node is None and changes:
@@ -343,7 +343,7 @@ class Policy:
                 return Condition([], [], [f"lambda error: str(error) == {code['message']}"])
         raise Cannot(f"retry={made} has no counterpart")
 
-    # Whom it tells.
+    # The callbacks.
 
     def _hooks(self, given: dict[str, cst.BaseExpression]) -> None:
         logs: list[str] = []
@@ -382,10 +382,10 @@ class Policy:
         if node is not None and self.source.full_name(node) not in SLEEPS:
             raise without_counterpart("sleep", "is of its own")
 
-    # Looking at arguments.
+    # The arguments.
 
     def _made(self, node: cst.BaseExpression, word: str) -> str:
-        """Return the name of the strategy that an expression makes, or is."""
+        """Return the name of the strategy in an expression: a call of it, or the strategy itself."""
         named = node.func if isinstance(node, cst.Call) else node
         path = self.source.full_name(named) or ""
         if not path.startswith("tenacity."):
@@ -440,10 +440,10 @@ SPELLING = Spelling({"retry_state.attempt_number": "number"}, True, {"wraps": ""
 
 
 def translate(source: Source, ref: Ref, world: World) -> Plan:
-    """Plan what becomes of a use of `retry`, `Retrying` or `AsyncRetrying`.
+    """Plan the rewriting of a use of `retry`, `Retrying` or `AsyncRetrying`.
 
     Raises:
-        Cannot: Where redouble has no counterpart, or it cannot be seen what the code does.
+        Cannot: Where redouble has no counterpart, or the source does not show the effect of the code.
     """
     world.refuse_try_again(source)
     plan = Plan()
@@ -483,8 +483,8 @@ def _decorator(source: Source, named: cst.BaseExpression, call: cst.Call | None,
 def _keep_caught(
     plan: Plan, draft: Draft, policy: Policy, given: dict[str, cst.BaseExpression], catches: list[Catch]
 ) -> None:
-    """Who catches the RetryError of a call site goes on getting one."""
-    judges_results = "unwanted" in draft.fields  # whose RetryError comes whatever reraise= says
+    """Plan a translation to RetryError for each place that catches it from a call site."""
+    judges_results = "unwanted" in draft.fields  # an unwanted result raises RetryError, even with reraise=True
     if policy.swallows or not catches or (policy.reraises(given) and not judges_results):
         return
     if policy.reraises(given) and draft.fields["on"][0] != "None":
@@ -495,10 +495,10 @@ def _keep_caught(
 
 
 def _catches_of_shared(source: Source, node: cst.CSTNode, world: World) -> list[Catch]:
-    """Return who catches the RetryError of functions that a shared decorator, or one that a function makes, decorates."""
+    """Return the places that catch the RetryError of functions under a decorator with a name or from a function."""
     world.refuse_strange()
     name = _shared_name(source, node)
-    catches = world.caught_at(source, node, name)  # where it is called with a function to decorate
+    catches = world.caught_at(source, node, name)  # calls of the decorator with a function
     for each in world.decorated_by(name):
         world.refuse_touched(each)
         catches += [catch for catch in world.caught_at(source, node, each) if catch not in catches]
@@ -524,7 +524,7 @@ def _object(source: Source, call: cst.Call, plan: Plan, world: World) -> None:
     name = function.name.value if function is not None else ""
     _keep_caught(plan, draft, policy, given, world.caught_at(source, call, name))
     if plan.catches and draft.notes[-1:] == [OWN_ERROR]:
-        draft.notes.pop()  # who catches it stands around it
+        draft.notes.pop()  # the place that catches it stands around it
     follow(source, call, draft.show(), SPELLING, plan, world.mentions_elsewhere(source))
     if "result" in draft.fields and any(isinstance(source.parent(node), cst.For) for node in plan.swaps):
         raise Cannot("it judges results in a block: hand them over by `attempt.result(value)`")

@@ -1,4 +1,4 @@
-"""On top of the floors: what becomes of places that reach into a function which tenacity decorated, in tests above all."""
+"""On top of the floors: the rewriting of code that reaches into functions decorated by tenacity, mostly in tests."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ PATCHED = {
     "stamina._core._t.nap.time.sleep": "time.sleep",
     "retrying.time.sleep": "time.sleep",
 }
-"""The names under which tests patch `time.sleep` itself, by which redouble waits in threads."""
+"""The names under which tests patch `time.sleep` itself, which redouble uses for waits in threads."""
 
 
 def translate(touch: Touch) -> Plan:
-    """Plan what becomes of `fetch.retry_with(...)`, `fetch.retry.sleep = ...` and their kin.
+    """Plan the rewriting of `fetch.retry_with(...)`, `fetch.retry.sleep = ...` and their kin.
 
     Raises:
         Cannot: Where redouble has no counterpart.
@@ -87,7 +87,7 @@ def _check_wrapped(source: Source, line: cst.CSTNode) -> None:
 
 
 def _everywhere(source: Source, line: cst.CSTNode, head: str) -> str:
-    """Return the head of a scope that a fixture opens, which often runs in another context than the test."""
+    """Return the head of a scope; with `everywhere=True` in a fixture, which often runs outside its test's context."""
     function = source.first_around(line, cst.FunctionDef)
     if function is None or not any("fixture" in source.code(each.decorator) for each in function.decorators):
         return head
@@ -95,7 +95,7 @@ def _everywhere(source: Source, line: cst.CSTNode, head: str) -> str:
 
 
 def _patched(source: Source, node: cst.Attribute, up: cst.CSTNode | None, plan: Plan) -> None:
-    """`patch.object(fetch.retry, "sleep")` and `monkeypatch.setattr(fetch.retry, "sleep", ...)`."""
+    """Plan `patch.object(fetch.retry, "sleep")` and `monkeypatch.setattr(fetch.retry, "sleep", ...)`."""
     call = source.parent(up) if isinstance(up, cst.Arg) else None
     if not isinstance(call, cst.Call) or len(call.args) < 2 or call.args[0].value is not node:
         raise Cannot("the retrying of a function is handed on")
@@ -114,7 +114,7 @@ def _patched(source: Source, node: cst.Attribute, up: cst.CSTNode | None, plan: 
 
 
 def patched_name(node: cst.SimpleString) -> str | None:
-    """Return the name that a string spells, where it is one inside of a retry library."""
+    """Return the name in a string where it is inside of a retry library; `None` for any other string."""
     value = node.evaluated_value
     known = isinstance(value, str) and value.startswith(("tenacity.", "backoff.", "stamina.", "retrying."))
     return value if known and isinstance(value, str) else None

@@ -1,6 +1,6 @@
-"""On top of the floors: what several files say of one function: who catches a RetryError, who touches its retrying.
+"""On top of the floors: facts from several files about one function: handlers of its RetryError, uses of its retrying.
 
-Functions are matched by name alone: two of one name are taken for one, which leaves more as it is, and never less.
+Functions are matched by name alone. Two functions of one name count as one; then more code is marked, never less.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 TOUCHED = re.compile(
     rb"\.retry\.(sleep|wait|stop|retry|statistics|before|after|reraise|enabled)|\.retry_with\b|\.retry, ?[\"']"
 )
-"""What a file holds that may reach into a function that tenacity decorated."""
+"""The pattern in a file that may reach into a function decorated by tenacity."""
 
 
 _TRY_AGAIN = re.compile(rb"\bTryAgain\b")
 
 REACHED = {"sleep", "wait", "stop", "statistics", "before_sleep", "retry_error_callback", "reraise"}
-"""What a place asks of the retrying of a function that is not known to be tenacity's."""
+"""The attributes of `.retry` that suggest tenacity where the decorator of a function is not known."""
 
 
 class Touch(NamedTuple):
@@ -39,7 +39,7 @@ class Touch(NamedTuple):
     function: str
     """The name of the function."""
     path: str
-    """What is reached: `retry.sleep`, `retry_with`."""
+    """The attributes reached: `retry.sleep`, `retry_with`."""
 
 
 class Catch(NamedTuple):
@@ -48,13 +48,13 @@ class Catch(NamedTuple):
     source: Source
     node: cst.Try | cst.With
     named: str
-    """How the class is written there."""
+    """The code that names the class there."""
     asks: bool
-    """Whether more is asked of the error than that it comes."""
+    """Whether the code there reads the error, and does not only catch it."""
 
     @property
     def place(self) -> str:
-        """The file; without the line, which a mark above it would move."""
+        """The name of the file; without the line, which a mark above it would move."""
         return self.source.path.name
 
 
@@ -64,10 +64,10 @@ class World:
     Attributes:
         sources: The files that may have to be changed.
         texts: The bytes of every file, by its path.
-        refused: Why a function's decorator must stay, by the function's name.
+        refused: The reason why a function's decorator must stay, by the function's name.
         touches: The places that reach into decorated functions.
         patched: The files that put stand-ins into a library itself, by `module.library`.
-        strange: Those that reach into functions of which it is not seen what decorates them.
+        strange: The places that reach into functions whose decorator is not known.
     """
 
     def __init__(self, sources: list[Source], texts: dict[Path, bytes]) -> None:
@@ -87,13 +87,13 @@ class World:
         ]
 
     def refuse_patched(self, source: Source, node: cst.CSTNode, library: str) -> None:
-        """Raise Cannot where tests put stand-ins into a library that a function asks each time it is called."""
+        """Raise Cannot where tests patch a library that a function looks up at each call."""
         place = self.patched.get(f".{library}") or self.patched.get(f"{source.path.stem}.{library}")
         if place is not None and source.first_around(_decorated_or(source, node), cst.FunctionDef) is not None:
             raise Cannot(f"{place} patches {library} itself")
 
     def refuse_stand_ins(self, source: Source, swapped: Iterable[cst.CSTNode]) -> None:
-        """Raise Cannot where a test patches, by its name in a module, what that module would not have any more."""
+        """Raise Cannot where a test patches a name in a module that the rewritten module would lack."""
         inside = [node for each in swapped for node in source.within(each)]
         names = {source.code(ref.node).partition(".")[0] for ref in source.refs if ref.node in inside}
         for name in sorted(names):
@@ -103,33 +103,33 @@ class World:
                 raise Cannot(f"{place.name} patches {source.path.stem}.{name}")
 
     def decorated_by(self, name: str) -> set[str]:
-        """Return the names of the functions, in all files, that a decorator of that name decorates."""
+        """Return the names of all functions, in all files, under a decorator of that name."""
         word = re.compile(
             rb"^[ \t]*@(?:\w+\.)*" + re.escape(name.encode()) + rb"\b.*?\bdef (\w+)", re.MULTILINE | re.DOTALL
         )
         return {found.decode() for text in self.texts.values() for found in word.findall(text)}
 
     def refuse_strange(self) -> None:
-        """Raise Cannot where the retrying of some function is looked into, which a decorator at hand may have made."""
+        """Raise Cannot where a place reaches into a function whose unknown decorator may be the one at hand."""
         if self.strange:
             touch = self.strange[0]
             raise Cannot(f"{touch.source.path.name} uses {touch.function}.{touch.path}, which it may have made")
 
     def refuse_try_again(self, source: Source) -> None:
-        """Raise Cannot in a file that names TryAgain: tenacity retries on it whatever was asked for."""
+        """Raise Cannot in a file that names TryAgain, which tenacity retries under every `retry=`."""
         if _TRY_AGAIN.search(self.texts.get(source.path, b"")):
             raise Cannot("the file names TryAgain: write an error of your own, and name it in on=")
 
     def refuse_touched(self, name: str) -> None:
-        """Raise Cannot where another place reaches into the retrying of a function in a way that has no counterpart."""
+        """Raise Cannot where another place uses the retrying of a function in a way that has no counterpart."""
         if name in self.refused:
             raise Cannot(self.refused[name])
 
     def caught_at(self, source: Source, node: cst.CSTNode, name: str) -> list[Catch]:
-        """Return where the RetryError of a call site is caught: around it, or around calls of its function, by name.
+        """Return the places that catch the RetryError of a call site: around it, or around calls of its function.
 
         Raises:
-            Cannot: Where more is asked of the RetryError than that it comes.
+            Cannot: Where a place reads the RetryError, and does not only catch it.
         """
         inside = list(source.around(node))
         found = [catch for catch in self.catches if catch.source is source and _is_body_of(catch, inside)]
@@ -153,24 +153,24 @@ class World:
 
 
 def _decorated_or(source: Source, node: cst.CSTNode) -> cst.CSTNode:
-    """Return the function that an expression decorates, or the expression."""
+    """Return the function that an expression decorates; else the expression."""
     decorator = next((up for up in (node, *source.around(node)) if isinstance(up, cst.Decorator)), None)
     function = None if decorator is None else source.parent(decorator)
     return node if function is None else function
 
 
 def _patched(source: Source) -> Iterator[str]:
-    """Yield the libraries, with the module that holds them if one is named, that are patched by `patch.object(tenacity, ...)` or `setattr(tenacity, ...)`."""
+    """Yield `module.library` for each library under `patch.object(tenacity, ...)` or `setattr(tenacity, ...)`."""
     for node in source.nodes:
         if isinstance(node, cst.Call) and len(node.args) > 1:
             path = source.code(node.args[0].value)
-            holder, _, library = path.rpartition(".")  # perhaps that which a module imported
+            holder, _, library = path.rpartition(".")  # perhaps a module's import of the library
             if library in LIBRARIES and source.code(node.func).rpartition(".")[2] in ("object", "setattr", "patch"):
                 yield f"{holder.rpartition('.')[2]}.{library}"
 
 
 def _is_body_of(catch: Catch, inside: list[cst.CSTNode]) -> bool:
-    """Whether a node is within the body of a `try`, or of a `with`, and of no function in between."""
+    """Tell whether a node is in the body of a `try` or `with`, and in no function within that body."""
     for up in inside:
         if up is catch.node.body:
             return True
@@ -194,7 +194,7 @@ def _catching(source: Source) -> Iterator[Catch]:
 
 
 def _looks_into(source: Source, handler: cst.ExceptHandler) -> bool:
-    """Whether a handler reads attributes of the error that it caught."""
+    """Tell whether a handler reads attributes of its error."""
     if handler.name is None or not isinstance(handler.name.name, cst.Name):
         return False
     uses = [
@@ -206,7 +206,7 @@ def _looks_into(source: Source, handler: cst.ExceptHandler) -> bool:
 
 
 def _retry_error(source: Source, node: cst.BaseExpression | None) -> cst.BaseExpression | None:
-    """Return what names a RetryError in the type of a handler; `None`: nothing."""
+    """Return the expression for RetryError in the type of a handler; `None`: the type has none."""
     if isinstance(node, cst.Tuple):
         return next((item.value for item in node.elements if _retry_error(source, item.value)), None)
     if node is not None and source.full_name(node) in ("tenacity.RetryError", "retrying.RetryError"):
@@ -215,7 +215,7 @@ def _retry_error(source: Source, node: cst.BaseExpression | None) -> cst.BaseExp
 
 
 def called(source: Source, body: cst.CSTNode) -> Iterator[str]:
-    """Yield the names of what is called in a body."""
+    """Yield the names of the functions that a body calls."""
     for node in source.within(body):
         if isinstance(node, cst.Call):
             yield source.code(node.func).rpartition(".")[2]
@@ -233,7 +233,7 @@ def _decorated_by_tenacity(source: Source) -> Iterator[str]:
 
 
 def _touches(source: Source, names: set[str] | None) -> Iterator[Touch]:
-    """Yield the places that reach into functions: of these names, or (`None`) of any name, where it can be told."""
+    """Yield the places that reach into functions of these names; for `None`, of any name with a telling attribute."""
     for node in source.nodes:
         if not isinstance(node, cst.Attribute) or node.attr.value not in ("retry", "retry_with", "statistics"):
             continue

@@ -87,7 +87,7 @@ class LateSshd:
         self._timer.start()
 
     def log(self) -> str:
-        """Return what sshd has logged."""
+        """Return the log of sshd."""
         path = self.place / "log"
         return path.read_text() if path.exists() else ""
 
