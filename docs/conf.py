@@ -63,6 +63,7 @@ html_theme = "furo"
 html_extra_path = ["llms.txt"]
 html_static_path = ["_static"]
 html_css_files = ["redouble.css"]
+html_js_files = ["filter.js"]
 html_title = f"redouble {release}"
 
 # What is copied is what was typed: without prompts, and without what the snippet printed.

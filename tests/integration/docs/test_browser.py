@@ -117,6 +117,17 @@ COPIED = """
 """
 
 
+FILTERED = """
+(() => {
+    const box = [...document.querySelectorAll("input.row-filter")].at(-1);
+    box.value = "redis valkey";
+    box.dispatchEvent(new Event("input"));
+    const rows = [...box.nextElementSibling.querySelectorAll("tbody tr")];
+    return rows.filter(each => each.offsetParent !== null).map(each => each.cells[0].textContent.trim());
+})()
+"""
+
+
 class Quiet(SimpleHTTPRequestHandler):
     """Serves the built pages, and logs nothing."""
 
@@ -188,6 +199,13 @@ def test_no_page_is_cut_off_or_complains(browser: Browser, built: Path, site: st
     assert len(pages) > 40
     assert wrong == {}
     assert browser.complaints == []
+
+
+def test_known_errors_are_filtered(browser: Browser, site: str) -> None:
+    """Words that are typed above the list of clients leave the rows that have all of them."""
+    browser.look(WIDE)
+    browser.open(f"{site}/reference/known-errors.html")
+    assert browser.run(FILTERED) == ["redis, valkey"]
 
 
 def test_what_is_cut_off_would_be_found(browser: Browser, site: str) -> None:
