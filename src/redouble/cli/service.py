@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from itertools import chain, cycle, repeat
 from socketserver import TCPServer
@@ -37,7 +38,7 @@ class FlakyService:
         self._story = cycle(story) if again else chain(story, repeat("works"))
         self._server = TCPServer(("127.0.0.1", port), self._handler(), bind_and_activate=False)
         self._server.allow_reuse_address = again
-        self._thread = Thread(target=self._server.serve_forever, args=(0.01,), name="flaky-service", daemon=True)
+        self._thread = Thread(target=self._answer, name="flaky-service", daemon=True)
 
     @property
     def url(self) -> str:
@@ -54,6 +55,11 @@ class FlakyService:
         """Answer in this thread, until it is interrupted."""
         self._server.server_activate()
         self._server.serve_forever()
+
+    def _answer(self) -> None:
+        """Answer until the service ends, or at once where it has: Ctrl-C may come while this thread is being started."""
+        with suppress(OSError, ValueError):
+            self._server.serve_forever(0.01)
 
     def __enter__(self) -> Self:
         try:
