@@ -72,12 +72,14 @@ class Transactions(Generic[S]):
         TypeError: For a target without `begin`, or a value that is not a policy.
 
     >>> from sqlalchemy import create_engine, text
-    >>> atomic = Transactions(create_engine("sqlite://"))
+    >>> engine = create_engine("sqlite://")
+    >>> atomic = Transactions(engine)
     >>> @atomic
     ... def answer(connection):
     ...     return connection.execute(text("SELECT 42")).scalar_one()
     >>> answer()
     42
+    >>> engine.dispose()
     """
 
     def __init__(self, target: Begins[S], policy: RetryPolicy = retry) -> None:
