@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 from opentelemetry import metrics, trace
 
 from redouble import current_attempt
+from redouble.adapters._events import NAMES, OUTCOMES
 from redouble.control.events import EventKind, record_fields
 from redouble.control.faults import kind_name
 
@@ -27,16 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["RetryMetrics", "SpanEvents", "attempt_span"]
 
 SCOPE = "redouble"
-NAMES = {
-    EventKind.RETRY: "retry",
-    EventKind.HELD: "held back",
-    EventKind.SUCCESS: "succeeded after retries",
-    EventKind.GIVE_UP: "gave up",
-    EventKind.CONNECTED: "connected",
-    EventKind.DROPPED: "connection ended",
-    EventKind.PARKED: "parked",
-}
-OUTCOMES = {EventKind.CALL: "success", EventKind.SUCCESS: "success after retries", EventKind.GIVE_UP: "gave up"}
 
 
 class SpanEvents:

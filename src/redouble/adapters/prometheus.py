@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 
+from redouble.adapters._events import OUTCOMES
 from redouble.control.events import EventKind
 from redouble.core import checks
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["RetryMetrics"]
 
-OUTCOMES = {EventKind.CALL: "success", EventKind.SUCCESS: "success after retries", EventKind.GIVE_UP: "gave up"}
 ENDS_AN_ATTEMPT = frozenset({EventKind.RETRY, EventKind.PARKED, *OUTCOMES})
 WAITS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import structlog
 
+from redouble.adapters._events import NAMES
 from redouble.control import faults
 from redouble.control.events import EventKind, error_shown, log_retries, record_fields
 from redouble.control.outcome import Reason
@@ -16,16 +17,6 @@ if TYPE_CHECKING:
     from redouble import Event
 
 __all__ = ["LogRetries"]
-
-WORDS = {
-    EventKind.RETRY: "retry",
-    EventKind.HELD: "held back",
-    EventKind.SUCCESS: "succeeded after retries",
-    EventKind.GIVE_UP: "gave up",
-    EventKind.CONNECTED: "connected",
-    EventKind.DROPPED: "connection ended",
-    EventKind.PARKED: "parked",
-}
 
 
 class LogRetries(log_retries):
@@ -48,7 +39,7 @@ class LogRetries(log_retries):
 
     __slots__ = ("_bound",)
 
-    kinds: ClassVar[Collection[EventKind]] = frozenset(WORDS)
+    kinds: ClassVar[Collection[EventKind]] = frozenset(NAMES)
 
     def __init__(self, logger: Any = None) -> None:
         super().__init__()
@@ -68,4 +59,4 @@ class LogRetries(log_retries):
         fields["call"] = fields.pop("name")
         del fields["kind"]
         said = {name: value for name, value in fields.items() if value is not None}
-        faults.say(self._bound.warning if bad else self._bound.info, WORDS[event.kind], **said)
+        faults.say(self._bound.warning if bad else self._bound.info, NAMES[event.kind], **said)
